@@ -1,0 +1,88 @@
+"""Mistakes and warnings as values: collected, sorted, shown all at once. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Severity(StrEnum):
+    """An error keeps a policy from being planned; a warning informs."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Location:
+    """A place in a file of the desired state.
+
+    ``file`` is relative to the tenant root, with forward slashes; ``line`` and ``column`` count
+    from 1. ``text`` is the line itself, for showing it under the message, and "" where unknown.
+    """
+
+    file: str
+    line: int
+    column: int
+    text: str = ""
+
+    def __str__(self) -> str:
+        """Write it the way editors and terminals make clickable."""
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One finding: a stable ``code`` to search for, what is wrong, where, and how to mend it.
+
+    ``policy`` names the policy concerned where there is one.
+    """
+
+    severity: Severity
+    code: str
+    message: str
+    location: Location | None = None
+    help: str = ""
+    policy: str = ""
+
+    @property
+    def is_error(self) -> bool:
+        """Whether it keeps something from being planned."""
+        return self.severity is Severity.ERROR
+
+
+def error(
+    code: str, message: str, location: Location | None = None, *, help: str = "", policy: str = ""
+) -> Diagnostic:
+    """Make a diagnostic that keeps its subject from being planned."""
+    return Diagnostic(Severity.ERROR, code, message, location, help, policy)
+
+
+def warning(
+    code: str, message: str, location: Location | None = None, *, help: str = "", policy: str = ""
+) -> Diagnostic:
+    """Make a diagnostic that informs."""
+    return Diagnostic(Severity.WARNING, code, message, location, help, policy)
+
+
+def has_errors(diagnostics: Iterable[Diagnostic]) -> bool:
+    """Whether any of them is an error."""
+    return any(diagnostic.is_error for diagnostic in diagnostics)
+
+
+def in_order(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """Sort by place, those without a place first, and drop exact repeats."""
+    unique = dict.fromkeys(diagnostics)
+    return tuple(
+        sorted(
+            unique,
+            key=lambda d: (
+                d.location is not None,
+                (d.location.file, d.location.line, d.location.column) if d.location else (),
+                d.severity,
+                d.code,
+                d.message,
+            ),
+        )
+    )

@@ -1,0 +1,79 @@
+"""The run's one deadline, the waits between attempts, the pace of writes. Pure but for its clock."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections import deque
+
+from reconciler.errors import DeadlineError
+from reconciler.ports import Clock
+
+
+class Deadline:
+    """The one limit on the time of a whole run, in seconds from when it is made."""
+
+    def __init__(self, clock: Clock, seconds: float) -> None:
+        self.seconds = seconds
+        self._clock = clock
+        self._end = clock.monotonic() + seconds
+
+    def remaining(self) -> float:
+        """Seconds left, never negative."""
+        return max(0.0, self._end - self._clock.monotonic())
+
+    def sleep(self, seconds: float, reason: str) -> None:
+        """Wait, or raise `DeadlineError` at once where that would take longer than is left."""
+        if seconds >= self.remaining():
+            raise DeadlineError(
+                f"{reason}; waiting {seconds:.0f} s more would go over --timeout "
+                f"({self.seconds:.0f} s); run again, or allow more time with --timeout"
+            )
+        self._clock.sleep(seconds)
+
+    def check(self, doing: str) -> None:
+        """Raise `DeadlineError` once the time is up."""
+        if self.remaining() <= 0:
+            raise DeadlineError(
+                f"{doing}: the time is up (--timeout {self.seconds:.0f} s); "
+                "run again, or allow more time with --timeout"
+            )
+
+
+class Backoff:
+    """How long to wait where Graph names no time: exponential, half of it random. In seconds."""
+
+    BASE = 1.0
+    CAP = 30.0
+
+    def __init__(self, jitter: random.Random) -> None:
+        self._jitter = jitter
+
+    def seconds(self, attempt: int) -> float:
+        """Seconds to wait after attempt number ``attempt``, counted from 1."""
+        ceiling = min(self.CAP, self.BASE * 2.0 ** min(attempt - 1, 10))
+        return self._jitter.uniform(ceiling / 2, ceiling)
+
+
+class Pacer:
+    """Keeps writes under Graph's documented rate, so that a large apply meets no 429.
+
+    100 writes in 20 seconds per app and tenant ([D] throttling-limits, Intune device
+    configuration); a tenth is left free for whatever else runs as the same app.
+    """
+
+    def __init__(self, clock: Clock, *, writes: int = 90, window: float = 20.0) -> None:
+        self._clock = clock
+        self._writes = writes
+        self._window = window
+        self._slots: deque[float] = deque(maxlen=writes)
+        self._lock = threading.Lock()
+
+    def reserve(self) -> float:
+        """Take the next free slot, and tell how many seconds away it is."""
+        with self._lock:
+            now = self._clock.monotonic()
+            is_full = len(self._slots) == self._writes
+            slot = max(now, self._slots[0] + self._window) if is_full else now
+            self._slots.append(slot)
+            return slot - now
