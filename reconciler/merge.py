@@ -1,0 +1,178 @@
+"""Put a plan's operations on top of what is live right now, losing nothing. Pure.
+
+``assign`` replaces a policy's whole set, so what is sent must hold everything that is there. The
+one law of `merge`: *every live direct assignment that is not deleted is in the result, unchanged*.
+What a policy set assigned is never sent: it is not ours, and would come back as a direct copy.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import assert_never
+
+from reconciler.model import Assignment, Filter, Target, TargetKind
+from reconciler.plan import Create, Delete, Key, Operation, Update, action_of, key_of
+from reconciler.ports import Wanted
+
+
+class Standing(StrEnum):
+    """How an operation stands against what is live."""
+
+    TO_DO = "to_do"
+    DONE = "done"
+    CONFLICT = "conflict"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """An operation's standing; ``reason`` says what stands in its way, for a conflict alone."""
+
+    operation: Operation
+    standing: Standing
+    reason: str = ""
+
+
+_OPPOSITE = {
+    TargetKind.GROUP: TargetKind.EXCLUSION_GROUP,
+    TargetKind.EXCLUSION_GROUP: TargetKind.GROUP,
+}
+
+
+def judge(
+    operation: Operation,
+    direct: Mapping[Key, Assignment],
+    inherited: Iterable[Key] = (),
+) -> Verdict:
+    """Tell whether an operation is still to do, already true, or overtaken by somebody's edit."""
+    live = direct.get(key_of(operation.target))
+    match operation:
+        case Create():
+            return _judge_create(operation, live, direct, frozenset(inherited))
+        case Update():
+            if live is None:
+                return Verdict(operation, Standing.CONFLICT, "it was removed")
+            if live.filter == operation.after:
+                return Verdict(operation, Standing.DONE)
+            if live.filter == operation.live.filter:
+                return Verdict(operation, Standing.TO_DO)
+            return Verdict(operation, Standing.CONFLICT, f"its filter is now {say(live.filter)}")
+        case Delete():
+            if live is None:
+                return Verdict(operation, Standing.DONE)
+            if live.filter == operation.live.filter:
+                return Verdict(operation, Standing.TO_DO)
+            return Verdict(operation, Standing.CONFLICT, f"its filter is now {say(live.filter)}")
+        case _:
+            assert_never(operation)
+
+
+def _judge_create(
+    operation: Create,
+    live: Assignment | None,
+    direct: Mapping[Key, Assignment],
+    inherited: frozenset[Key],
+) -> Verdict:
+    if live is not None:
+        if live.filter == operation.filter:
+            return Verdict(operation, Standing.DONE)
+        reason = f"it was created meanwhile with filter {say(live.filter)}"
+        return Verdict(operation, Standing.CONFLICT, reason)
+    opposite = _OPPOSITE.get(operation.target.kind)
+    if opposite is not None and key_of(replace(operation.target, kind=opposite)) in direct:
+        side = "excluded" if opposite is TargetKind.EXCLUSION_GROUP else "included"
+        return Verdict(operation, Standing.CONFLICT, f"the group is {side} meanwhile")
+    if key_of(operation.target) in inherited:
+        if operation.filter is None:
+            return Verdict(operation, Standing.DONE)
+        reason = "a policy set assigns it meanwhile, without a filter"
+        return Verdict(operation, Standing.CONFLICT, reason)
+    return Verdict(operation, Standing.TO_DO)
+
+
+def merge(direct: Mapping[Key, Assignment], operations: Sequence[Operation]) -> tuple[Wanted, ...]:
+    """Make the whole direct set to send: all that is live, with the operations carried out on it.
+
+    ``operations`` must all be to do (`judge`); anything else is a mistake of the caller.
+    """
+    wanted = {
+        key: Wanted(assignment.target, assignment.filter, assignment.raw_target)
+        for key, assignment in direct.items()
+    }
+    for operation in operations:
+        key = key_of(operation.target)
+        match operation:
+            case Create():
+                if key in wanted:
+                    raise AssertionError("a create must not stand on a live assignment")
+                wanted[key] = Wanted(operation.target, operation.filter)
+            case Update():
+                wanted[key] = replace(wanted[key], filter=operation.after)
+            case Delete():
+                del wanted[key]
+            case _:
+                assert_never(operation)
+    return tuple(wanted[key] for key in sorted(wanted))
+
+
+@dataclass(frozen=True, slots=True)
+class Surprise:
+    """A difference between what was sent and what a later reading shows.
+
+    ``is_extra`` says that something was added by somebody else, which harms nothing of ours.
+    """
+
+    target: Target
+    what: str
+    is_extra: bool = False
+
+    def __str__(self) -> str:
+        """Name the target and what became of it."""
+        return f"{say_target(self.target)} {self.what}"
+
+
+def surprises(expected: Iterable[Wanted], direct: Mapping[Key, Assignment]) -> tuple[Surprise, ...]:
+    """Name everything that a reading after the write shows beyond, or short of, what was sent."""
+    sent = {key_of(wanted.target): wanted for wanted in expected}
+    found = [
+        Surprise(wanted.target, "is missing after the write")
+        for key, wanted in sent.items()
+        if key not in direct
+    ]
+    for key, assignment in direct.items():
+        if key not in sent:
+            what = "was added by somebody else during the write"
+            found.append(Surprise(assignment.target, what, is_extra=True))
+        elif assignment.filter != sent[key].filter:
+            what = f"has filter {say(assignment.filter)} after the write"
+            found.append(Surprise(assignment.target, what))
+    return tuple(sorted(found, key=lambda surprise: surprise.target.sort_key))
+
+
+def body_digest(method: str, wanted: Iterable[Wanted], operations: Iterable[Operation]) -> str:
+    """Name what would be sent, so that a queued write can be told from a changed one."""
+    parts = [
+        method,
+        sorted([*key_of(w.target), say(w.filter), w.raw_target or ""] for w in wanted),
+        sorted([action_of(op).value, *key_of(op.target)] for op in operations),
+    ]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def say(filter: Filter | None) -> str:
+    """Write a filter in words: its mode, and its name or id."""
+    return "none" if filter is None else f"{filter.mode} {filter.name or filter.id}"
+
+
+def say_target(target: Target) -> str:
+    """Write a target in words: its kind, and its name or id."""
+    name = f'"{target.name}"' if target.name else target.id
+    return target.kind.value if name is None else f"{target.kind} {name}"
+
+
+def describe(operation: Operation) -> str:
+    """Write an operation in words."""
+    return f"{action_of(operation)} {say_target(operation.target)}"

@@ -1,0 +1,358 @@
+"""Turn every name of the desired state into the id it leads to, or into a diagnostic. Pure.
+
+Nothing is skipped in silence: a name that leads nowhere, to several things, or to something that
+differs in case alone is an error at its YAML line, with the candidates or the nearest names.
+Graph's own ``eq`` ignores case, so equality is decided here and not by the service.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from reconciler.diagnostics import Diagnostic, error
+from reconciler.families import platform_title
+from reconciler.model import (
+    DesiredAssignment,
+    DesiredPolicy,
+    DesiredState,
+    Filter,
+    FilterReference,
+    LivePolicy,
+    LiveState,
+    Reference,
+    ResolvedAssignment,
+    ResolvedPolicy,
+    ResolvedState,
+    Target,
+    TargetKind,
+)
+from reconciler.plan import key_of
+from reconciler.ports import Directory
+
+_NEAREST = 3
+_MAX_CANDIDATES = 10
+
+
+class _Named(Protocol):
+    @property
+    def id(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+
+
+N = TypeVar("N", bound=_Named)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The groups a desired state points at, for one look-up of them all."""
+
+    names: frozenset[str]
+    ids: frozenset[str]
+
+
+def groups_wanted(desired: DesiredState) -> Wanted:
+    """Collect every group name and id that the files mention."""
+    names: set[str] = set()
+    ids: set[str] = set()
+    for policy in desired.policies:
+        for assignment in policy.assignments:
+            reference = assignment.group
+            if reference is None:
+                continue
+            if reference.id is not None:
+                ids.add(reference.id)
+            elif reference.name is not None:
+                names.add(reference.name)
+    return Wanted(frozenset(names), frozenset(ids))
+
+
+class _Index(Generic[N]):
+    """Objects of one kind by id and by name, with the words to complain in."""
+
+    def __init__(self, kind: str, objects: Iterable[N], describe: Callable[[N], str]) -> None:
+        self.kind = kind
+        self.describe = describe
+        self.by_id: dict[str, N] = {}
+        self.by_name: dict[str, list[N]] = defaultdict(list)
+        self.by_folded_name: dict[str, list[N]] = defaultdict(list)
+        for thing in objects:
+            self.by_id[thing.id] = thing
+            self.by_name[thing.name].append(thing)
+            self.by_folded_name[thing.name.casefold()].append(thing)
+
+    def find(
+        self, reference: Reference, *, nearby: Sequence[str] | None = None, policy: str
+    ) -> N | Diagnostic:
+        """Follow a reference; ``nearby`` offers names to suggest, all known ones by default."""
+        if reference.id is not None:
+            return self._find_by_id(reference, policy)
+        name = reference.name or ""
+        found = self.by_name.get(name, [])
+        if len(found) == 1:
+            return found[0]
+        if found:
+            return self._ambiguous(reference, found, policy)
+        return self._unknown(reference, name, nearby, policy)
+
+    def _find_by_id(self, reference: Reference, policy: str) -> N | Diagnostic:
+        found = self.by_id.get(reference.id or "")
+        if found is None:
+            return error(
+                f"unknown-{self.kind}",
+                f"no {self.kind} has the id {reference.id}",
+                reference.location,
+                help=self._correct_id_help(reference),
+                policy=policy,
+            )
+        if reference.name is not None and found.name != reference.name:
+            return error(
+                f"{self.kind}-name-mismatch",
+                f'the {self.kind} {reference.id} is called "{found.name}", not "{reference.name}"',
+                reference.location,
+                help=f'if it was renamed, write name: "{found.name}"; '
+                "if another one was meant, correct the id",
+                policy=policy,
+            )
+        return found
+
+    def _correct_id_help(self, reference: Reference) -> str:
+        same_name = self.by_name.get(reference.name or "", [])
+        if same_name:
+            listed = ", ".join(self.describe(thing) for thing in same_name[:_MAX_CANDIDATES])
+            return f'it may have been deleted and created again; "{reference.name}" is now {listed}'
+        return f"check the id in the portal, or name the {self.kind} instead"
+
+    def _ambiguous(self, reference: Reference, found: Sequence[N], policy: str) -> Diagnostic:
+        listed = ", ".join(self.describe(thing) for thing in found[:_MAX_CANDIDATES])
+        return error(
+            f"ambiguous-{self.kind}",
+            f"{len(found)} {_plural(self.kind)} are called {reference}",
+            reference.location,
+            help=f"write the id of the one that is meant: {listed}",
+            policy=policy,
+        )
+
+    def _unknown(
+        self, reference: Reference, name: str, nearby: Sequence[str] | None, policy: str
+    ) -> Diagnostic:
+        same_but_case = self.by_folded_name.get(name.casefold(), [])
+        if same_but_case:
+            listed = " or ".join(f'"{thing.name}" ({thing.id})' for thing in same_but_case)
+            help_text = f"names compare exactly, case included; there is {listed}"
+        else:
+            help_text = _suggest(name, self.by_name if nearby is None else nearby)
+        return error(
+            f"unknown-{self.kind}",
+            f"no {self.kind} is called {reference}",
+            reference.location,
+            help=help_text,
+            policy=policy,
+        )
+
+
+def _plural(kind: str) -> str:
+    return "policies" if kind == "policy" else f"{kind}s"
+
+
+def _suggest(name: str, known: Iterable[str]) -> str:
+    by_folded: dict[str, str] = {}
+    for candidate in known:
+        by_folded.setdefault(candidate.casefold(), candidate)
+    close = difflib.get_close_matches(name.casefold(), list(by_folded), n=_NEAREST, cutoff=0.6)
+    if not close:
+        return "create it first, or correct the name: nothing is created to fill the gap"
+    return "nearest: " + ", ".join(f'"{by_folded[match]}"' for match in close)
+
+
+@dataclass(frozen=True, slots=True)
+class _PolicyView:
+    """A live policy with the two attributes that `_Index` looks at."""
+
+    live: LivePolicy
+
+    @property
+    def id(self) -> str:
+        return self.live.policy.id
+
+    @property
+    def name(self) -> str:
+        return self.live.policy.name
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """The state in ids, and what was wrong; policies with an error are left out of ``state``."""
+
+    state: ResolvedState
+    diagnostics: tuple[Diagnostic, ...]
+
+
+def resolve(desired: DesiredState, live: LiveState, directory: Directory) -> Resolution:
+    """Follow every reference of the desired state.
+
+    A policy with any mistake is left out whole: half of its assignments is not what was declared.
+    """
+    resolver = _Resolver(live, directory)
+    policies = [
+        found for policy in desired.policies if (found := resolver.policy(policy)) is not None
+    ]
+    policies.sort(key=lambda resolved: resolved.live.policy.sort_key)
+    return Resolution(ResolvedState(desired.config, tuple(policies)), tuple(resolver.diagnostics))
+
+
+class _Resolver:
+    """One pass over the desired state, collecting diagnostics on its way."""
+
+    def __init__(self, live: LiveState, directory: Directory) -> None:
+        self.diagnostics: list[Diagnostic] = []
+        self._directory = directory
+        self._policies = _Index(
+            "policy", [_PolicyView(policy) for policy in live], _describe_policy
+        )
+        self._filters = _Index(
+            "filter", directory.filters.values(), lambda found: f"{found.id} ({found.platform})"
+        )
+        self._groups = _Index("group", directory.groups.by_id.values(), lambda group: group.id)
+        self._declared: dict[str, DesiredPolicy] = {}
+
+    def policy(self, desired: DesiredPolicy) -> ResolvedPolicy | None:
+        """Resolve one policy, or say why it cannot be."""
+        live = self._keep(self._match(desired))
+        label = live.policy.name if live else str(desired.reference)
+        before = len(self.diagnostics)
+        assignments = [self._assignment(item, label) for item in desired.assignments]
+        resolved = tuple(item for item in assignments if item is not None)
+        self._refuse_conflicts(resolved, label)
+        if live is None or len(self.diagnostics) > before:
+            return None
+        return ResolvedPolicy(live, desired.ownership, resolved, desired.reference.location)
+
+    def _keep(self, found: LivePolicy | Diagnostic) -> LivePolicy | None:
+        if isinstance(found, Diagnostic):
+            self.diagnostics.append(found)
+            return None
+        return found
+
+    def _match(self, desired: DesiredPolicy) -> LivePolicy | Diagnostic:
+        reference = desired.reference
+        found = self._policies.find(reference, policy=str(reference))
+        if isinstance(found, Diagnostic) and desired.platform and reference.id is None:
+            found = self._match_by_platform(desired, found)
+        if isinstance(found, Diagnostic):
+            return found
+        platform = found.live.policy.platform
+        if desired.platform and (platform or "").casefold() != desired.platform.casefold():
+            return error(
+                "platform-mismatch",
+                f'the policy "{found.name}" is for {platform or "an unknown platform"}, '
+                f"not for {desired.platform}",
+                reference.location,
+                help="correct platform, or leave it out: it is needed only where two policies "
+                "share a name",
+                policy=found.name,
+            )
+        return self._refuse_second_declaration(desired, found.live)
+
+    def _match_by_platform(
+        self, desired: DesiredPolicy, otherwise: Diagnostic
+    ) -> _PolicyView | Diagnostic:
+        wanted = (desired.platform or "").casefold()
+        fitting = [
+            view
+            for view in self._policies.by_name.get(desired.reference.name or "", [])
+            if (view.live.policy.platform or "").casefold() == wanted
+        ]
+        return fitting[0] if len(fitting) == 1 else otherwise
+
+    def _refuse_second_declaration(
+        self, desired: DesiredPolicy, live: LivePolicy
+    ) -> LivePolicy | Diagnostic:
+        first = self._declared.setdefault(live.policy.id, desired)
+        if first is desired:
+            return live
+        return error(
+            "duplicate-policy",
+            f'the policy "{live.policy.name}" ({live.policy.id}) is already declared at '
+            f"{first.reference.location}",
+            desired.reference.location,
+            help="declare each policy once, with everything it should have",
+            policy=live.policy.name,
+        )
+
+    def _assignment(self, desired: DesiredAssignment, policy: str) -> ResolvedAssignment | None:
+        target = self._target(desired, policy)
+        filter_or_error = self._filter(desired.filter, policy)
+        problems = [found for found in (target, filter_or_error) if isinstance(found, Diagnostic)]
+        self.diagnostics.extend(problems)
+        if isinstance(target, Diagnostic) or isinstance(filter_or_error, Diagnostic):
+            return None
+        return ResolvedAssignment(target, filter_or_error, desired.broad, desired.location)
+
+    def _target(self, desired: DesiredAssignment, policy: str) -> Target | Diagnostic:
+        if desired.group is None:
+            spelling = desired.id if desired.kind is TargetKind.COLLECTION else None
+            object_id = desired.id.lower() if desired.id else None
+            return Target(desired.kind, object_id, spelling, desired.target_type)
+        name = desired.group.name or ""
+        nearby = [group.name for group in self._directory.groups.nearby.get(name, ())]
+        known = [*self._groups.by_name, *nearby]
+        group = self._groups.find(desired.group, nearby=known, policy=policy)
+        if isinstance(group, Diagnostic):
+            return group
+        return Target(desired.kind, group.id, group.name)
+
+    def _filter(self, desired: FilterReference | None, policy: str) -> Filter | Diagnostic | None:
+        if desired is None:
+            return None
+        found = self._filters.find(desired.reference, policy=policy)
+        if isinstance(found, Diagnostic):
+            return found
+        return Filter(desired.mode, found.id, found.name)
+
+    def _refuse_conflicts(self, assignments: Iterable[ResolvedAssignment], policy: str) -> None:
+        """Two lines may turn out to mean one group, once a name and an id are both resolved."""
+        seen: dict[tuple[str, str, str], ResolvedAssignment] = {}
+        for assignment in assignments:
+            key = key_of(assignment.target)
+            first = seen.setdefault(key, assignment)
+            if first is not assignment:
+                self.diagnostics.append(
+                    error(
+                        "duplicate-target",
+                        f"this is the same target as at {first.location}",
+                        assignment.location,
+                        help="a target may stand once on a policy: remove one of the two lines",
+                        policy=policy,
+                    )
+                )
+        self._refuse_both_sides(seen, policy)
+
+    def _refuse_both_sides(
+        self, seen: Mapping[tuple[str, str, str], ResolvedAssignment], policy: str
+    ) -> None:
+        for (kind, object_id, _), excluded in seen.items():
+            if kind != TargetKind.EXCLUSION_GROUP:
+                continue
+            included = seen.get((TargetKind.GROUP.value, object_id, ""))
+            if included is not None:
+                self.diagnostics.append(
+                    error(
+                        "include-and-exclude",
+                        f'the group "{excluded.target.name}" is also included, '
+                        f"at {included.location}",
+                        excluded.location,
+                        help="a group is either included or excluded: remove one of the two lines",
+                        policy=policy,
+                    )
+                )
+
+
+def _describe_policy(view: _PolicyView) -> str:
+    policy = view.live.policy
+    platform = f"platform: {policy.platform}" if policy.platform else platform_title(None)
+    return f"{policy.id} ({platform})"
