@@ -1,0 +1,190 @@
+"""Graph's ways of asking for many things: pages and batches. Does I/O through `transport`.
+
+Sources: https://learn.microsoft.com/graph/paging and https://learn.microsoft.com/graph/json-batching
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from enum import StrEnum
+from functools import partial
+from typing import Any
+
+from reconciler.errors import GraphError
+from reconciler.graph.answers import Answer
+from reconciler.graph.parallel import in_parallel
+from reconciler.graph.transport import TransientError, Transport
+
+BATCH_SIZE = 20
+"""Requests that one ``$batch`` takes ([D] json-batching)."""
+
+
+class Version(StrEnum):
+    """Graph's two versions. Filters and ``source`` exist in beta alone (graph.md section 3)."""
+
+    V1 = "v1.0"
+    BETA = "beta"
+
+
+class GraphClient:
+    """Reads collections and batches, and passes writes on."""
+
+    def __init__(self, transport: Transport, *, parallelism: int) -> None:
+        self.transport = transport
+        self.parallelism = parallelism
+
+    def url(self, version: Version, path: str) -> str:
+        """Write the absolute address of a path."""
+        return f"{self.transport.graph}/{version}/{path}"
+
+    def get(self, version: Version, path: str, *, attempted: str) -> Mapping[str, Any]:
+        """Read one object."""
+        answer = self.transport.read(self.url(version, path), attempted=attempted)
+        return _object(answer, attempted)
+
+    def pages(self, version: Version, path: str, *, attempted: str) -> Iterator[Mapping[str, Any]]:
+        """Read a whole collection, page after page, as Graph links them."""
+        return self.follow(self.url(version, path), attempted=attempted)
+
+    def follow(self, url: str, *, attempted: str) -> Iterator[Mapping[str, Any]]:
+        """Read a collection from a link on. A link that comes back, or leaves Graph, is an error.
+
+        A collection is complete or it raises: nobody ever sees a part of one by accident.
+        """
+        seen: set[str] = set()
+        link: str | None = url
+        while link is not None:
+            if link in seen:
+                raise GraphError(
+                    "Graph's pages link in a circle, so the list cannot be read to its end",
+                    attempted=attempted,
+                    code="PagingLoop",
+                )
+            seen.add(link)
+            page = _object(self.transport.read(link, attempted=attempted), attempted)
+            yield from items(page, attempted)
+            link = next_link(page, attempted)
+
+    def batch(
+        self, version: Version, paths: Mapping[str, str], *, attempted: str
+    ) -> dict[str, Answer]:
+        """GET many paths at once; the keys of ``paths`` name the answers.
+
+        Entries that Graph asks to wait for are sent again. Every other answer is returned as it
+        is, a refusal too: what a 404 means is the caller's business.
+        """
+        entries = list(paths.items())
+        chunks = [entries[at : at + BATCH_SIZE] for at in range(0, len(entries), BATCH_SIZE)]
+        answers: dict[str, Answer] = {}
+        for part in in_parallel(
+            [partial(self._batch, version, chunk, attempted) for chunk in chunks],
+            workers=self.parallelism,
+        ):
+            answers |= part
+        return answers
+
+    def _batch(
+        self, version: Version, entries: Sequence[tuple[str, str]], attempted: str
+    ) -> dict[str, Answer]:
+        waiting = dict(entries)
+        done: dict[str, Answer] = {}
+
+        def once() -> dict[str, Answer]:
+            faults: list[TransientError] = []
+            for key, answer in self._post_batch(version, waiting, attempted).items():
+                fault = self.transport.transient(answer, attempted)
+                if fault is not None:
+                    faults.append(fault)
+                    continue
+                done[key] = answer
+                del waiting[key]
+            if faults:
+                raise _longest(faults)
+            return done
+
+        result: dict[str, Answer] = self.transport.retrying(attempted)(once)
+        return result
+
+    def _post_batch(
+        self, version: Version, waiting: Mapping[str, str], attempted: str
+    ) -> dict[str, Answer]:
+        keys = {str(number): key for number, key in enumerate(waiting)}
+        answer = self.transport.read(
+            self.url(version, "$batch"),
+            attempted=attempted,
+            method="POST",
+            body={
+                "requests": [
+                    {"id": number, "method": "GET", "url": f"/{waiting[key]}"}
+                    for number, key in keys.items()
+                ]
+            },
+        )
+        found: dict[str, Answer] = {}
+        for entry in _list(_object(answer, attempted).get("responses"), attempted):
+            key = keys.get(str(entry.get("id")))
+            if key is not None:
+                found[key] = _entry(entry)
+        if len(found) != len(keys):
+            raise GraphError(
+                f"Graph answered {len(found)} of {len(keys)} requests of a batch",
+                attempted=attempted,
+                code="IncompleteBatch",
+            )
+        return found
+
+
+def _entry(entry: Mapping[str, Any]) -> Answer:
+    headers = entry.get("headers")
+    named = headers.items() if isinstance(headers, dict) else ()
+    return Answer(
+        status=int(entry.get("status") or 0),
+        headers={str(name).lower(): str(value) for name, value in named},
+        body=entry.get("body"),
+    )
+
+
+def _longest(faults: Sequence[TransientError]) -> TransientError:
+    """Wait for the entry that asks for the longest wait; the strictest bound on tries counts."""
+    waits = [fault.wait for fault in faults if fault.wait is not None]
+    tries = [fault.tries for fault in faults if fault.tries is not None]
+    return TransientError(
+        faults[0].error,
+        tries=min(tries) if tries else None,
+        wait=max(waits) if waits else None,
+    )
+
+
+def items(page: Mapping[str, Any], attempted: str) -> list[Mapping[str, Any]]:
+    """Take the objects out of a page."""
+    return _list(page.get("value"), attempted)
+
+
+def next_link(page: Mapping[str, Any], attempted: str) -> str | None:
+    """Take the link to the next page out of a page, None on the last."""
+    link = page.get("@odata.nextLink")
+    if link is None:
+        return None
+    if not isinstance(link, str) or not link:
+        raise _unexpected(attempted)
+    return link
+
+
+def _object(answer: Answer, attempted: str) -> Mapping[str, Any]:
+    if not isinstance(answer.body, dict):
+        raise _unexpected(attempted)
+    return answer.body
+
+
+def _list(value: object, attempted: str) -> list[Mapping[str, Any]]:
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise _unexpected(attempted)
+    return value
+
+
+def _unexpected(attempted: str) -> GraphError:
+    return GraphError(
+        "the answer does not have the shape that Graph documents; nothing was concluded from it",
+        attempted=attempted,
+        code="UnexpectedAnswer",
+    )

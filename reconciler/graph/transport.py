@@ -1,0 +1,262 @@
+"""One HTTP conversation with Microsoft Graph: tokens, retries, deadline, pace. Does I/O.
+
+Reads are repeated until they succeed, the fault turns out to be lasting, or the deadline comes.
+A write is sent **once**: what follows an unclear answer is a read, and that is the applier's
+business (contract, law 5). The one exception is a 401, which Graph gives before doing anything.
+
+Sources: https://learn.microsoft.com/graph/throttling, graph.md section 7.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import uuid
+from collections.abc import Mapping
+from typing import NoReturn, Protocol
+
+import httpx
+from tenacity import RetryCallState, Retrying, retry_if_exception_type
+
+from reconciler.errors import GraphError, OutcomeUnknownError, ReconcilerError
+from reconciler.graph.answers import Answer, is_throttled, refusal, retry_after
+from reconciler.ports import Clock
+from reconciler.timing import Backoff, Deadline, Pacer
+
+LOG = logging.getLogger("reconciler.graph")
+
+REQUEST_TIMEOUT = httpx.Timeout(60.0, connect=15.0)
+_TRIES = 6
+_TRIES_AFTER_PLAIN_500 = 3
+
+
+class Tokens(Protocol):
+    """Where bearer tokens come from."""
+
+    def token(self, *, fresh: bool = False) -> str:
+        """Give a token for Graph; ``fresh`` asks past every cache. Raises `AuthError`."""
+        ...
+
+
+class TransientError(Exception):
+    """A read failed in a way that may pass.
+
+    ``tries`` bounds the attempts, None for as long as the deadline allows; ``wait`` is what Graph
+    asked for in seconds, None where it named nothing.
+    """
+
+    def __init__(self, error: ReconcilerError, *, tries: int | None, wait: float | None) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.tries = tries
+        self.wait = wait
+
+
+class Transport:
+    """Sends requests to one Graph endpoint, signed in. Safe to share between threads."""
+
+    def __init__(
+        self,
+        *,
+        http: httpx.Client,
+        graph: str,
+        tokens: Tokens,
+        clock: Clock,
+        deadline: Deadline,
+        backoff: Backoff | None = None,
+    ) -> None:
+        self.graph = graph.rstrip("/")
+        self.deadline = deadline
+        self._origin = _origin(self.graph)
+        self._http = http
+        self._tokens = tokens
+        self._clock = clock
+        self._backoff = backoff or Backoff(random.Random())
+        self._pacer = Pacer(clock)
+
+    def read(
+        self,
+        url: str,
+        *,
+        attempted: str,
+        method: str = "GET",
+        body: object = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Send a request without effects, again and again while the fault may pass.
+
+        ``attempted`` says in words what it is for. Raises `GraphError` for a lasting fault,
+        `AuthError` where sign-in fails, and `DeadlineError` when the time is up.
+        """
+
+        def once() -> Answer:
+            self.deadline.check(attempted)
+            try:
+                answer = self._signed(method, url, body, headers or {}, attempted)
+            except (httpx.HTTPError, OSError) as fault:
+                raise TransientError(
+                    _no_answer(fault, attempted), tries=_TRIES, wait=None
+                ) from fault
+            self.raise_for(answer, attempted)
+            return answer
+
+        retrying = self.retrying(attempted)
+        result: Answer = retrying(once)
+        return result
+
+    def retrying(self, attempted: str) -> Retrying:
+        """Make the loop that repeats a call for as long as it raises `TransientError`."""
+        return Retrying(
+            retry=retry_if_exception_type(TransientError),
+            stop=_is_exhausted,
+            wait=self._wait,
+            sleep=lambda seconds: self.deadline.sleep(seconds, f"{attempted}: Graph is not ready"),
+            retry_error_callback=_give_up,
+        )
+
+    def raise_for(self, answer: Answer, attempted: str) -> None:
+        """Return for a success; raise `TransientError` or the refusal for anything else."""
+        transient = self.transient(answer, attempted)
+        if transient is not None:
+            raise transient
+        if not answer.is_success:
+            raise refusal(answer, attempted, now=self._clock.now())
+
+    def transient(self, answer: Answer, attempted: str) -> TransientError | None:
+        """Tell whether asking again may help, and when; None for a success and a lasting no."""
+        now = self._clock.now()
+        wait = retry_after(answer.headers, now)
+        if is_throttled(answer):
+            return TransientError(refusal(answer, attempted, now=now), tries=None, wait=wait)
+        if answer.status in (408, 502, 504) or answer.is_foreign:
+            return TransientError(refusal(answer, attempted, now=now), tries=_TRIES, wait=wait)
+        if answer.status == 500:
+            error = refusal(answer, attempted, now=now)
+            return TransientError(error, tries=_TRIES_AFTER_PLAIN_500, wait=wait)
+        return None
+
+    def write(
+        self,
+        method: str,
+        url: str,
+        *,
+        attempted: str,
+        body: object = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Send a request with effects, once, at the pace that Graph allows.
+
+        Raises `OutcomeUnknownError` where nobody can tell whether it happened, and the error that
+        fits Graph's refusal otherwise.
+        """
+        wait = self._pacer.reserve()
+        if wait > 0:
+            self.deadline.sleep(wait, f"{attempted}: keeping to Graph's write rate")
+        self.deadline.check(attempted)
+        try:
+            answer = self._signed(method, url, body, headers or {}, attempted)
+        except (httpx.HTTPError, OSError) as fault:
+            raise OutcomeUnknownError(
+                f"the connection failed, so the outcome is unknown ({_name(fault)})",
+                attempted=attempted,
+            ) from fault
+        if answer.is_success and not answer.is_foreign:
+            return answer
+        if answer.is_success or answer.status >= 500 or answer.status == 408:
+            raise OutcomeUnknownError(
+                answer.message,
+                attempted=attempted,
+                status=answer.status,
+                code=answer.code,
+                request_id=answer.request_id,
+                retry_after=retry_after(answer.headers, self._clock.now()),
+            )
+        raise refusal(answer, attempted, now=self._clock.now())
+
+    def is_home(self, url: str) -> bool:
+        """Whether a link leads back to the one origin that the token may go to."""
+        return _origin(url) == self._origin
+
+    def _signed(
+        self, method: str, url: str, body: object, headers: Mapping[str, str], attempted: str
+    ) -> Answer:
+        if not self.is_home(url):
+            raise GraphError(
+                "Graph sent a link that leads to another host; it was not followed",
+                attempted=attempted,
+                code="ForeignLink",
+            )
+        answer = self._send(method, url, body, headers, self._tokens.token())
+        if answer.status == 401:
+            answer = self._send(method, url, body, headers, self._tokens.token(fresh=True))
+        return answer
+
+    def _send(
+        self, method: str, url: str, body: object, headers: Mapping[str, str], token: str
+    ) -> Answer:
+        client_request_id = str(uuid.uuid4())
+        started = self._clock.monotonic()
+        answer = Answer.of(
+            self._http.request(
+                method,
+                url,
+                json=body,
+                headers={
+                    "Accept": "application/json",
+                    **headers,
+                    "Authorization": f"Bearer {token}",
+                    "client-request-id": client_request_id,
+                },
+                timeout=REQUEST_TIMEOUT,
+                follow_redirects=False,
+            )
+        )
+        LOG.debug(
+            "%s %s: %s in %.0f ms, request-id %s, client-request-id %s",
+            method,
+            httpx.URL(url).path,
+            answer.status,
+            1000 * (self._clock.monotonic() - started),
+            answer.request_id,
+            client_request_id,
+        )
+        return answer
+
+    def _wait(self, state: RetryCallState) -> float:
+        fault = _fault(state)
+        seconds = self._backoff.seconds(state.attempt_number) if fault.wait is None else fault.wait
+        LOG.info("%s; trying again in %.1f s", fault, seconds)
+        return seconds
+
+
+def _no_answer(fault: Exception, attempted: str) -> GraphError:
+    return GraphError(
+        f"Microsoft Graph could not be reached ({_name(fault)}); check the network, HTTPS_PROXY "
+        "and SSL_CERT_FILE",
+        attempted=attempted,
+    )
+
+
+def _name(fault: Exception) -> str:
+    return f"{type(fault).__name__}: {fault}".removesuffix(": ")
+
+
+def _fault(state: RetryCallState) -> TransientError:
+    fault = state.outcome.exception() if state.outcome else None
+    if not isinstance(fault, TransientError):
+        raise AssertionError("only transient faults are repeated")
+    return fault
+
+
+def _is_exhausted(state: RetryCallState) -> bool:
+    tries = _fault(state).tries
+    return tries is not None and state.attempt_number >= tries
+
+
+def _give_up(state: RetryCallState) -> NoReturn:
+    raise _fault(state).error
+
+
+def _origin(url: str) -> tuple[str, str, int | None]:
+    parsed = httpx.URL(url)
+    return parsed.scheme, parsed.host, parsed.port

@@ -1,0 +1,243 @@
+"""Graph's JSON at the door: read into the model, and written back out. No I/O.
+
+What is not known is carried through: every live target keeps its JSON text, and that text is what
+goes back when a whole set is sent. Sources: graph.md sections 1, 3, 4 and 5.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from reconciler.errors import GraphError
+from reconciler.families import Family, platform_of
+from reconciler.model import (
+    NO_FILTER_ID,
+    Assignment,
+    AssignmentFilter,
+    Filter,
+    FilterMode,
+    Group,
+    Policy,
+    Target,
+    TargetKind,
+    TenantIdentity,
+)
+from reconciler.ports import Wanted
+
+FILTER_ID = "deviceAndAppManagementAssignmentFilterId"
+FILTER_TYPE = "deviceAndAppManagementAssignmentFilterType"
+
+_GROUP_TYPES = {
+    "microsoft.graph.groupassignmenttarget": TargetKind.GROUP,
+    "microsoft.graph.exclusiongroupassignmenttarget": TargetKind.EXCLUSION_GROUP,
+}
+_BROAD_TYPES = {
+    "microsoft.graph.alldevicesassignmenttarget": TargetKind.ALL_DEVICES,
+    "microsoft.graph.alllicensedusersassignmenttarget": TargetKind.ALL_USERS,
+}
+_COLLECTION_TYPE = "microsoft.graph.configurationmanagercollectionassignmenttarget"
+_SCOPE_TAG_TYPE = "microsoft.graph.scopetaggroupassignmenttarget"
+
+_ODATA_TYPES = {
+    TargetKind.ALL_DEVICES: "#microsoft.graph.allDevicesAssignmentTarget",
+    TargetKind.ALL_USERS: "#microsoft.graph.allLicensedUsersAssignmentTarget",
+    TargetKind.GROUP: "#microsoft.graph.groupAssignmentTarget",
+    TargetKind.EXCLUSION_GROUP: "#microsoft.graph.exclusionGroupAssignmentTarget",
+    TargetKind.COLLECTION: "#microsoft.graph.configurationManagerCollectionAssignmentTarget",
+    # Without "#", just as Microsoft's page sends it: this type is in no schema to check against.
+    TargetKind.SCOPE_TAG_GROUP: "microsoft.graph.scopeTagGroupAssignmentTarget",
+}
+
+
+class _Item(BaseModel):
+    model_config = ConfigDict(extra="allow", populate_by_name=True)
+
+
+class AssignmentItem(_Item):
+    """One entry of ``assignments``. v1.0 shows no ``source``; direct is what it then means."""
+
+    id: str
+    source: str | None = "direct"
+    target: dict[str, Any]
+
+
+class PolicyItem(_Item):
+    """A policy of either family, with its assignments where they were expanded."""
+
+    id: str
+    odata_type: str | None = Field(None, alias="@odata.type")
+    display_name: str | None = Field(None, alias="displayName")
+    name: str | None = None
+    platforms: str | None = None
+    is_assigned: bool | None = Field(None, alias="isAssigned")
+    compliance_script: dict[str, Any] | None = Field(None, alias="deviceCompliancePolicyScript")
+    assignments: list[dict[str, Any]] | None = None
+    assignments_next: str | None = Field(None, alias="assignments@odata.nextLink")
+
+
+class GroupItem(_Item):
+    """A group, as selected. Without permission Graph leaves all but the id null."""
+
+    id: str
+    display_name: str = Field(alias="displayName")
+    membership_rule: str | None = Field(None, alias="membershipRule")
+
+
+class FilterItem(_Item):
+    """An assignment filter."""
+
+    id: str
+    display_name: str = Field(alias="displayName")
+    platform: str | None = None
+    management_type: str | None = Field(None, alias="assignmentFilterManagementType")
+
+
+class DomainItem(_Item):
+    """One verified domain of an organization."""
+
+    name: str
+
+
+class OrganizationItem(_Item):
+    """The tenant itself."""
+
+    id: str
+    display_name: str | None = Field(None, alias="displayName")
+    verified_domains: list[DomainItem] = Field(default_factory=list, alias="verifiedDomains")
+
+
+M = TypeVar("M", bound=_Item)
+
+
+def parse(model: type[M], item: Mapping[str, Any], attempted: str) -> M:
+    """Read one object, or raise `GraphError` that names the properties which do not fit."""
+    try:
+        return model.model_validate(item)
+    except ValidationError as invalid:
+        fields = ", ".join(".".join(str(part) for part in e["loc"]) for e in invalid.errors())
+        raise GraphError(
+            f"the answer does not have the shape that Graph documents ({fields}); "
+            "nothing was concluded from it",
+            attempted=attempted,
+            code="UnexpectedAnswer",
+        ) from None
+
+
+def policy(item: PolicyItem, family: Family) -> Policy:
+    """Read a policy; the settings catalog calls its name ``name`` and its platform ``platforms``."""
+    if family.policy_type is None:
+        name, odata_type, platform = item.display_name, item.odata_type, platform_of(item.odata_type)
+    else:
+        name, odata_type, platform = item.name, family.policy_type, item.platforms
+    return Policy(
+        id=item.id.lower(),
+        name=name or "",
+        family=family.key,
+        odata_type=odata_type,
+        platform=platform,
+        custom_compliance=item.compliance_script is not None,
+    )
+
+
+def group(item: GroupItem) -> Group:
+    """Read a group."""
+    return Group(item.id.lower(), item.display_name, item.membership_rule or None)
+
+
+def assignment_filter(item: FilterItem) -> AssignmentFilter:
+    """Read an assignment filter."""
+    return AssignmentFilter(
+        item.id.lower(), item.display_name, item.platform, item.management_type
+    )
+
+
+def tenant(item: OrganizationItem) -> TenantIdentity:
+    """Read the organization."""
+    return TenantIdentity(
+        item.id.lower(), item.display_name, tuple(d.name.lower() for d in item.verified_domains)
+    )
+
+
+def assignment(item: AssignmentItem) -> Assignment:
+    """Read one live assignment. What does not fit a known target whole becomes opaque."""
+    raw = json.dumps(item.target, separators=(",", ":"))
+    found = _target(item.target) if _knows_filter(item.target) else None
+    if found is None:
+        found = Target(
+            TargetKind.OPAQUE, item.id, odata_type=str(item.target.get("@odata.type") or "")
+        )
+    return Assignment(item.id, found, _filter(item.target), item.source or "direct", raw)
+
+
+def _mode(target: Mapping[str, Any]) -> str:
+    return str(target.get(FILTER_TYPE) or "none").casefold()
+
+
+def _knows_filter(target: Mapping[str, Any]) -> bool:
+    return _mode(target) in {"none", *FilterMode}
+
+
+def _filter(target: Mapping[str, Any]) -> Filter | None:
+    """Read a filter; mode none, a null id and an id of zeros all mean that there is none."""
+    filter_id = str(target.get(FILTER_ID) or NO_FILTER_ID).lower()
+    mode = _mode(target)
+    if filter_id == NO_FILTER_ID or mode not in set(FilterMode):
+        return None
+    return Filter(FilterMode(mode), filter_id)
+
+
+def _target(target: Mapping[str, Any]) -> Target | None:
+    odata_type = str(target.get("@odata.type") or "").removeprefix("#").casefold()
+    if odata_type in _BROAD_TYPES:
+        return Target(_BROAD_TYPES[odata_type])
+    if odata_type in _GROUP_TYPES and target.get("groupId"):
+        return Target(_GROUP_TYPES[odata_type], str(target["groupId"]).lower())
+    if odata_type == _COLLECTION_TYPE and target.get("collectionId"):
+        collection = str(target["collectionId"])
+        return Target(TargetKind.COLLECTION, collection.lower(), collection)
+    if odata_type == _SCOPE_TAG_TYPE and target.get("entraObjectId"):
+        return Target(
+            TargetKind.SCOPE_TAG_GROUP,
+            str(target["entraObjectId"]).lower(),
+            target_type=str(target.get("targetType") or "").lower(),
+        )
+    return None
+
+
+def target_json(target: Target, filter: Filter | None, *, with_filter: bool) -> dict[str, Any]:
+    """Write a target. v1.0 knows no filter properties, beta is always sent both of them."""
+    body: dict[str, Any] = {"@odata.type": _ODATA_TYPES[target.kind]}
+    match target.kind:
+        case TargetKind.GROUP | TargetKind.EXCLUSION_GROUP:
+            body["groupId"] = target.id
+        case TargetKind.COLLECTION:
+            body["collectionId"] = target.name or target.id
+        case TargetKind.SCOPE_TAG_GROUP:
+            body["targetType"] = target.target_type
+            body["entraObjectId"] = target.id
+        case TargetKind.ALL_DEVICES | TargetKind.ALL_USERS:
+            pass
+        case TargetKind.OPAQUE:
+            raise AssertionError("an opaque target is only ever sent back as it was read")
+    return body | filter_json(filter) if with_filter else body
+
+
+def filter_json(filter: Filter | None) -> dict[str, Any]:
+    """Write the two filter properties; "no filter" as Graph itself shows it."""
+    if filter is None:
+        return {FILTER_ID: None, FILTER_TYPE: "none"}
+    return {FILTER_ID: filter.id, FILTER_TYPE: filter.mode.value}
+
+
+def wanted_json(wanted: Wanted) -> dict[str, Any]:
+    """Write one entry of a whole set: a live target as it was read, a new one from the model."""
+    if wanted.raw_target is None:
+        return {"target": target_json(wanted.target, wanted.filter, with_filter=True)}
+    live: dict[str, Any] = json.loads(wanted.raw_target)
+    if _filter(live) != wanted.filter:
+        live |= filter_json(wanted.filter)
+    return {"target": live}
