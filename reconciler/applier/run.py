@@ -1,0 +1,55 @@
+"""Carry out a whole plan, a few policies at a time. Does I/O through `reconciler.ports`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from reconciler.applier.approval import Approver
+from reconciler.applier.policy import Means, PolicyRun
+from reconciler.applier.route import Route
+from reconciler.apply_result import ApplyResult, PolicyOutcome, Status
+from reconciler.plan import Plan, PolicyPlan
+from reconciler.ports import Approvals, Journal, Progress, Tenant
+from reconciler.timing import Backoff, Deadline
+
+
+def apply(
+    plan: Plan,
+    *,
+    tenant: Tenant,
+    journal: Journal,
+    approvals: Approvals,
+    approval_codes: Sequence[str],
+    progress: Progress,
+    deadline: Deadline,
+    backoff: Backoff,
+    parallelism: int,
+    is_stopped: Callable[[], bool],
+) -> ApplyResult:
+    """Write what the plan says, and report one outcome per policy that it changes.
+
+    The plan must be applyable; whoever calls has asked the user. ``is_stopped`` is asked before
+    each policy, so that Ctrl-C lets the policy in hand come to its end and begins no other.
+    """
+    due = [policy for policy in plan.policies if policy.operations]
+    progress.stage("Applying", len(due))
+    means = Means(
+        tenant=tenant,
+        route=Route(plan.writes, progress),
+        approver=Approver(tenant, approvals, progress, approval_codes),
+        journal=journal,
+        deadline=deadline,
+        backoff=backoff,
+    )
+
+    def one(policy: PolicyPlan) -> PolicyOutcome:
+        if is_stopped():
+            return PolicyOutcome(policy.policy, Status.NOT_TRIED, policy.operations)
+        outcome = PolicyRun(policy, means).outcome()
+        progress.advance()
+        return outcome
+
+    with ThreadPoolExecutor(max_workers=max(1, min(parallelism, len(due)))) as pool:
+        outcomes = tuple(pool.map(one, due))
+    return ApplyResult(plan.tenant, plan.digest, outcomes, interrupted=is_stopped())

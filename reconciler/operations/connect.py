@@ -1,0 +1,204 @@
+"""Open the way to a tenant: Microsoft's Graph, or the embedded one. Does I/O."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import ssl
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from reconciler.errors import ConfigError
+from reconciler.graph.auth import TokenSource, choose
+from reconciler.graph.client import GraphClient
+from reconciler.graph.clouds import ca_bundle, endpoints
+from reconciler.graph.compliance import GraphTenant
+from reconciler.graph.transport import Transport
+from reconciler.model import Cloud
+from reconciler.ports import Clock, Progress
+from reconciler.timing import Backoff, Deadline
+
+STATE_FOLDER = ".reconciler"
+_SANDBOX_GRAPH = "http://sandbox.localhost"
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxAccess:
+    """Plan and apply on the embedded Graph: its tenant file, and where what is written is kept.
+
+    ``mode`` is ``production`` or ``documented``; ``reset`` starts over from the tenant file.
+    """
+
+    file: Path
+    state_folder: Path
+    mode: str
+    reset: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What a run carries from one stage to the next."""
+
+    clock: Clock
+    deadline: Deadline
+    backoff: Backoff
+    progress: Progress
+    environ: Mapping[str, str]
+    interactive: bool
+    parallelism: int
+    is_stopped: Callable[[], bool]
+    sandbox: SandboxAccess | None = None
+
+    @classmethod
+    def begin(
+        cls,
+        *,
+        clock: Clock,
+        progress: Progress,
+        environ: Mapping[str, str],
+        interactive: bool,
+        parallelism: int,
+        is_stopped: Callable[[], bool],
+        timeout: float,
+        sandbox: SandboxAccess | None,
+    ) -> Session:
+        """Start a run, and with it the one deadline; ``timeout`` is in seconds."""
+        return cls(
+            clock=clock,
+            deadline=Deadline(clock, timeout),
+            backoff=Backoff(random.Random()),
+            progress=progress,
+            environ=environ,
+            interactive=interactive,
+            parallelism=parallelism,
+            is_stopped=is_stopped,
+            sandbox=sandbox,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A way to a tenant, and the identity that goes there."""
+
+    tenant: GraphTenant
+    tokens: TokenSource
+
+
+@contextmanager
+def connect(
+    session: Session, *, cloud: Cloud, tenant: str, justification: str | None = None
+) -> Iterator[Connection]:
+    """Open the way to the tenant; the first request signs in.
+
+    Raises `UsageError` and `AuthError` where no way to sign in is complete, and `ConfigError` for
+    a sandbox file that cannot be used.
+    """
+    tokens = sign_in(session, cloud=cloud, tenant=tenant)
+    with _http(session) as http:
+        transport = Transport(
+            http=http,
+            graph=_graph(session, cloud),
+            tokens=tokens,
+            clock=session.clock,
+            deadline=session.deadline,
+            backoff=session.backoff,
+        )
+        client = GraphClient(transport, parallelism=session.parallelism)
+        yield Connection(GraphTenant(client, justification=justification), tokens)
+
+
+class _SandboxTokens:
+    """The embedded Graph wants a token and does not look at it."""
+
+    def token(self, *, fresh: bool = False) -> str:
+        """Give any token."""
+        return "sandbox-renewed" if fresh else "sandbox"
+
+    def describe(self) -> str:
+        """Name it."""
+        return "the embedded sandbox, without sign-in"
+
+
+def sign_in(session: Session, *, cloud: Cloud, tenant: str) -> TokenSource:
+    """Choose how to sign in, without asking for a token yet."""
+    if session.sandbox is not None:
+        return _SandboxTokens()
+    return choose(
+        session.environ,
+        endpoints=endpoints(cloud, session.environ),
+        tenant=tenant,
+        interactive=session.interactive,
+        say=session.progress.note,
+        clock=session.clock,
+        remaining=session.deadline.remaining,
+    )
+
+
+def _graph(session: Session, cloud: Cloud) -> str:
+    if session.sandbox is not None:
+        return _SANDBOX_GRAPH
+    return endpoints(cloud, session.environ).graph
+
+
+def _http(session: Session) -> httpx.Client:
+    if session.sandbox is not None:
+        return httpx.Client(transport=_sandbox(session.sandbox, session.clock))
+    bundle = ca_bundle(session.environ)
+    verify: ssl.SSLContext | bool = True
+    if bundle is not None:
+        try:
+            verify = ssl.create_default_context(cafile=bundle)
+        except (OSError, ssl.SSLError) as fault:
+            raise ConfigError(
+                f"the certificates in {bundle} cannot be read ({fault}); check SSL_CERT_FILE "
+                "and REQUESTS_CA_BUNDLE"
+            ) from fault
+    connections = max(session.parallelism, 2)
+    return httpx.Client(
+        verify=verify,
+        limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
+    )
+
+
+def _sandbox(access: SandboxAccess, clock: Clock) -> httpx.BaseTransport:
+    from reconciler.sandbox.app import SandboxApp  # noqa: PLC0415 - werkzeug, for sandboxes alone
+    from reconciler.sandbox.state import SandboxFileError, SandboxState  # noqa: PLC0415
+
+    kept = kept_file(access)
+    if access.reset:
+        kept.unlink(missing_ok=True)
+    try:
+        state = SandboxState.load(kept if kept.exists() else access.file)
+    except SandboxFileError as broken:
+        raise ConfigError(str(broken)) from broken
+
+    def keep(state: SandboxState) -> None:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        state.save(kept)
+
+    app = SandboxApp(
+        state, mode=access.mode, on_write=keep, clock=lambda: clock.now().timestamp()
+    )
+    return httpx.WSGITransport(app=app)
+
+
+def kept_file(access: SandboxAccess) -> Path:
+    """Where the writes to a sandbox are kept: a file per content of the tenant file.
+
+    An edited tenant file thus starts over by itself. Raises `ConfigError` where it cannot be read.
+    """
+    try:
+        content = access.file.read_bytes()
+    except OSError as fault:
+        raise ConfigError(
+            f"the sandbox file {access.file} cannot be read ({fault.strerror or fault}); "
+            "name one with --sandbox-file"
+        ) from fault
+    name = hashlib.sha256(content).hexdigest()[:12]
+    return access.state_folder / f"sandbox-{name}.json"
+
+

@@ -1,0 +1,57 @@
+"""Prove that the signed-in tenant is the one that the files are for, before anything else."""
+
+from __future__ import annotations
+
+import re
+
+from reconciler.errors import AuthError, GraphError
+from reconciler.graph.auth import TokenSource, tenant_id_of_domain
+from reconciler.graph.claims import claims
+from reconciler.graph.clouds import endpoints
+from reconciler.model import Cloud, TenantIdentity
+from reconciler.operations.connect import Session
+from reconciler.ports import Reader
+
+_GUID = re.compile(r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}")
+
+
+def check_tenant(declared: str, actual: TenantIdentity, *, declared_in: str) -> None:
+    """Raise `AuthError` unless the tenant's id or one of its verified domains is the declared one."""
+    wanted = declared.strip().lower()
+    if wanted == actual.id or wanted in actual.domains:
+        return
+    known = f'"{actual.display_name}" ({actual.id})' if actual.display_name else actual.id
+    raise AuthError(
+        f"signed in to the tenant {known}, but {declared_in} is for {declared}; nothing was read "
+        "or written. Sign in to that tenant, or correct it there"
+    )
+
+
+def identify(
+    session: Session, tenant: Reader, tokens: TokenSource, *, declared: str, cloud: Cloud
+) -> TenantIdentity:
+    """Ask Graph which tenant this is; where the app may not, believe what its own token says.
+
+    An app without Organization.Read.All is refused /organization. Graph itself has accepted the
+    token for that request, so its ``tid`` claim names the tenant; a declared domain is looked up
+    at the sign-in service.
+    """
+    try:
+        return tenant.identify()
+    except GraphError as refused:
+        if refused.status != 403:
+            raise
+        found = claims(tokens.token()).tenant_id
+        if found is None:
+            raise
+    domains: tuple[str, ...] = ()
+    if not _GUID.fullmatch(declared.lower()):
+        owner = tenant_id_of_domain(
+            declared,
+            endpoints(cloud, session.environ),
+            environ=session.environ,
+            clock=session.clock,
+            remaining=session.deadline.remaining,
+        )
+        domains = (declared.lower(),) if owner == found.lower() else ()
+    return TenantIdentity(found.lower(), None, domains)
