@@ -1,0 +1,262 @@
+"""The sandbox as a WSGI application: sign-in, faults, headers, records. No I/O of its own."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import uuid
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from werkzeug.http import http_date
+from werkzeug.wrappers import Request, Response
+
+from reconciler.sandbox.batch import run_batch
+from reconciler.sandbox.calls import Answer, Call
+from reconciler.sandbox.faults import Fault, FaultKind, Faults
+from reconciler.sandbox.odata import without_metadata
+from reconciler.sandbox.refusals import (
+    Refusal,
+    default_code,
+    envelope,
+    intune_message,
+    unauthenticated,
+)
+from reconciler.sandbox.routes import APPROVALS_PATH, BATCH_PATHS, dispatch
+from reconciler.sandbox.service import MODES, Service
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from wsgiref.types import StartResponse, WSGIEnvironment
+
+    from reconciler.sandbox.state import SandboxState
+
+NO_ANSWER = 0
+"""The status that is recorded where the connection was dropped."""
+_HTML = (
+    "<!DOCTYPE html>\n<html><head><title>Service unavailable</title></head>"
+    "<body><h1>Our services aren't available right now</h1></body></html>\n"
+)
+
+
+class SandboxApp:
+    """Microsoft Graph for one tenant. `mode` is production, as observed in real tenants, or documented."""
+
+    def __init__(
+        self,
+        state: SandboxState,
+        *,
+        mode: str = "production",
+        page_size: int = 25,
+        faults: Faults | None = None,
+        on_write: Callable[[SandboxState], None] | None = None,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+        new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
+    ) -> None:
+        """Serve `state`; `on_write` is called after each committed change, with the state's lock held."""
+        if mode not in MODES:
+            raise ValueError(f"no mode is called {mode!r}; there are {', '.join(MODES)}")
+        if page_size < 1:
+            raise ValueError("a page holds at least one entry")
+        self.requests: list[tuple[str, str, int]] = []
+        """Every request: method, decoded path and query, status (NO_ANSWER where the connection was dropped)."""
+        self.batched: list[tuple[str, str, int]] = []
+        """Every entry of every batch, in the same form."""
+        self.bodies: list[tuple[str, str, Any, dict[str, str]]] = []
+        """Every write received, carried out or not: method, path, parsed body, headers with names in lower case."""
+        self.faults = Faults() if faults is None else faults
+        self._service = Service(
+            state=state,
+            documented=mode == "documented",
+            page_size=page_size,
+            faults=self.faults,
+            on_write=on_write or (lambda _state: None),
+            clock=clock,
+            new_id=new_id,
+        )
+        self._sleep = sleep
+        self._lock = threading.Lock()
+        self._expired_tokens: set[str] = set()
+        self._batches = 0
+
+    @property
+    def state(self) -> SandboxState:
+        """The tenant that is served."""
+        return self._service.state
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request; ConnectionResetError stands for a connection that drops."""
+        call = _call(Request(environ))
+        self._note_body(call)
+        try:
+            response = self._respond(call)
+        except ConnectionResetError:
+            self._note(self.requests, call, NO_ANSWER)
+            raise
+        self._note(self.requests, call, response.status_code)
+        return response(environ, start_response)
+
+    def _respond(self, call: Call) -> Response:
+        if call.path.startswith(APPROVALS_PATH):
+            return self._finish(call, self._answer(call))
+        token = _token(call)
+        if token is None:
+            return self._refuse(call, unauthenticated("Access token is empty."))
+        with self._lock:
+            expired = token in self._expired_tokens
+        if expired:
+            return self._refuse(
+                call, unauthenticated("Lifetime validation failed, the token is expired.")
+            )
+        return self._respond_with_fault(call, token, self.faults.take(call.method, call.address))
+
+    def _respond_with_fault(self, call: Call, token: str, fault: Fault | None) -> Response:
+        match fault:
+            case None:
+                return self._finish(call, self._answer(call))
+            case Fault(kind=FaultKind.SLOW, seconds=seconds):
+                self._sleep(seconds or 0)
+                return self._finish(call, self._answer(call))
+            case Fault(kind=FaultKind.RESET_BEFORE):
+                raise ConnectionResetError("planned: dropped before the request was carried out")
+            case Fault(kind=FaultKind.RESET_AFTER):
+                self._answer(call)
+                raise ConnectionResetError("planned: dropped after the request was carried out")
+            case Fault(kind=FaultKind.TRUNCATED):
+                return _cut(self._finish(call, self._answer(call)))
+            case Fault(kind=FaultKind.EXPIRED_TOKEN):
+                with self._lock:
+                    self._expired_tokens.add(token)
+                return self._refuse(
+                    call, unauthenticated("Lifetime validation failed, the token is expired.")
+                )
+            case _:
+                return self._respond_wrongly(call, fault)
+
+    def _respond_wrongly(self, call: Call, fault: Fault) -> Response:
+        if fault.after:
+            self._answer(call)
+        if fault.kind == FaultKind.HTML:
+            return Response(_HTML, status=fault.code or 502, content_type="text/html")
+        return self._refuse(call, _planned_refusal(fault))
+
+    def _answer(self, call: Call) -> Answer:
+        """What Graph says, errors included."""
+        answer_one = (
+            self._answer_batch if call.path in BATCH_PATHS else partial(dispatch, self._service)
+        )
+        return self._or_error(call, answer_one)
+
+    def _answer_batch(self, call: Call) -> Answer:
+        if call.method != "POST":
+            raise Refusal(405, "BadRequest", "A batch is sent with POST.")
+        call.options()
+        with self._lock:
+            self._batches += 1
+            seed = self._batches
+        return run_batch(call, self._answer_entry, seed)
+
+    def _or_error(self, call: Call, answer: Callable[[Call], Answer]) -> Answer:
+        try:
+            with self.state.lock:
+                return answer(call)
+        except Refusal as refusal:
+            return self._error(call, refusal)
+
+    def _answer_entry(self, call: Call) -> Answer:
+        self._note_body(call)
+        fault = self.faults.take(call.method, call.address, FaultKind.BATCH_STATUS)
+        if fault is None:
+            answer = self._or_error(call, partial(dispatch, self._service))
+        else:
+            answer = self._error(call, _planned_refusal(fault))
+        self._note(self.batched, call, answer.status)
+        return answer
+
+    def _error(self, call: Call, refusal: Refusal) -> Answer:
+        request_id = self._service.new_id()
+        body = envelope(
+            refusal,
+            date=time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(self._service.clock())),
+            request_id=request_id,
+            client_request_id=call.headers.get("client-request-id", request_id),
+        )
+        return Answer(refusal.status, body, {**refusal.headers, "request-id": request_id})
+
+    def _refuse(self, call: Call, refusal: Refusal) -> Response:
+        return self._finish(call, self._error(call, refusal))
+
+    def _finish(self, call: Call, answer: Answer) -> Response:
+        request_id = answer.headers.get("request-id") or self._service.new_id()
+        headers = {
+            **answer.headers,
+            "request-id": request_id,
+            "client-request-id": call.headers.get("client-request-id", request_id),
+            "Date": http_date(self._service.clock()),
+        }
+        if answer.body is None:
+            response = Response(status=answer.status, headers=headers)
+            del response.headers["Content-Type"]
+            return response
+        plain = "odata.metadata=none" in call.headers.get("accept", "").lower()
+        text = json.dumps(
+            without_metadata(answer.body) if plain else answer.body, ensure_ascii=False
+        )
+        return Response(
+            text,
+            status=answer.status,
+            headers=headers,
+            content_type="application/json; charset=utf-8",
+        )
+
+    def _note_body(self, call: Call) -> None:
+        if (
+            call.method in ("GET", "HEAD")
+            or call.path in BATCH_PATHS
+            or call.path.startswith(APPROVALS_PATH)
+        ):
+            return
+        with self._lock:
+            self.bodies.append((call.method, call.path, call.seen_body(), dict(call.headers)))
+
+    def _note(self, record: list[tuple[str, str, int]], call: Call, status: int) -> None:
+        with self._lock:
+            record.append((call.method, call.address, status))
+
+
+def _call(request: Request) -> Call:
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    query = request.query_string.decode("latin-1")
+    return Call(
+        request.method,
+        request.host_url.rstrip("/"),
+        request.path,
+        query,
+        headers,
+        request.get_data(),
+    )
+
+
+def _token(call: Call) -> str | None:
+    scheme, _, token = call.headers.get("authorization", "").partition(" ")
+    return token.strip() or None if scheme.lower() == "bearer" else None
+
+
+def _planned_refusal(fault: Fault) -> Refusal:
+    status = fault.code or 500
+    message = fault.message or "A planned fault."
+    headers = {} if fault.retry_after is None else {"Retry-After": fault.retry_after}
+    text = intune_message(message) if fault.intune else message
+    return Refusal(status, fault.error_code or default_code(status), text, headers)
+
+
+def _cut(response: Response) -> Response:
+    body = response.get_data()
+    if not body:
+        # Without a body only the head could be cut, and then nothing usable arrives.
+        raise ConnectionResetError("planned: dropped after the request was carried out")
+    response.set_data(body[: len(body) // 2])
+    response.headers["Content-Length"] = str(len(body))
+    return response

@@ -1,0 +1,45 @@
+"""Reading approval requests, and the sandbox's own address to decide them. Changes the state it is given."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.sandbox.calls import Answer, collection
+from reconciler.sandbox.refusals import Refusal, bad_request, intune_refusal
+
+if TYPE_CHECKING:
+    from reconciler.sandbox.calls import Call
+    from reconciler.sandbox.service import Service
+
+
+def list_approvals(service: Service, call: Call) -> Answer:
+    """`GET /beta/deviceManagement/operationApprovalRequests` ([D] section 10)."""
+    call.options()
+    return Answer(
+        200, collection(call, "deviceManagement/operationApprovalRequests", service.desk.listed())
+    )
+
+
+def get_approval(service: Service, call: Call, code: str) -> Answer:
+    """`GET /beta/deviceManagement/operationApprovalRequests/{id}`."""
+    call.options()
+    for request in service.desk.listed():
+        if request["id"].lower() == code.lower():
+            return Answer(200, request)
+    raise intune_refusal(404, f"No approval request has the id {code}")
+
+
+def decide_approval(service: Service, call: Call, code: str) -> Answer:
+    """`POST /sandbox/approvals/{code}`: the other administrator's act, which Graph lets nobody automate."""
+    body = call.json()
+    if not isinstance(body, dict) or not isinstance(body.get("status"), str):
+        raise bad_request('A body such as {"status": "approved"} is expected.')
+    service.desk.expire()
+    try:
+        service.state.decide(code, body["status"])
+    except LookupError as error:
+        raise Refusal(404, "ResourceNotFound", f"There is no approval request {code}.") from error
+    except ValueError as error:
+        raise bad_request(str(error)) from error
+    service.on_write(service.state)
+    return get_approval(service, call, code)

@@ -1,0 +1,91 @@
+"""One call to Graph and its answer, apart from how they travel: alone over HTTP, or as an entry of a batch. Pure."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, unquote_plus
+
+from reconciler.sandbox.odata import Options
+from reconciler.sandbox.refusals import bad_request
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from reconciler.sandbox.tenant_file import JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a caller asks of Graph."""
+
+    method: str
+    root: str
+    """Scheme and host, without a slash at the end."""
+    path: str
+    """Decoded, with the version in front."""
+    query: str
+    """As it was sent."""
+    headers: Mapping[str, str]
+    """With names in lower case."""
+    body: bytes = b""
+
+    @property
+    def address(self) -> str:
+        """Path and query, decoded: what faults are matched with and what tests read."""
+        return f"{self.path}?{unquote_plus(self.query)}" if self.query else self.path
+
+    @property
+    def version(self) -> str:
+        """`v1.0` or `beta`."""
+        return self.path.split("/")[1]
+
+    @property
+    def is_beta(self) -> bool:
+        """Whether the call goes to beta, which alone knows filters and sources ([D] section 3)."""
+        return self.version == "beta"
+
+    @property
+    def url(self) -> str:
+        """The absolute address without its query."""
+        return f"{self.root}{self.path}"
+
+    def options(self, *allowed: str) -> Options:
+        """The query options; Refusal for one that the route does not take."""
+        return Options.parse(parse_qsl(self.query, keep_blank_values=True), allowed)
+
+    def context(self, fragment: str) -> str:
+        """The `@odata.context` of an answer."""
+        return f"{self.root}/{self.version}/$metadata#{fragment}"
+
+    def json(self) -> object:
+        """The body; Refusal where it is none or no JSON."""
+        media_type = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if media_type != "application/json":
+            raise bad_request("A Content-Type of application/json is required.")
+        try:
+            return json.loads(self.body)
+        except ValueError as error:
+            raise bad_request("Unable to read JSON request payload.") from error
+
+    def seen_body(self) -> object:
+        """The body as a record for tests: None where it is no JSON."""
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What Graph says to a call."""
+
+    status: int
+    body: JsonObject | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def collection(call: Call, fragment: str, entries: Collection[JsonObject]) -> JsonObject:
+    """The frame around a list."""
+    return {"@odata.context": call.context(fragment), "value": list(entries)}

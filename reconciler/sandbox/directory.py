@@ -1,0 +1,97 @@
+"""Reading the organisation and the groups. Pure but for the state it is given."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.sandbox.calls import Answer, collection
+from reconciler.sandbox.group_filter import parse_group_filter
+from reconciler.sandbox.odata import next_link, page, project
+from reconciler.sandbox.refusals import Refusal
+
+if TYPE_CHECKING:
+    from reconciler.sandbox.calls import Call
+    from reconciler.sandbox.service import Service
+
+_MAX_ADVANCED_URL = 2048  # characters, [D] section 6
+_ORGANIZATION = frozenset(
+    {
+        "id",
+        "displayName",
+        "verifiedDomains",
+        "tenantType",
+        "countryLetterCode",
+        "createdDateTime",
+        "assignedPlans",
+    }
+)
+_GROUP = frozenset(
+    {
+        "id",
+        "displayName",
+        "description",
+        "groupTypes",
+        "membershipRule",
+        "membershipRuleProcessingState",
+        "securityEnabled",
+        "mailEnabled",
+        "mail",
+        "mailNickname",
+        "createdDateTime",
+        "deletedDateTime",
+        "isAssignableToRole",
+        "onPremisesSyncEnabled",
+        "visibility",
+    }
+)
+
+
+def list_organization(service: Service, call: Call) -> Answer:
+    """`GET /organization`: a list of the one that the token belongs to."""
+    options = call.options("$select")
+    organization = service.state.organization
+    known = _ORGANIZATION | organization.keys()
+    shown = project(organization, options, known, "microsoft.graph.organization")
+    return Answer(200, collection(call, "organization", [shown]))
+
+
+def list_groups(service: Service, call: Call) -> Answer:
+    """`GET /groups`, filtered and paged."""
+    options = call.options("$filter", "$select", "$top", "$skiptoken", "$count")
+    counts = options.values.get("$count") == "true"
+    # Without the header $count is ignored in silence ([D] section 6).
+    advanced = counts and call.headers.get("consistencylevel", "").lower() == "eventual"
+    if advanced and len(call.url) + 1 + len(call.query) > _MAX_ADVANCED_URL:
+        raise Refusal(
+            400,
+            "Request_UnsupportedQuery",
+            f"The URL is longer than {_MAX_ADVANCED_URL} characters.",
+        )
+    groups = service.state.groups
+    if (text := options.values.get("$filter")) is not None:
+        wanted = parse_group_filter(text, advanced=advanced)
+        groups = [group for group in groups if wanted.matches(group)]
+    part = page(options, len(groups), service.page_size)
+    known = _GROUP.union(*(group.keys() for group in service.state.groups))
+    shown = [
+        project(group, options, known, "microsoft.graph.group")
+        for group in groups[part.start : part.stop]
+    ]
+    body = collection(call, "groups", shown)
+    if advanced:
+        body["@odata.count"] = len(groups)
+    if part.next_token is not None:
+        body["@odata.nextLink"] = next_link(call.url, options, part.next_token)
+    return Answer(200, body)
+
+
+def get_group(service: Service, call: Call, group_id: str) -> Answer:
+    """`GET /groups/{id}`; the ids that Intune shows for all devices and all users find nothing ([O] section 5)."""
+    options = call.options("$select")
+    for group in service.state.groups:
+        if group["id"].lower() == group_id.lower():
+            known = _GROUP | group.keys()
+            shown = project(group, options, known, "microsoft.graph.group")
+            return Answer(200, {"@odata.context": call.context("groups/$entity"), **shown})
+    message = f"Resource '{group_id}' does not exist or one of its queried reference-property objects are not present."
+    raise Refusal(404, "Request_ResourceNotFound", message)

@@ -1,0 +1,198 @@
+"""Planned faults: what the sandbox does wrong on purpose, to which request and how often. Reads a file on request."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+
+class FaultKind(StrEnum):
+    """What goes wrong."""
+
+    STATUS = "status"
+    """An error status instead of an answer; nothing is committed unless `after` is set."""
+    BATCH_STATUS = "batch_status"
+    """The same for one entry inside `$batch`; `path` is searched in the version and the entry's url."""
+    RESET_BEFORE = "reset_before"
+    """The connection drops before the request is carried out."""
+    RESET_AFTER = "reset_after"
+    """The request is carried out, then the connection drops."""
+    TRUNCATED = "truncated"
+    """The request is carried out; half of the announced body arrives."""
+    HTML = "html"
+    """A proxy's page instead of JSON; nothing is committed unless `after` is set."""
+    EXPIRED_TOKEN = "expired_token"  # noqa: S105 - the name of a fault
+    """The bearer token in use is refused from now on."""
+    SLOW = "slow"
+    """The answer takes `seconds` longer."""
+    STALE_READS = "stale_reads"
+    """After the write is committed, the next `reads` readings of that policy show the set before it."""
+
+
+_TAKES: Mapping[FaultKind, frozenset[str]] = {
+    FaultKind.STATUS: frozenset(
+        {"code", "retry_after", "error_code", "message", "intune", "after"}
+    ),
+    FaultKind.BATCH_STATUS: frozenset({"code", "retry_after", "error_code", "message", "intune"}),
+    FaultKind.RESET_BEFORE: frozenset(),
+    FaultKind.RESET_AFTER: frozenset(),
+    FaultKind.TRUNCATED: frozenset(),
+    FaultKind.HTML: frozenset({"code", "after"}),
+    FaultKind.EXPIRED_TOKEN: frozenset(),
+    FaultKind.SLOW: frozenset({"seconds"}),
+    FaultKind.STALE_READS: frozenset({"reads"}),
+}
+_NEEDS: Mapping[FaultKind, str] = {
+    FaultKind.STATUS: "code",
+    FaultKind.BATCH_STATUS: "code",
+    FaultKind.SLOW: "seconds",
+    FaultKind.STALE_READS: "reads",
+}
+_SELECTORS = frozenset({"kind", "method", "path", "times", "skip"})
+_MATCHED_LATER = frozenset({FaultKind.BATCH_STATUS, FaultKind.STALE_READS})
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One planned fault. Which parameters it takes depends on its kind; others are refused."""
+
+    kind: str
+    method: str | None = None
+    path: str | None = None
+    """A regular expression searched in the decoded path and query, version included."""
+    times: int | None = 1
+    """How many requests it hits; None is every one."""
+    skip: int = 0
+    """How many matching requests pass first."""
+    code: int | None = None
+    """The HTTP status."""
+    retry_after: str | None = None
+    """The raw Retry-After header; None leaves it out, as Intune often does ([O] section 7)."""
+    error_code: str | None = None
+    message: str | None = None
+    intune: bool = False
+    """Wrap the message in JSON in a string, as Intune does ([O] section 7)."""
+    after: bool = False
+    """Carry the request out first."""
+    seconds: float | None = None
+    reads: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a fault that could never do what it says."""
+        if self.kind not in set(FaultKind):
+            raise ValueError(
+                f"no fault kind is called {self.kind!r}; there are {', '.join(FaultKind)}"
+            )
+        kind = FaultKind(self.kind)
+        for field in fields(self):
+            foreign = field.name not in _SELECTORS | _TAKES[kind]
+            if foreign and getattr(self, field.name) != field.default:
+                raise ValueError(f"a fault of kind {kind} takes no {field.name!r}")
+        for name in ("times", "skip", "code", "reads"):
+            number = getattr(self, name)
+            if number is not None and (type(number) is not int or number < 0):
+                raise ValueError(f"{name!r} must be a whole number and not {number!r}")
+        needed = _NEEDS.get(kind)
+        if needed is not None and getattr(self, needed) is None:
+            raise ValueError(f"a fault of kind {kind} needs {needed!r}")
+        if self.path is not None:
+            _check_pattern(self.path)
+
+    def matches(self, method: str, path: str) -> bool:
+        """Whether the request is one that this fault is meant for."""
+        if self.method is not None and self.method.upper() != method.upper():
+            return False
+        return self.path is None or re.search(self.path, path) is not None
+
+
+def _check_pattern(pattern: str) -> None:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"{pattern!r} is not a regular expression: {error}") from error
+
+
+@dataclass(slots=True)
+class _Countdown:
+    fault: Fault
+    skip: int
+    times: int | None
+
+    def hit(self) -> bool:
+        """Count one matching request; whether the fault strikes."""
+        if self.skip > 0:
+            self.skip -= 1
+            return False
+        if self.times is not None:
+            if self.times <= 0:
+                return False
+            self.times -= 1
+        return True
+
+
+class Faults:
+    """The faults still to come, in order. Safe between threads.
+
+    A request is offered to the faults one after the other; the first that strikes ends the offer,
+    so a later fault does not see it, nor count it as skipped.
+    """
+
+    def __init__(self, faults: Iterable[Fault] = ()) -> None:
+        self._lock = threading.Lock()
+        self._countdowns = [_Countdown(fault, fault.skip, fault.times) for fault in faults]
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read a JSON list of faults; ValueError names the file and the entry that is wrong."""
+        try:
+            document = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+            raise ValueError(f"{path}: cannot be read as JSON: {error}") from error
+        if not isinstance(document, list):
+            raise ValueError(f"{path}: a list of faults is expected")  # noqa: TRY004 - a mistake in a file, not in the code
+        return cls(
+            _parse(entry, f"{path}: fault {number}")
+            for number, entry in enumerate(document, start=1)
+        )
+
+    def add(self, fault: Fault) -> None:
+        """Plan one more, after those there are."""
+        with self._lock:
+            self._countdowns.append(_Countdown(fault, fault.skip, fault.times))
+
+    def take(self, method: str, path: str, kind: FaultKind | None = None) -> Fault | None:
+        """The fault that strikes this request, if any; without `kind`, one for a whole request."""
+        with self._lock:
+            for countdown in self._countdowns:
+                fault = countdown.fault
+                wanted = (
+                    fault.kind == kind if kind is not None else fault.kind not in _MATCHED_LATER
+                )
+                if wanted and fault.matches(method, path) and countdown.hit():
+                    return fault
+        return None
+
+    @property
+    def are_spent(self) -> bool:
+        """Whether every fault with a limit has struck as often as planned."""
+        with self._lock:
+            return all(
+                countdown.times is None or countdown.times == 0 for countdown in self._countdowns
+            )
+
+
+def _parse(entry: Any, where: str) -> Fault:
+    if not isinstance(entry, dict):
+        raise ValueError(f"{where}: an object is expected")  # noqa: TRY004 - a mistake in a file, not in the code
+    try:
+        return Fault(**entry)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{where}: {error}") from error

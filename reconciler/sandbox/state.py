@@ -1,0 +1,187 @@
+"""The tenant in memory: groups, filters, policies, approvals. Thread-safe; reads and writes its file on request only."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from reconciler.sandbox.tenant_file import (
+    OPEN_STATUSES,
+    POLICY_LISTS,
+    SandboxFileError,
+    check_assignments,
+    check_tenant,
+    read_tenant_file,
+    write_tenant_file,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from reconciler.sandbox.tenant_file import JsonObject
+
+__all__ = ["SandboxFileError", "SandboxState"]
+
+_DECISIONS = ("approved", "rejected", "cancelled", "expired")
+
+
+@dataclass(slots=True)
+class _Stale:
+    assignments: list[JsonObject]
+    reads_left: int
+
+
+class SandboxState:
+    """One tenant. `lock` guards it: hold it across a read and the write that depends on it."""
+
+    def __init__(self, tenant: JsonObject) -> None:
+        """Take a tenant in the file's shape; ValueError says what is wrong with it."""
+        self.lock = threading.RLock()
+        self._tenant = check_tenant(copy.deepcopy(tenant))
+        self._index: dict[str, JsonObject] = {
+            policy["id"].lower(): policy
+            for family in POLICY_LISTS
+            for policy in self._tenant[family]
+        }
+        self._stale: dict[str, _Stale] = {}
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read a tenant file; SandboxFileError where it cannot be used."""
+        return cls(read_tenant_file(path))
+
+    def save(self, path: Path) -> None:
+        """Write the tenant in one step, in the shape that `load` reads."""
+        with self.lock:
+            write_tenant_file(path, self._tenant)
+
+    def to_json(self) -> JsonObject:
+        """A copy of the whole tenant, in the file's shape."""
+        with self.lock:
+            return copy.deepcopy(self._tenant)
+
+    @property
+    def organization(self) -> JsonObject:
+        """The tenant's own record."""
+        with self.lock:
+            return copy.deepcopy(self._tenant["organization"])
+
+    @property
+    def groups(self) -> list[JsonObject]:
+        """All groups, in the file's order."""
+        with self.lock:
+            return [dict(group) for group in self._tenant["groups"]]
+
+    @property
+    def filters(self) -> list[JsonObject]:
+        """All assignment filters, in the file's order."""
+        with self.lock:
+            return [
+                dict(assignment_filter) for assignment_filter in self._tenant["assignmentFilters"]
+            ]
+
+    def policies(self, family: str) -> list[JsonObject]:
+        """All policies of `deviceCompliancePolicies` or `compliancePolicies`, without their assignments, to be read and not changed."""
+        with self.lock:
+            return [_without_assignments(policy) for policy in self._tenant[family]]
+
+    def policy(self, family: str, policy_id: str) -> JsonObject | None:
+        """One policy without its assignments, or None."""
+        with self.lock:
+            wanted = policy_id.lower()
+            found = next(
+                (policy for policy in self._tenant[family] if policy["id"].lower() == wanted), None
+            )
+            return None if found is None else _without_assignments(found)
+
+    def assignments_of(self, policy_id: str) -> list[JsonObject]:
+        """What is really assigned, policy sets included; LookupError for an unknown policy."""
+        with self.lock:
+            return copy.deepcopy(self._known(policy_id)["assignments"])
+
+    def set_assignments(self, policy_id: str, assignments: Iterable[JsonObject]) -> None:
+        """Replace the whole set of a policy, as somebody else might; ValueError for a wrong shape."""
+        with self.lock:
+            policy = self._known(policy_id)
+            changed = {"id": policy["id"], "assignments": copy.deepcopy(list(assignments))}
+            check_assignments(changed, f"policy {policy_id}")
+            policy["assignments"] = changed["assignments"]
+
+    def read_assignments(self, policy_id: str) -> list[JsonObject]:
+        """What Graph shows at this moment: the set, or an older one while a stale reading lasts."""
+        with self.lock:
+            stale = self._stale.get(policy_id.lower())
+            if stale is None:
+                return self.assignments_of(policy_id)
+            stale.reads_left -= 1
+            if stale.reads_left <= 0:
+                del self._stale[policy_id.lower()]
+            return copy.deepcopy(stale.assignments)
+
+    def hold_stale(self, policy_id: str, assignments: list[JsonObject], reads: int) -> None:
+        """Let the next `reads` readings of this policy show `assignments`."""
+        with self.lock:
+            if reads > 0:
+                self._stale[policy_id.lower()] = _Stale(copy.deepcopy(assignments), reads)
+
+    @property
+    def approval_form(self) -> str | None:
+        """How Multi Admin Approval answers here, or None where it is off."""
+        with self.lock:
+            access = self._tenant["multiAdminApproval"]
+            return None if access is None else str(access["form"])
+
+    @property
+    def approvals(self) -> list[JsonObject]:
+        """All approval requests, oldest first."""
+        with self.lock:
+            return copy.deepcopy(self._tenant["operationApprovalRequests"])
+
+    def approval(self, code: str) -> JsonObject | None:
+        """One approval request, or None."""
+        return next(
+            (request for request in self.approvals if request["id"].lower() == code.lower()), None
+        )
+
+    def add_approval(self, request: JsonObject) -> None:
+        """Queue one more request."""
+        with self.lock:
+            self._tenant["operationApprovalRequests"].append(copy.deepcopy(request))
+
+    def decide(self, code: str, status: str) -> None:
+        """The other admin's act: approved, rejected, cancelled, or the time running out (expired).
+
+        LookupError for an unknown code; ValueError where the request is closed or the status is no decision.
+        """
+        if status not in _DECISIONS:
+            raise ValueError(f"{status!r} is not a decision; there are {', '.join(_DECISIONS)}")
+        self._move_approval(code, status)
+
+    def complete_approval(self, code: str) -> None:
+        """Mark an approved request as carried out."""
+        self._move_approval(code, "completed")
+
+    def _move_approval(self, code: str, status: str) -> None:
+        with self.lock:
+            for request in self._tenant["operationApprovalRequests"]:
+                if request["id"].lower() == code.lower():
+                    if request["status"] not in OPEN_STATUSES:
+                        raise ValueError(
+                            f"the request {code} is {request['status']} and cannot become {status}"
+                        )
+                    request["status"] = status
+                    return
+        raise LookupError(f"there is no approval request {code}")
+
+    def _known(self, policy_id: str) -> JsonObject:
+        found = self._index.get(policy_id.lower())
+        if found is None:
+            raise LookupError(f"there is no policy {policy_id}")
+        return found
+
+
+def _without_assignments(policy: JsonObject) -> JsonObject:
+    return {key: value for key, value in policy.items() if key != "assignments"}

@@ -1,0 +1,237 @@
+"""Read and check a sandbox tenant file, and write it back. Reads and writes one file; knows no HTTP."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+JsonObject = dict[str, Any]
+"""One JSON object in Graph's own words; what the sandbox does not know is kept."""
+
+CLASSIC = "deviceCompliancePolicies"
+CATALOG = "compliancePolicies"
+"""The settings catalog, where Linux policies live."""
+POLICY_LISTS = (CLASSIC, CATALOG)
+
+APPROVAL_FORMS = ("documented", "observed")
+APPROVAL_STATUSES = ("needsApproval", "approved", "rejected", "cancelled", "completed", "expired")
+OPEN_STATUSES = ("needsApproval", "approved")
+"""Of a request that still stands in the way of another for the same policy."""
+SOURCES = ("direct", "policySets")
+
+_KNOWN_KEYS = (
+    "organization",
+    "groups",
+    "assignmentFilters",
+    *POLICY_LISTS,
+    "multiAdminApproval",
+    "operationApprovalRequests",
+)
+_GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+class SandboxFileError(ValueError):
+    """The tenant file cannot be used; the message is one line that says where and why."""
+
+
+def is_guid(text: object) -> bool:
+    """Whether the value is a GUID in the form that Graph writes."""
+    return isinstance(text, str) and _GUID.fullmatch(text) is not None
+
+
+def read_tenant_file(path: Path) -> JsonObject:
+    """Read a tenant file and check it whole; SandboxFileError where it cannot be used."""
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except OSError as error:
+        raise SandboxFileError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise SandboxFileError(f"{path}: byte {error.start + 1} is not UTF-8") from error
+    try:
+        return check_tenant(json.loads(text, object_pairs_hook=_without_duplicates))
+    except json.JSONDecodeError as error:
+        raise SandboxFileError(
+            f"{path}:{error.lineno}:{error.colno}: not JSON: {error.msg}"
+        ) from error
+    except RecursionError as error:
+        raise SandboxFileError(f"{path}: nested too deeply") from error
+    except ValueError as error:
+        raise SandboxFileError(f"{path}: {error}") from error
+
+
+def write_tenant_file(path: Path, document: JsonObject) -> None:
+    """Replace the file in one step, so that a reader sees the old tenant or the new one and no mixture."""
+    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def check_tenant(document: object) -> JsonObject:
+    """Check a tenant's shape and fill in what may be left out; ValueError says what is wrong."""
+    tenant = _object(document, "the tenant")
+    unknown = sorted(
+        key for key in tenant if key not in _KNOWN_KEYS and not key.startswith(("$", "_", "@"))
+    )
+    if unknown:
+        raise ValueError(
+            f"{unknown[0]!r} is not a part of a tenant; there are {', '.join(_KNOWN_KEYS)}"
+        )
+    if "organization" not in tenant:
+        raise ValueError("'organization' is missing")
+    _check_organization(tenant["organization"])
+    for key in (*_KNOWN_KEYS[1:5], "operationApprovalRequests"):
+        if tenant.get(key) is None:
+            tenant[key] = []
+    _check_all(tenant, "groups", _check_group)
+    _check_all(tenant, "assignmentFilters", _check_filter)
+    for key in POLICY_LISTS:
+        _check_all(tenant, key, _check_policy)
+    _check_no_policy_in_both(tenant)
+    _check_all(tenant, "operationApprovalRequests", _check_approval_request)
+    _check_approval_form(tenant.setdefault("multiAdminApproval", None))
+    return tenant
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> JsonObject:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key {twice!r} stands twice in one object")
+    return result
+
+
+def _object(value: object, where: str) -> JsonObject:
+    if not isinstance(value, dict):
+        raise ValueError(f"{where} must be an object")  # noqa: TRY004 - a mistake in a file
+    return value
+
+
+def _text(owner: JsonObject, key: str, where: str) -> str:
+    value = owner.get(key)
+    if not isinstance(value, str) or not value:
+        raise ValueError(
+            f"{where}.{key} must be a string that is not empty"
+            if key in owner
+            else f"{where}.{key} is missing"
+        )
+    return value
+
+
+def _guid(owner: JsonObject, key: str, where: str) -> str:
+    value = _text(owner, key, where)
+    if not is_guid(value):
+        raise ValueError(f"{where}.{key}: {value!r} is not a GUID")
+    return value
+
+
+def _entries(owner: JsonObject, key: str, where: str) -> Iterator[tuple[JsonObject, str]]:
+    value = owner[key]
+    if not isinstance(value, list):
+        raise ValueError(f"{where} must be a list")  # noqa: TRY004 - a mistake in a file
+    for index, entry in enumerate(value):
+        yield _object(entry, f"{where}[{index}]"), f"{where}[{index}]"
+
+
+def _check_all(tenant: JsonObject, key: str, check: Callable[[JsonObject, str], None]) -> None:
+    seen: dict[str, str] = {}
+    for entry, where in _entries(tenant, key, key):
+        own = _guid(entry, "id", where).lower()
+        if own in seen:
+            raise ValueError(f"{where}.id: {own!r} is also the id of {seen[own]}")
+        seen[own] = where
+        check(entry, where)
+
+
+def _check_organization(value: object) -> None:
+    organization = _object(value, "organization")
+    _guid(organization, "id", "organization")
+    _text(organization, "displayName", "organization")
+    organization.setdefault("verifiedDomains", [])
+    for domain, where in _entries(organization, "verifiedDomains", "organization.verifiedDomains"):
+        _text(domain, "name", where)
+
+
+def _check_group(group: JsonObject, where: str) -> None:
+    _text(group, "displayName", where)
+
+
+def _check_filter(assignment_filter: JsonObject, where: str) -> None:
+    _text(assignment_filter, "displayName", where)
+    _text(assignment_filter, "platform", where)
+
+
+def _check_policy(policy: JsonObject, where: str) -> None:
+    if where.startswith(CLASSIC):
+        _text(policy, "displayName", where)
+        _text(policy, "@odata.type", where)
+    else:
+        _text(policy, "name", where)
+    policy.setdefault("assignments", [])
+    check_assignments(policy, where)
+
+
+def check_assignments(policy: JsonObject, where: str) -> None:
+    """Check a policy's assignments and fill in what may be left out; ValueError says what is wrong."""
+    seen: set[tuple[str, str]] = set()
+    for assignment, place in _entries(policy, "assignments", f"{where}.assignments"):
+        _check_assignment(assignment, policy["id"], place)
+        # One group may stand twice, once direct and once from a policy set ([O] section 2).
+        own = (assignment["id"].lower(), assignment["source"])
+        if own in seen:
+            raise ValueError(f"{place}.id: {own[0]!r} stands twice on this policy")
+        seen.add(own)
+
+
+def _check_assignment(assignment: JsonObject, policy_id: str, where: str) -> None:
+    _text(assignment, "id", where)
+    if assignment.setdefault("source", "direct") not in SOURCES:
+        raise ValueError(f"{where}.source must be one of {', '.join(SOURCES)}")
+    assignment.setdefault("sourceId", policy_id)
+    target = _object(assignment.get("target"), f"{where}.target")
+    _text(target, "@odata.type", f"{where}.target")
+
+
+def _check_no_policy_in_both(tenant: JsonObject) -> None:
+    classic = {policy["id"].lower() for policy in tenant[CLASSIC]}
+    for index, policy in enumerate(tenant[CATALOG]):
+        if policy["id"].lower() in classic:
+            raise ValueError(
+                f"{CATALOG}[{index}].id: {policy['id']!r} is also a policy of {CLASSIC}"
+            )
+
+
+def _check_approval_request(request: JsonObject, where: str) -> None:
+    if request.get("status") not in APPROVAL_STATUSES:
+        raise ValueError(f"{where}.status must be one of {', '.join(APPROVAL_STATUSES)}")
+    until = _text(request, "expirationDateTime", where)
+    try:
+        has_zone = datetime.fromisoformat(until).tzinfo is not None
+    except ValueError:
+        has_zone = False
+    if not has_zone:
+        raise ValueError(f"{where}.expirationDateTime: {until!r} is not a time with its zone")
+
+
+def _check_approval_form(value: object) -> None:
+    if value is None:
+        return
+    form = _object(value, "multiAdminApproval").get("form")
+    if form not in APPROVAL_FORMS:
+        raise ValueError(f"multiAdminApproval.form must be one of {', '.join(APPROVAL_FORMS)}")
