@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import threading
 from pathlib import Path
 
@@ -59,7 +58,7 @@ class FileApprovals:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             beside = self._path.with_suffix(".tmp")
             beside.write_text(self._memory.model_dump_json(indent=2) + "\n", encoding="utf-8")
-            os.replace(beside, self._path)
+            beside.replace(self._path)
         except OSError as fault:
             raise ReconcilerError(
                 f"{self._path} cannot be written ({fault.strerror or fault}), so the approval "

@@ -52,6 +52,10 @@ class Progress(Protocol):
         """Say one thing that the user should know, once."""
         ...
 
+    def end(self) -> None:
+        """The last stage is over, and a result follows."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class GroupSearch:

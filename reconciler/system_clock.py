@@ -43,6 +43,7 @@ class SystemClock:
 
         Only the main thread may enter: Python hands signals to no other.
         """
+
         def ask(_signal: int, _frame: FrameType | None) -> None:
             if self._stop.is_set():
                 raise KeyboardInterrupt

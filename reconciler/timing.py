@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 import threading
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from reconciler.errors import DeadlineError
 from reconciler.ports import Clock
@@ -30,6 +32,15 @@ class Deadline:
                 f"({self.seconds:.0f} s); run again, or allow more time with --timeout"
             )
         self._clock.sleep(seconds)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """While inside, the time does not count: a person is thinking."""
+        began = self._clock.monotonic()
+        try:
+            yield
+        finally:
+            self._end += self._clock.monotonic() - began
 
     def check(self, doing: str) -> None:
         """Raise `DeadlineError` once the time is up."""

@@ -88,6 +88,7 @@ class PolicyRun:
     in_doubt: bool = False
     sent: dict[Key, Operation] = field(default_factory=dict)
     request_id: str | None = None
+    refusal: GraphError | None = None
     notes: list[str] = field(default_factory=list)
 
     def outcome(self) -> PolicyOutcome:
@@ -108,35 +109,45 @@ class PolicyRun:
             return self._ended(Status.UNKNOWN if self.in_doubt else Status.FAILED, text)
 
     def _run(self) -> PolicyOutcome:
-        refused: GraphError | None = None
         for attempt in count(1):
             reading = self._read()
             verdicts = self._judge(reading)
             conflicts = [v for v in verdicts if v.standing is Standing.CONFLICT]
             if conflicts:
                 return self._conflicting(conflicts)
-            to_do = [v.operation for v in verdicts if v.standing is Standing.TO_DO]
             self.in_doubt = False
+            to_do = [v.operation for v in verdicts if v.standing is Standing.TO_DO]
             if not to_do:
                 return self._settled()
-            if refused is not None:
-                raise refused
-            try:
-                expected = self._write(to_do, reading)
-            except RouteMissingError as missing:
-                if not self.means.route.falls_back:
-                    refused = _without_route(missing)
-            except (ThrottledError, OutcomeUnknownError) as unclear:
-                if attempt >= WRITE_TRIES:
-                    raise
-                self._wait(unclear, attempt)
-            except ApprovalError:
-                raise
-            except GraphError as fault:
-                refused = fault
-            else:
+            if self.refusal is not None:
+                raise self.refusal
+            expected = self._try(to_do, reading, attempt)
+            if expected is not None:
                 return self._read_back(expected)
         raise AssertionError("unreachable")
+
+    def _try(
+        self, to_do: Sequence[Operation], reading: _Reading, attempt: int
+    ) -> tuple[Wanted, ...] | None:
+        """Write once. None means that it is for the next reading to tell how things stand.
+
+        A refusal is kept until then: after an unclear answer the write may have happened all the
+        same, and then Graph refuses the repeat of what is already true.
+        """
+        try:
+            return self._write(to_do, reading)
+        except ApprovalError:
+            raise
+        except RouteMissingError as missing:
+            if not self.means.route.falls_back:
+                self.refusal = _without_route(missing)
+        except (ThrottledError, OutcomeUnknownError) as unclear:
+            if attempt >= WRITE_TRIES:
+                raise
+            self._wait(unclear, attempt)
+        except GraphError as refused:
+            self.refusal = refused
+        return None
 
     def _read(self) -> _Reading:
         live = self.means.tenant.read_policy(self.plan.policy)

@@ -60,9 +60,7 @@ def _by_name(client: GraphClient, names: Sequence[str]) -> Iterator[Group]:
         for name in names
         if len(name) > LONGEST_EQUAL
     ]
-    answers = client.batch(
-        Version.V1, {text: _path(text) for text in filters}, attempted=attempted
-    )
+    answers = client.batch(Version.V1, {text: _path(text) for text in filters}, attempted=attempted)
     for text in filters:
         yield from _groups(client, _success(client, answers[text], attempted), attempted)
 

@@ -244,7 +244,7 @@ def _name(fault: Exception) -> str:
 def _fault(state: RetryCallState) -> TransientError:
     fault = state.outcome.exception() if state.outcome else None
     if not isinstance(fault, TransientError):
-        raise AssertionError("only transient faults are repeated")
+        raise AssertionError("only transient faults are repeated")  # noqa: TRY004 - not a caller's type
     return fault
 
 

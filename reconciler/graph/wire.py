@@ -130,7 +130,11 @@ def parse(model: type[M], item: Mapping[str, Any], attempted: str) -> M:
 def policy(item: PolicyItem, family: Family) -> Policy:
     """Read a policy; the settings catalog calls its name ``name`` and its platform ``platforms``."""
     if family.policy_type is None:
-        name, odata_type, platform = item.display_name, item.odata_type, platform_of(item.odata_type)
+        name, odata_type, platform = (
+            item.display_name,
+            item.odata_type,
+            platform_of(item.odata_type),
+        )
     else:
         name, odata_type, platform = item.name, family.policy_type, item.platforms
     return Policy(
@@ -150,9 +154,7 @@ def group(item: GroupItem) -> Group:
 
 def assignment_filter(item: FilterItem) -> AssignmentFilter:
     """Read an assignment filter."""
-    return AssignmentFilter(
-        item.id.lower(), item.display_name, item.platform, item.management_type
-    )
+    return AssignmentFilter(item.id.lower(), item.display_name, item.platform, item.management_type)
 
 
 def tenant(item: OrganizationItem) -> TenantIdentity:

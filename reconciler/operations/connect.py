@@ -180,9 +180,7 @@ def _sandbox(access: SandboxAccess, clock: Clock) -> httpx.BaseTransport:
         kept.parent.mkdir(parents=True, exist_ok=True)
         state.save(kept)
 
-    app = SandboxApp(
-        state, mode=access.mode, on_write=keep, clock=lambda: clock.now().timestamp()
-    )
+    app = SandboxApp(state, mode=access.mode, on_write=keep, clock=lambda: clock.now().timestamp())
     return httpx.WSGITransport(app=app)
 
 
@@ -200,5 +198,3 @@ def kept_file(access: SandboxAccess) -> Path:
         ) from fault
     name = hashlib.sha256(content).hexdigest()[:12]
     return access.state_folder / f"sandbox-{name}.json"
-
-

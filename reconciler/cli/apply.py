@@ -1,0 +1,71 @@
+"""``reconciler apply``: plan, ask, write, read back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from reconciler.cli.console import Console
+from reconciler.cli.options import (
+    FILE,
+    connection_options,
+    digest,
+    output_options,
+    plan_options,
+    root_argument,
+    sandbox_options,
+)
+
+
+def _codes(
+    _context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]
+) -> tuple[str, ...]:
+    import uuid  # noqa: PLC0415 - a mistake here is rare, and --help should not pay
+
+    try:
+        return tuple(str(uuid.UUID(value)) for value in values)
+    except ValueError:
+        raise click.BadParameter("an approval code is a GUID") from None
+
+
+@click.command("apply")
+@root_argument
+@plan_options
+@click.option("--auto-approve", is_flag=True, help="Do not ask before writing.")
+@click.option(
+    "--expect-digest",
+    callback=digest,
+    metavar="sha256:...",
+    help="Write only if the plan has this digest, the one that was approved; else exit 3.",
+)
+@click.option(
+    "--journal", type=FILE, metavar="FILE", help="Append what was, was sent and came back to FILE."
+)
+@click.option(
+    "--justification",
+    metavar="TEXT",
+    help="Reason to give to Multi Admin Approval, 1,024 bytes at most; in GitHub Actions the pull "
+    "request or commit is the default.",
+)
+@click.option(
+    "--approval-code",
+    "approval_codes",
+    multiple=True,
+    callback=_codes,
+    metavar="GUID",
+    help="Finish a write that was queued and is now approved; repeatable.",
+)
+@output_options(["text", "json", "markdown"])
+@connection_options
+@sandbox_options
+def command(*, path: Path, console: Console, **options: Any) -> int:
+    """Plan, ask, write, and read back what was written. The only command that writes.
+
+    PATH is a tenant root, a folder with tenant roots below it, or a plan saved with
+    `plan --out`. A saved plan is applied only as long as the tenant is as the plan saw it.
+    """
+    from reconciler.cli.applying import ApplyCommand  # noqa: PLC0415 - httpx and pydantic
+
+    return ApplyCommand(console=console, **options).run(path)

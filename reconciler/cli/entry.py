@@ -1,0 +1,161 @@
+"""The way in: commands are imported when they are called, and every failure ends here.
+
+This module is on the path of ``--help`` and ``--version``, so it imports click and nothing heavy.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import click
+
+from reconciler.errors import ExitCode, ReconcilerError
+
+_COMMANDS = {
+    "validate": "check the files offline",
+    "plan": "show what apply would do",
+    "apply": "plan, ask, write, read back; the only command that writes to the tenant",
+    "show": "render a saved plan",
+    "tenants": "list the tenant roots below a folder",
+    "doctor": "check sign-in, tenant, permissions and reachability",
+    "comment": "put a plan on its pull request",
+    "schema": "print JSON Schema of the files",
+    "sandbox": "serve the embedded Graph on loopback",
+}
+"""In the order of ``--help``; each is the name of a module beside this one."""
+
+
+class _LazyGroup(click.Group):
+    """A group that imports a command's module when the command is called or asked for help."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name the commands without importing them."""
+        del ctx
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command."""
+        del ctx
+        if cmd_name not in _COMMANDS:
+            return None
+        module = importlib.import_module(f"reconciler.cli.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands with the lines that stand here, for the same reason."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Suggest the nearest command for a mistyped one."""
+        import difflib  # noqa: PLC0415 - needed for mistakes alone
+
+        name = args[0]
+        if name not in _COMMANDS and not name.startswith("-"):
+            near = difflib.get_close_matches(name, list(_COMMANDS), n=1)
+            hint = f' Did you mean "{near[0]}"?' if near else ""
+            ctx.fail(f'No such command "{name}".{hint}')
+        return super().resolve_command(ctx, args)
+
+
+def _version(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
+    if not value or ctx.resilient_parsing:
+        return
+    from reconciler.cli.version import version  # noqa: PLC0415 - reads the package's metadata
+
+    click.echo(f"reconciler {version()}")
+    ctx.exit()
+
+
+@click.group(
+    cls=_LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes: 0 done, 1 error, 2 changes (plan --detailed-exitcode), 3 the plan no "
+    "longer matches, 4 waiting for Multi Admin Approval, 5 stopped by a guardrail, 64 usage, "
+    "130 interrupted.",
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_version,
+    help="Print the version and exit.",
+)
+def cli() -> None:
+    """GitOps for Microsoft Intune compliance policies.
+
+    Declare in YAML which targets each compliance policy should have; see a plan; apply it.
+    Nothing is written to the tenant unless the command is apply.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit. The one place that catches everything."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and give the exit code; no traceback ever reaches the user."""
+    try:
+        code = cli.main(args=arguments, prog_name="reconciler", standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.Exit as asked:
+        return asked.exit_code
+    except click.UsageError as mistake:
+        mistake.show()
+        return ExitCode.USAGE
+    except (click.Abort, KeyboardInterrupt):
+        return _interrupted()
+    except click.ClickException as failure:
+        failure.show()
+        return ExitCode.ERROR
+    except ReconcilerError as failure:
+        return _fail(str(failure), failure.exit_code)
+    except BrokenPipeError:
+        return _reader_left()
+    except Exception as bug:  # noqa: BLE001 - the one catch-all: a traceback helps no user
+        return _fail(_describe(bug), ExitCode.ERROR)
+    return code if isinstance(code, int) else ExitCode.OK
+
+
+def _fail(message: str, code: ExitCode) -> int:
+    from reconciler.cli.console import report_error  # noqa: PLC0415 - failures may pay for it
+
+    report_error(message)
+    return code
+
+
+def _interrupted() -> int:
+    """Leave at once: threads that still wait for an answer must not hold the user up."""
+    click.echo("\nInterrupted; nothing more was done.", err=True)
+    sys.stdout.flush()
+    os._exit(ExitCode.INTERRUPTED)
+
+
+def _reader_left() -> int:
+    """Whoever read our output (head, less) has gone; say nothing and end as filters do."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return ExitCode.ERROR
+
+
+def _describe(bug: Exception) -> str:
+    """Name an unexpected exception by kind and place. Its text may hold anything, so it is left out."""
+    place = bug.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    where = ""
+    if place is not None:
+        where = f" at {os.path.basename(place.tb_frame.f_code.co_filename)}:{place.tb_lineno}"  # noqa: PTH119
+    return (
+        f"internal error ({type(bug).__name__}{where}); this is a bug in reconciler, "
+        "please report it with the command you ran"
+    )

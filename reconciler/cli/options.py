@@ -1,0 +1,196 @@
+"""Options that mean the same on every command that has them."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from reconciler.cli.console import Console, console
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+DEFAULT_ROOT = Path("desired-state")
+DEFAULT_TIMEOUT = 600.0
+DEFAULT_PARALLELISM = 4
+
+FILE = click.Path(dir_okay=False, path_type=Path)
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+def root_argument(function: F) -> F:
+    """PATH: a tenant root."""
+    return click.argument(
+        "path", type=click.Path(path_type=Path), default=DEFAULT_ROOT, required=False
+    )(function)
+
+
+def output_options(
+    formats: Sequence[str], *, out: str = "Write the result to FILE."
+) -> Callable[[F], F]:
+    """``--format``, ``--out`` and those that every command has."""
+
+    def decorate(function: F) -> F:
+        for option in reversed(
+            [
+                click.option(
+                    "--format",
+                    "format_",
+                    type=click.Choice(list(formats)),
+                    default=formats[0],
+                    show_default=True,
+                    help="Form of the result on stdout.",
+                ),
+                click.option("--out", type=FILE, metavar="FILE", help=out),
+            ]
+        ):
+            function = option(function)
+        return console_options(function)
+
+    return decorate
+
+
+def console_options(function: F) -> F:
+    """Options of every command that speaks; the function gets a ``console``."""
+
+    def with_console(
+        *, no_color: bool, quiet: bool, verbose: int, log_format: str, **rest: Any
+    ) -> Any:
+        made = console(
+            no_color=no_color,
+            quiet=quiet,
+            verbose=verbose,
+            log_format=log_format,
+            environ=os.environ,
+        )
+        return function(console=made, **rest)
+
+    with_console.__name__ = getattr(function, "__name__", "command")
+    with_console.__doc__ = function.__doc__
+    with_console.__click_params__ = getattr(function, "__click_params__", [])  # type: ignore[attr-defined]
+    decorated: Any = with_console
+    for option in reversed(
+        [
+            click.option("--no-color", is_flag=True, help="No colours (NO_COLOR does the same)."),
+            click.option("-q", "--quiet", is_flag=True, help="No progress on stderr."),
+            click.option(
+                "-v",
+                "--verbose",
+                count=True,
+                help="Show more: what is left alone, and retries; twice: every request.",
+            ),
+            click.option(
+                "--log-format",
+                type=click.Choice(["text", "json"]),
+                default="text",
+                show_default=True,
+                help="Form of progress and logs on stderr.",
+            ),
+        ]
+    ):
+        decorated = option(decorated)
+    result: F = decorated
+    return result
+
+
+def sandbox_options(function: F) -> F:
+    """Where the embedded Graph stands in for the tenant."""
+    for option in reversed(
+        [
+            click.option(
+                "--sandbox",
+                is_flag=True,
+                help="Use the embedded Graph on the root's sandbox.json instead of a tenant.",
+            ),
+            click.option(
+                "--sandbox-file", type=FILE, metavar="FILE", help="Another tenant file for it."
+            ),
+            click.option(
+                "--sandbox-mode",
+                type=click.Choice(["production", "documented"]),
+                default="production",
+                show_default=True,
+                help="Behave as real tenants do, or as Microsoft's reference page says.",
+            ),
+            click.option(
+                "--sandbox-reset", is_flag=True, help="Forget what was written to it, start over."
+            ),
+        ]
+    ):
+        function = option(function)
+    return function
+
+
+def connection_options(function: F) -> F:
+    """How long, and how much at once."""
+    for option in reversed(
+        [
+            click.option(
+                "--parallelism",
+                type=click.IntRange(1, 16),
+                default=DEFAULT_PARALLELISM,
+                show_default=True,
+                metavar="N",
+                help="Requests in flight at once.",
+            ),
+            click.option(
+                "--timeout",
+                type=click.FloatRange(min=0, min_open=True),
+                default=DEFAULT_TIMEOUT,
+                show_default=True,
+                metavar="SECONDS",
+                help="Bound on the whole run, sign-in included.",
+            ),
+        ]
+    ):
+        function = option(function)
+    return function
+
+
+def plan_options(function: F) -> F:
+    """What is planned, and within which limits."""
+    count = click.IntRange(min=0)
+    for option in reversed(
+        [
+            click.option(
+                "--policy",
+                "policies",
+                multiple=True,
+                metavar="GLOB",
+                help="Only policies whose name matches; repeatable.",
+            ),
+            click.option("--max-creates", type=count, metavar="N", help="Over guardrails."),
+            click.option("--max-updates", type=count, metavar="N", help="Over guardrails."),
+            click.option("--max-deletes", type=count, metavar="N", help="Over guardrails."),
+            click.option(
+                "--allow-broad",
+                is_flag=True,
+                help="Consent to all_users and all_devices without a filter, for this run.",
+            ),
+        ]
+    ):
+        function = option(function)
+    return function
+
+
+def digest(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    """Check the form of a digest."""
+    if value is not None and not _DIGEST.fullmatch(value):
+        raise click.BadParameter("a digest is sha256: and 64 hexadecimal digits, in lower case")
+    return value
+
+
+__all__ = [
+    "Console",
+    "connection_options",
+    "console_options",
+    "digest",
+    "output_options",
+    "plan_options",
+    "root_argument",
+    "sandbox_options",
+]

@@ -1,0 +1,48 @@
+"""``reconciler plan``: show what apply would do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from reconciler.cli.console import Console
+from reconciler.cli.options import (
+    connection_options,
+    digest,
+    output_options,
+    plan_options,
+    root_argument,
+    sandbox_options,
+)
+
+
+@click.command("plan")
+@root_argument
+@plan_options
+@click.option(
+    "--detailed-exitcode",
+    is_flag=True,
+    help="Exit 2 when there are changes, 0 when there are none.",
+)
+@click.option(
+    "--expect-digest",
+    callback=digest,
+    metavar="sha256:...",
+    help="Exit 3 unless the plan has this digest.",
+)
+@output_options(
+    ["text", "json", "markdown", "html", "github", "sarif"],
+    out="Save the plan to FILE, for show, apply and comment (a folder for several tenants).",
+)
+@connection_options
+@sandbox_options
+def command(*, path: Path, console: Console, **options: Any) -> int:
+    """Show what apply would do, and write nothing to the tenant.
+
+    PATH is a tenant root (a folder with tenant.yaml), or a folder with tenant roots below it.
+    """
+    from reconciler.cli.planning import PlanCommand  # noqa: PLC0415 - httpx and pydantic
+
+    return PlanCommand(console=console, **options).run(path)

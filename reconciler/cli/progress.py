@@ -1,0 +1,62 @@
+"""Progress on stderr: a counting line on a terminal, one line per stage elsewhere. Does I/O."""
+
+from __future__ import annotations
+
+import sys
+import threading
+
+import click
+
+from reconciler.cli.console import Console, log_line
+
+
+class ConsoleProgress:
+    """Implements `reconciler.ports.Progress`. Safe to share between threads."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._lock = threading.Lock()
+        self._title = ""
+        self._total: int | None = None
+        self._done = 0
+        self._counts = sys.stderr.isatty() and not console.quiet and not console.log_json
+
+    def stage(self, title: str, total: int | None = None) -> None:
+        """Begin a stage."""
+        with self._lock:
+            self._clear()
+            self._title, self._total, self._done = title, total, 0
+            if self._console.log_json:
+                log_line("info", title, total=total)
+            elif self._counts:
+                self._draw()
+            elif not self._console.quiet:
+                click.echo(f"{title}...", err=True)
+
+    def advance(self, count: int = 1) -> None:
+        """Count steps of the stage."""
+        with self._lock:
+            self._done += count
+            if self._counts:
+                self._draw()
+
+    def note(self, message: str) -> None:
+        """Say one thing, above the counting line."""
+        with self._lock:
+            self._clear()
+            self._console.note(message)
+
+    def end(self) -> None:
+        """Take the counting line away, before the result is printed."""
+        with self._lock:
+            self._clear()
+            self._title = ""
+
+    def _draw(self) -> None:
+        of = f" of {self._total}" if self._total is not None else ""
+        count = f" {self._done}{of}" if self._done or self._total is not None else ""
+        click.echo(f"\r\x1b[2K{self._title}...{count}", err=True, nl=False)
+
+    def _clear(self) -> None:
+        if self._counts and self._title:
+            click.echo("\r\x1b[2K", err=True, nl=False)

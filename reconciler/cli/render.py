@@ -1,0 +1,88 @@
+"""Choose the view that ``--format`` names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from reconciler.apply_result import ApplyResult
+from reconciler.cli.console import Console
+from reconciler.cli.version import version
+from reconciler.diagnostics import Diagnostic
+from reconciler.planfile import SavedPlan, dumps
+
+PLAN_FORMATS = ("text", "json", "markdown", "html", "github", "sarif")
+
+
+def plan(saved: SavedPlan, format_: str, console: Console, *, root: str = "") -> str:
+    """Render a plan; ``root`` is where its files lie, for annotations and links."""
+    match format_:
+        case "json":
+            return dumps(saved)
+        case "markdown":
+            from reconciler.cli.github_context import context  # noqa: PLC0415
+            from reconciler.views import markdown  # noqa: PLC0415
+
+            return markdown.render(saved, context(console.environ, kind="plan", root=root))
+        case "html":
+            from reconciler.views import html  # noqa: PLC0415
+
+            return html.render(saved)
+        case "github":
+            from reconciler.views import annotations  # noqa: PLC0415
+
+            return annotations.render_plan(saved.plan, root=root)
+        case "sarif":
+            return problems([(Path(root or "."), saved.plan.diagnostics)], "sarif", console.width)
+        case _:
+            from reconciler.views import text  # noqa: PLC0415
+
+            return text.render(saved.plan, width=console.width, verbose=console.verbose > 0)
+
+
+def result(found: ApplyResult, format_: str, console: Console) -> str:
+    """Render what an apply did."""
+    match format_:
+        case "json":
+            from reconciler.views import json as json_view  # noqa: PLC0415
+
+            return json_view.render_result(found)
+        case "markdown":
+            from reconciler.cli.github_context import context  # noqa: PLC0415
+            from reconciler.views import apply_markdown  # noqa: PLC0415
+
+            return apply_markdown.render(found, context(console.environ, kind="apply", root=""))
+        case _:
+            from reconciler.views import apply_text  # noqa: PLC0415
+
+            return apply_text.render(found, width=console.width)
+
+
+def problems(found: Sequence[tuple[Path, Sequence[Diagnostic]]], format_: str, width: int) -> str:
+    """Render diagnostics of one or several tenant roots."""
+    if format_ == "github":
+        from reconciler.views import annotations  # noqa: PLC0415
+
+        return "".join(annotations.render(ds, root=_prefix(root)) for root, ds in found)
+    if format_ == "sarif":
+        from reconciler.views import sarif  # noqa: PLC0415
+
+        placed = [_under(d, _prefix(root)) for root, ds in found for d in ds]
+        return sarif.render(placed, root="", version=version())
+    from reconciler.views.problems import render  # noqa: PLC0415
+
+    blocks = [render(ds, width=width, root=_prefix(root)) for root, ds in found]
+    return "\n".join(block for block in blocks if block)
+
+
+def _prefix(root: Path) -> str:
+    text = root.as_posix()
+    return "" if text == "." else text
+
+
+def _under(diagnostic: Diagnostic, root: str) -> Diagnostic:
+    place = diagnostic.location
+    if place is None or not root:
+        return diagnostic
+    return replace(diagnostic, location=replace(place, file=f"{root}/{place.file}"))

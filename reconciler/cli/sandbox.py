@@ -1,0 +1,79 @@
+"""``reconciler sandbox``: serve the embedded Graph on loopback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from reconciler.cli.console import Console
+from reconciler.cli.options import DEFAULT_ROOT, FILE, console_options
+
+
+@click.command("sandbox")
+@click.argument("file", type=FILE, default=DEFAULT_ROOT / "sandbox.json", required=False)
+@click.option("--host", default="127.0.0.1", show_default=True, help="A loopback address.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8085,
+    show_default=True,
+    help="0: any free one.",
+)
+@click.option(
+    "--sandbox-mode",
+    type=click.Choice(["production", "documented"]),
+    default="production",
+    show_default=True,
+    help="Behave as real tenants do, or as Microsoft's reference page says.",
+)
+@click.option(
+    "--page-size", type=click.IntRange(1, 1000), default=25, show_default=True, help="Items a page."
+)
+@click.option("--faults", type=FILE, metavar="FILE", help="JSON list of faults to rehearse.")
+@click.option("--keep", type=FILE, metavar="FILE", help="Save the tenant to FILE after each write.")
+@console_options
+def command(
+    *,
+    file: Path,
+    host: str,
+    port: int,
+    sandbox_mode: str,
+    page_size: int,
+    faults: Path | None,
+    keep: Path | None,
+    console: Console,
+) -> None:
+    """Serve a small, strict Microsoft Graph on a tenant FILE, until Ctrl-C.
+
+    Its address is the one line on stdout. Point reconciler at it with RECONCILER_GRAPH_URL, and
+    give any RECONCILER_ACCESS_TOKEN.
+    """
+    from reconciler.errors import ConfigError, UsageError  # noqa: PLC0415
+    from reconciler.sandbox.app import SandboxApp  # noqa: PLC0415 - werkzeug, not for --help
+    from reconciler.sandbox.faults import Faults  # noqa: PLC0415
+    from reconciler.sandbox.server import SandboxServer  # noqa: PLC0415
+    from reconciler.sandbox.state import SandboxState  # noqa: PLC0415
+
+    try:
+        state = SandboxState.load(file)
+        planned = Faults.load(faults) if faults else None
+    except (OSError, ValueError) as broken:
+        raise ConfigError(str(broken)) from broken
+    app = SandboxApp(
+        state,
+        mode=sandbox_mode,
+        page_size=page_size,
+        faults=planned,
+        on_write=(lambda state: state.save(keep)) if keep else None,
+    )
+    try:
+        server = SandboxServer(app, host, port, verbose=console.verbose > 0)
+    except (OSError, ValueError) as refused:
+        raise UsageError(f"cannot listen on {host}:{port}: {refused}") from refused
+    console.result(f"{server.url}\n")
+    console.note(f"serving {file}; stop with Ctrl-C")
+    try:
+        server.serve_forever()
+    except KeyboardInterrupt:
+        console.note("stopped")

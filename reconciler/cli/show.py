@@ -1,0 +1,21 @@
+"""``reconciler show``: render a saved plan."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from reconciler.cli.console import Console
+from reconciler.cli.options import FILE, output_options
+
+
+@click.command("show")
+@click.argument("plan", type=FILE)
+@output_options(["text", "json", "markdown", "html", "github", "sarif"])
+def command(*, plan: Path, console: Console, format_: str, out: Path | None) -> None:
+    """Render a plan that was saved with `plan --out`. Reads the file alone, no tenant."""
+    from reconciler.cli import render  # noqa: PLC0415 - pydantic, not for --help
+    from reconciler.cli.applying import read_plan  # noqa: PLC0415
+
+    console.result(render.plan(read_plan(plan), format_, console), out=out)

@@ -1,0 +1,61 @@
+"""``reconciler validate``: check the files offline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from reconciler.cli.console import Console
+from reconciler.cli.options import output_options, root_argument
+from reconciler.diagnostics import Diagnostic, has_errors
+from reconciler.errors import ExitCode
+
+
+@click.command("validate")
+@root_argument
+@output_options(["text", "json", "github", "sarif"])
+def command(*, path: Path, console: Console, format_: str, out: Path | None) -> int:
+    """Check the files of a tenant root offline.
+
+    PATH is a tenant root (a folder with tenant.yaml), or a folder with tenant roots below it.
+    Every mistake of every file is shown, with its place and how to mend it.
+    """
+    from reconciler.loader import load  # noqa: PLC0415 - pydantic and ruamel, not for --help
+    from reconciler.operations.roots import tenant_roots  # noqa: PLC0415
+
+    found: list[tuple[Path, Sequence[Diagnostic]]] = []
+    policies = 0
+    for root in tenant_roots(path):
+        loaded = load(root)
+        found.append((root, loaded.diagnostics))
+        policies += len(loaded.state.policies) if loaded.state else 0
+    failed = any(has_errors(diagnostics) for _, diagnostics in found)
+    console.result(_render(found, format_, console.width, policies), out=out)
+    return ExitCode.ERROR if failed else ExitCode.OK
+
+
+def _render(
+    found: Sequence[tuple[Path, Sequence[Diagnostic]]], format_: str, width: int, policies: int
+) -> str:
+    from reconciler.cli.render import problems  # noqa: PLC0415
+    from reconciler.views import json as json_view  # noqa: PLC0415
+
+    if format_ == "json":
+        return json_view.render_diagnostics([d for _, diagnostics in found for d in diagnostics])
+    text = problems(found, format_, width)
+    if format_ != "text":
+        return text
+    errors = sum(d.is_error for _, diagnostics in found for d in diagnostics)
+    warnings = sum(not d.is_error for _, diagnostics in found for d in diagnostics)
+    if errors:
+        closing = f"Invalid: {_count(errors, 'error')}, {_count(warnings, 'warning')}."
+    else:
+        declared = "1 policy" if policies == 1 else f"{policies} policies"
+        closing = f"Valid: {declared} declared, {_count(warnings, 'warning')}."
+    return f"{text}\n{closing}\n" if text else f"{closing}\n"
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"

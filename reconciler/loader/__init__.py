@@ -1,0 +1,5 @@
+"""Read a tenant root's YAML into a desired state, or into every mistake it holds, with its place."""
+
+from reconciler.loader.load import Loaded, Source, discover_roots, load
+
+__all__ = ["Loaded", "Source", "discover_roots", "load"]

@@ -1,0 +1,148 @@
+"""Read one YAML text into a tree that knows the line and column of every key and value. Pure.
+
+The tree is built from the parser's event stream: libyaml's through ``ruamel.yaml.clib`` where that is
+installed, else ruamel.yaml's own, which is several times slower and otherwise the same. Building it
+here costs less than a stock loader does, and lets the reader be strict where loaders are lenient: a
+key that stands twice, a tag, a second document, an alias without bound are mistakes with a place.
+
+Unquoted scalars follow YAML 1.2: ``true`` and ``false``, ``null``, numbers; ``yes``, ``no``, ``on`` and
+dates are text. Anchors, aliases and merge keys (``<<``) work. An aliased value has the alias's place
+and what is inside it keeps the anchor's, so that a mistake inside is shown where it must be mended.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from ruamel.yaml import YAML
+
+from reconciler.diagnostics import Diagnostic, Location, error
+from reconciler.loader.yaml_builder import FORBIDDEN, LINE_BREAK, TreeBuilder, location_of
+from reconciler.loader.yaml_nodes import Node
+
+try:
+    from ruamel.yaml.cyaml import CParser  # type: ignore[attr-defined] # imported there, not listed
+except ModuleNotFoundError:  # ruamel.yaml without its C extension
+    HAS_C_PARSER = False
+else:
+    HAS_C_PARSER = True
+
+MAX_BYTES = 5 * 1024 * 1024
+
+Events: TypeAlias = Callable[[str], Iterator[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A file as read. ``root`` is None where it is empty, or too broken to be looked at further."""
+
+    file: str
+    lines: tuple[str, ...]
+    root: Node | None
+    diagnostics: tuple[Diagnostic, ...]
+
+    def at(self, line: int, column: int) -> Location:
+        """Make the location of a line and column, with the text of the line."""
+        return location_of(self.file, self.lines, line, column)
+
+    def place(self, node: Node) -> Location:
+        """Make the location of a value."""
+        return self.at(node.line, node.column)
+
+
+def c_events(text: str) -> Iterator[Any]:
+    """Parse with libyaml."""
+    parser = CParser(text)
+    while (event := parser.get_event()) is not None:
+        yield event
+
+
+def pure_events(text: str) -> Iterator[Any]:
+    """Parse with ruamel.yaml's parser in Python."""
+    yield from YAML(typ="safe", pure=True).parse(text)
+
+
+DEFAULT_EVENTS: Events = c_events if HAS_C_PARSER else pure_events
+
+
+def read(content: bytes, file: str, *, events: Events = DEFAULT_EVENTS) -> Document:
+    """Read a file's bytes; what is wrong with them is in the document's diagnostics."""
+    if len(content) > MAX_BYTES:
+        return Document(file, (), None, (too_large(file),))
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as failure:
+        return _not_utf8(content, file, failure)
+    lines = tuple(LINE_BREAK.split(text))
+    mistake = _control_character(text, file, lines) or _directive(file, lines)
+    if mistake:
+        return Document(file, lines, None, (mistake,))
+    builder = TreeBuilder(file, lines)
+    root = builder.build(events(text))
+    return Document(file, lines, root, tuple(builder.diagnostics))
+
+
+def too_large(file: str) -> Diagnostic:
+    """Say that a file is over the limit."""
+    return error(
+        "file-too-large",
+        f"the file is over {MAX_BYTES // 1024**2} MiB",
+        Location(file, 1, 1),
+        help="split it into several files: every .yaml file below the tenant root counts",
+    )
+
+
+_KNOWN_DIRECTIVE = re.compile(r"%YAML\s+1\.[12]\s*(#.*)?")
+
+
+def _not_utf8(content: bytes, file: str, failure: UnicodeDecodeError) -> Document:
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        mistake = error(
+            "not-utf8",
+            "the file is UTF-16, not UTF-8",
+            Location(file, 1, 1),
+            help='save it as UTF-8 (in PowerShell: "Set-Content -Encoding utf8")',
+        )
+        return Document(file, (), None, (mistake,))
+    # What precedes the bad byte is sound, so the place is exact.
+    before = content[: failure.start].decode("utf-8-sig")
+    lines = tuple(LINE_BREAK.split(content.decode("utf-8-sig", errors="replace")))
+    passed = LINE_BREAK.split(before)
+    mistake = error(
+        "not-utf8",
+        f"byte 0x{content[failure.start]:02x} is not UTF-8",
+        location_of(file, lines, len(passed), len(passed[-1]) + 1),
+        help="save the file as UTF-8",
+    )
+    return Document(file, lines, None, (mistake,))
+
+
+def _control_character(text: str, file: str, lines: tuple[str, ...]) -> Diagnostic | None:
+    found = FORBIDDEN.search(text)
+    if found is None:
+        return None
+    passed = LINE_BREAK.split(text[: found.start()])
+    return error(
+        "control-character",
+        f"the character U+{ord(found.group()):04X} is not allowed in YAML",
+        location_of(file, lines, len(passed), len(passed[-1]) + 1),
+        help="delete it; it is invisible in most editors",
+    )
+
+
+def _directive(file: str, lines: tuple[str, ...]) -> Diagnostic | None:
+    """Refuse ``%TAG`` and unknown versions here, as the two parsers fail on them in different ways."""
+    for number, line in enumerate(lines, start=1):
+        if line.startswith("%") and not _KNOWN_DIRECTIVE.fullmatch(line):
+            return error(
+                "yaml-directive",
+                "YAML directives are not supported",
+                location_of(file, lines, number, 1),
+                help="delete the line",
+            )
+        if line.strip() and not line.lstrip().startswith(("#", "%")):
+            break
+    return None

@@ -1,0 +1,171 @@
+"""Read a tenant root's YAML files into a `DesiredState`. Does I/O: it reads files, and writes none.
+
+All mistakes of all files are reported together, and one error anywhere leaves no state at all: a
+desired state that is half there would, under authoritative ownership, take assignments away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from reconciler.diagnostics import Diagnostic, Location, error, has_errors, in_order
+from reconciler.errors import ConfigError
+from reconciler.loader.complaints import root_complaint
+from reconciler.loader.declarations import Checked, PolicyReader, check
+from reconciler.loader.desired_checks import check_policies
+from reconciler.loader.document import Document, read
+from reconciler.loader.source_files import TENANT_FILE, Source, SourceFiles, discover_roots
+from reconciler.loader.yaml_nodes import Mapping, Scalar, Sequence
+from reconciler.model import DesiredPolicy, DesiredState, Guardrails, Ownership, TenantConfig
+from reconciler.schema import GuardrailsShape, TenantFile
+
+__all__ = ["Loaded", "Source", "discover_roots", "load"]
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What reading gave. ``state`` is None when any diagnostic is an error.
+
+    ``sources`` are the files that count, ``tenant.yaml`` first, in the order they were read.
+    """
+
+    state: DesiredState | None
+    diagnostics: tuple[Diagnostic, ...]
+    sources: tuple[Source, ...] = ()
+
+
+def load(root: Path) -> Loaded:
+    """Read every file of a tenant root, and report every mistake in them.
+
+    Raises `ConfigError` where there is no tenant root to read.
+    """
+    try:
+        _require_tenant_file(root)
+    except OSError as failure:
+        reason = (failure.strerror or str(failure)).lower()
+        raise ConfigError(f'the folder "{root}" cannot be read: {reason}') from failure
+    files = SourceFiles(root)
+    content = files.read(files.tenant)
+    document = read(content, TENANT_FILE) if content is not None else None
+    tenant = _tenant(document) if document else None
+    diagnostics = list(document.diagnostics) if document else []
+    if document and tenant:
+        diagnostics += [complaint.diagnostic for complaint in tenant.complaints]
+        _extend(files, document, tenant.root)
+    elif document and not has_errors(diagnostics):
+        diagnostics += filter(None, [root_complaint(document, "tenant")])
+    files.add_folder(root, ".")
+    shape = tenant.shape if tenant else None
+    policies, found = _policies(files, shape.ownership if shape else None)
+    diagnostics += [*found, *check_policies(policies), *files.diagnostics]
+    if not files.policy_files and not has_errors(files.diagnostics):
+        diagnostics.append(_no_policies())
+    ordered = in_order(_once_each(diagnostics))
+    sources = (files.tenant, *files.policy_files)
+    if has_errors(ordered) or shape is None or document is None:
+        return Loaded(None, ordered, sources)
+    return Loaded(DesiredState(_config(shape, document, root), policies), ordered, sources)
+
+
+def _require_tenant_file(root: Path) -> None:
+    """Say in one sentence what is missing, and what to do about it."""
+    if not root.exists():
+        raise ConfigError(
+            f'there is no folder "{root}"; run "reconciler init {root}" to make one, or name yours'
+        )
+    if not root.is_dir():
+        raise ConfigError(f'"{root}" is a file; name the folder that holds {TENANT_FILE}')
+    if (root / TENANT_FILE).is_symlink() or (root / TENANT_FILE).exists():
+        return
+    misnamed = sorted(
+        each.name for each in root.iterdir() if each.name.lower() in ("tenant.yaml", "tenant.yml")
+    )
+    if misnamed:
+        raise ConfigError(f'"{root}" has {misnamed[0]}: rename it to {TENANT_FILE}')
+    below = discover_roots(root)
+    if below:
+        names = " or ".join(f'"{each}"' for each in below[:5])
+        more = f" (and {len(below) - 5} more)" if len(below) > 5 else ""
+        raise ConfigError(
+            f'"{root}" has no {TENANT_FILE}; name a tenant root below it: {names}{more}'
+        )
+    raise ConfigError(f'"{root}" has no {TENANT_FILE}; run "reconciler init {root}" to make one')
+
+
+def _tenant(document: Document) -> Checked[TenantFile] | None:
+    root = document.root
+    return check(document, root, TenantFile) if isinstance(root, Mapping) else None
+
+
+def _extend(files: SourceFiles, document: Document, tenant: Mapping) -> None:
+    """Add the folders of ``extends``, read from the tree so that other mistakes do not hide them.
+
+    Their own ``tenant.yaml``, if there is one, is not looked at: extending goes one step deep, and
+    so cannot run in a circle.
+    """
+    found = tenant.find("extends")
+    if found is None or not isinstance(found[1], Sequence):
+        return
+    for entry in found[1].items:
+        if isinstance(entry, Scalar) and isinstance(entry.value, str) and entry.value.strip():
+            files.add_extended(entry.value, document.place(entry))
+
+
+def _policies(
+    files: SourceFiles, ownership: Ownership | None
+) -> tuple[tuple[DesiredPolicy, ...], list[Diagnostic]]:
+    policies: list[DesiredPolicy] = []
+    diagnostics: list[Diagnostic] = []
+    for source in files.policy_files:
+        content = files.read(source)
+        if content is None:
+            continue
+        document = read(content, source.file)
+        diagnostics += document.diagnostics
+        if isinstance(document.root, Mapping):
+            reader = PolicyReader(document, ownership)
+            policies += reader.read(document.root)
+            diagnostics += reader.diagnostics
+        elif document.root is not None or not has_errors(document.diagnostics):
+            diagnostics += filter(None, [root_complaint(document, "policies")])
+    return tuple(policies), diagnostics
+
+
+def _config(shape: TenantFile, document: Document, root: Path) -> TenantConfig:
+    found = document.root.find("tenant") if isinstance(document.root, Mapping) else None
+    return TenantConfig(
+        tenant=shape.tenant,
+        label=shape.label or root.resolve().name or shape.tenant,
+        location=document.place(found[1]) if found else document.at(1, 1),
+        cloud=shape.cloud,
+        writes=shape.writes,
+        guardrails=_guardrails(shape.guardrails),
+    )
+
+
+def _guardrails(shape: GuardrailsShape) -> Guardrails:
+    return Guardrails(
+        max_creates=shape.max_creates,
+        max_updates=shape.max_updates,
+        max_deletes=shape.max_deletes,
+        broad_targets=shape.broad_targets,
+    )
+
+
+def _once_each(diagnostics: Iterable[Diagnostic]) -> Iterable[Diagnostic]:
+    """Keep one of each mistake: what an alias repeats in many policies must be mended once."""
+    unique: dict[tuple[str, Location | None, str], Diagnostic] = {}
+    for each in diagnostics:
+        unique.setdefault((each.code, each.location, each.message), each)
+    return unique.values()
+
+
+def _no_policies() -> Diagnostic:
+    return error(
+        "no-policies",
+        "no policy is declared: there is no policy file in this tenant root",
+        Location(TENANT_FILE, 1, 1),
+        help='write one, for example policies/windows.yaml, or let "reconciler import" write them',
+    )

@@ -1,0 +1,130 @@
+"""Put a YAML parser's complaint into plain words, with what to do about it. Pure.
+
+Parsers speak of tokens and productions. The people who write these files know Intune: they need the
+usual causes, which are few (a tab, a colon, a quote, an indentation).
+"""
+
+from __future__ import annotations
+
+END_OF_FILE = "end of file"
+"""A problem that neither parser names so: a list or mapping is open where the file ends."""
+
+_INDENTATION = (
+    "the indentation does not fit the lines above",
+    "keys of one mapping start in the same column, and so do the dashes of one list",
+)
+
+_ADVICE = (
+    (
+        END_OF_FILE,
+        "the file ends inside a list or mapping",
+        "close every [ with ] and every { with }",
+    ),
+    (
+        "mapping values are not allowed",
+        "a colon where none can stand",
+        "quote the text if the colon is part of it; else look at the indentation here and above",
+    ),
+    (
+        "unexpected end of stream",
+        "the quote that opens here is never closed",
+        "close it, or remove it",
+    ),
+    (
+        "could not find expected ':'",
+        "a key without a colon",
+        'write "key: value", or indent the line if it belongs to the text above',
+    ),
+    (
+        "',' or ']'",
+        "the list that opens here is not closed, or a comma is missing in it",
+        "separate its values by commas and close it with ]",
+    ),
+    (
+        "',' or '}'",
+        "the mapping that opens here is not closed, or a comma is missing in it",
+        "separate its keys by commas and close it with }",
+    ),
+    ("expected key", *_INDENTATION),
+    ("expected '-' indicator", *_INDENTATION),
+    (
+        "sequence entries are not allowed",
+        "a list entry where none can stand",
+        "start the list on a line of its own, below the key",
+    ),
+    (
+        "unknown escape character",
+        "a backslash followed by a character that has no meaning there",
+        "use single quotes: a backslash stands for itself in them",
+    ),
+    (
+        "alphabetic or numeric character",
+        "a * or & without a name after it",
+        "quote the text if it starts with * or &",
+    ),
+    ("tab character", "a tab where spaces must stand", "indent with spaces: YAML allows no tabs"),
+    (
+        "expected <document start>",
+        "the document has ended, and something stands after it",
+        "look at the indentation of this line and the ones above",
+    ),
+    (
+        "comment or line break",
+        "text right after | or >",
+        "quote the text if it starts with | or >",
+    ),
+    (
+        "node content",
+        "no value can start with this character",
+        "quote the text if the character is part of it",
+    ),
+    (
+        "undefined tag handle",
+        "an unknown tag",
+        "quote the text if it starts with an exclamation mark",
+    ),
+)
+
+_OPENINGS = ("end of stream", "',' or ']'", "',' or '}'")
+
+_CANNOT_START = {
+    "\t": ("a tab where spaces must stand", "indent with spaces: YAML allows no tabs"),
+    "@": ("text that starts with @ must be quoted", "put the text in quotes"),
+    "`": ("text that starts with a backtick must be quoted", "put the text in quotes"),
+    "%": ("text that starts with % must be quoted", "put the text in quotes"),
+}
+
+
+def is_about_opening(problem: str) -> bool:
+    """Whether the place to show is where the quote, list or mapping opens, not where the file ends."""
+    return any(fragment in problem for fragment in _OPENINGS)
+
+
+def advice_for(problem: str, context: str, before: str, character: str) -> tuple[str, str]:
+    """Give message and advice for a complaint.
+
+    ``context`` is what the parser was at; ``before`` and ``character`` are what stands on the line
+    before the place, and at it.
+    """
+    if "cannot start any token" in problem and character in _CANNOT_START:
+        return _CANNOT_START[character]
+    if before.rstrip().endswith(("]", "}", '"', "'")) and "expected key" in _normal(problem):
+        return (
+            "text after the end of a value",
+            "put the whole value in quotes, outer brackets included",
+        )
+    for fragment, message, advice in _ADVICE:
+        if fragment in _normal(problem):
+            return message, advice
+    detail = f"{problem} ({context})" if context else problem
+    return f"not valid YAML: {detail}", "look at quotes, colons and indentation here and above"
+
+
+def _normal(problem: str) -> str:
+    """Both parsers say the same with other words in a few places."""
+    return (
+        problem.replace("the node content", "node content")
+        .replace("<block end>", "key")
+        .replace("a comment or a line break", "comment or line break")
+        .replace("chomping or indentation indicators", "comment or line break")
+    )

@@ -1,0 +1,281 @@
+"""Build the tree of one YAML document from a parser's events, strictly. Pure.
+
+Every mistake that leaves the rest readable is collected and reading goes on, so that one run shows
+them all. What cannot be read past (syntax, depth, aliases without bound) ends the document.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import (
+    AliasEvent,
+    DocumentStartEvent,
+    MappingEndEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+)
+
+from reconciler.diagnostics import Diagnostic, Location, error
+from reconciler.loader.syntax_advice import END_OF_FILE, advice_for, is_about_opening
+from reconciler.loader.yaml_nodes import Mapping, Node, Scalar, Sequence, quoted, typed
+
+MAX_DEPTH = 32
+"""Levels of nesting; the deepest thing a policy file can say has seven."""
+MAX_EXPANSION = 500_000
+"""Values that aliases may add to one document; 50,000 written-out assignments are about half of it."""
+MAX_TEXT = 200
+"""Characters of the offending line that a location carries."""
+
+LINE_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")  # what YAML's parsers count as one
+FORBIDDEN = re.compile(
+    "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+)
+
+
+def location_of(file: str, lines: tuple[str, ...], line: int, column: int) -> Location:
+    """Make a location that carries the text of its line."""
+    text = lines[line - 1][:MAX_TEXT] if 0 < line <= len(lines) else ""
+    # The line goes to terminals: what could steer one is shown as a replacement character.
+    return Location(file, line, column, FORBIDDEN.sub("\ufffd", text))
+
+
+class _Unreadable(Exception):  # noqa: N818 - it ends the reading of one file, inside this module
+    """The rest of the file cannot be made sense of."""
+
+
+class TreeBuilder:
+    """Builds the tree of one document, and collects what is wrong with it."""
+
+    def __init__(self, file: str, lines: tuple[str, ...]) -> None:
+        self.file = file
+        self.lines = lines
+        self.diagnostics: list[Diagnostic] = []
+        self.anchors: dict[str, _Anchor | None] = {}  # None while its value is being built
+        self.count = 0
+        self.expansion = 0
+        self.deepest = 0
+        self.is_sound = True
+
+    def build(self, events: Iterator[Any]) -> Node | None:
+        """Give the root of the document, or None where there is none that can be trusted."""
+        self.events = events
+        root: Node | None = None
+        try:
+            for event in events:
+                if isinstance(event, DocumentStartEvent):
+                    if root is not None:
+                        self._mistake(
+                            "several-documents", event, "a second YAML document starts here"
+                        )
+                        break
+                    root = self._node(next(events), 1)
+        except _Unreadable:
+            return None
+        except YAMLError as failure:
+            self._syntax(failure)
+            return None
+        return root if self.is_sound else None
+
+    def _mistake(self, code: str, event: Any, message: str, help: str | None = None) -> None:
+        place = self._at(event)
+        self.diagnostics.append(
+            error(code, message, place, help=_HELP[code] if help is None else help)
+        )
+
+    def _at(self, event: Any) -> Location:
+        mark = event.start_mark
+        return location_of(self.file, self.lines, mark.line + 1, mark.column + 1)
+
+    def _node(self, event: Any, depth: int) -> Node:
+        self.count += 1
+        if depth > self.deepest:
+            self.deepest = depth
+            if depth > MAX_DEPTH:
+                self._mistake("too-deep", event, f"nested deeper than {MAX_DEPTH} levels")
+                raise _Unreadable
+        if isinstance(event, AliasEvent):
+            return self._alias(event, depth)
+        if event.anchor is not None:
+            return self._anchored(event, depth)
+        return self._bare(event, depth)
+
+    def _bare(self, event: Any, depth: int) -> Node:
+        if isinstance(event, ScalarEvent):
+            return self._scalar(event)
+        if isinstance(event, SequenceStartEvent):
+            return self._sequence(event, depth)
+        return self._mapping(event, depth)
+
+    def _anchored(self, event: Any, depth: int) -> Node:
+        name = str(event.anchor)
+        if name in self.anchors:
+            self._mistake(
+                "duplicate-anchor", event, f"the anchor &{name} stands in this file already"
+            )
+        self.anchors[name] = None
+        count, deepest = self.count, self.deepest
+        self.deepest = depth
+        node = self._bare(event, depth)
+        self.anchors[name] = _Anchor(node, self.count - count + 1, self.deepest - depth)
+        self.deepest = max(deepest, self.deepest)
+        return node
+
+    def _end(self) -> Location:
+        """Where the text ends; the two parsers place the end of a file differently."""
+        full = [number for number, line in enumerate(self.lines, start=1) if line.strip()]
+        line = full[-1] if full else 1
+        return location_of(self.file, self.lines, line, len(self.lines[line - 1].rstrip()))
+
+    def _alias(self, event: Any, depth: int) -> Node:
+        name = str(event.anchor)
+        if name not in self.anchors:
+            near = difflib.get_close_matches(name, self.anchors, 1)
+            advice = f"did you mean *{near[0]}?" if near else None
+            self._mistake(
+                "unknown-anchor", event, f"no anchor &{name} stands above *{name}", advice
+            )
+            self.is_sound = False
+            return _placed(_NOTHING, event)
+        anchor = self.anchors[name]
+        if anchor is None:
+            self._mistake(
+                "recursive-alias", event, f"*{name} stands inside &{name}, so it contains itself"
+            )
+            raise _Unreadable
+        self.count += anchor.size
+        self.expansion += anchor.size
+        self.deepest = max(self.deepest, depth + anchor.height)
+        if self.expansion > MAX_EXPANSION:
+            self._mistake("alias-expansion", event, f"aliases add over {MAX_EXPANSION:,} values")
+            raise _Unreadable
+        if self.deepest > MAX_DEPTH:
+            self._mistake("too-deep", event, f"nested deeper than {MAX_DEPTH} levels")
+            raise _Unreadable
+        return _placed(anchor.node, event)
+
+    def _sequence(self, event: Any, depth: int) -> Sequence:
+        self._check_tag(event, "tag:yaml.org,2002:seq")
+        items = []
+        while not isinstance(following := next(self.events), SequenceEndEvent):
+            items.append(self._node(following, depth + 1))
+        return Sequence(tuple(items), event.start_mark.line + 1, event.start_mark.column + 1)
+
+    def _mapping(self, event: Any, depth: int) -> Mapping:
+        self._check_tag(event, "tag:yaml.org,2002:map")
+        entries: dict[str, tuple[Scalar, Node]] = {}
+        merged: Node | None = None
+        while not isinstance(following := next(self.events), MappingEndEvent):
+            key = self._node(following, depth + 1)
+            value = self._node(next(self.events), depth + 1)
+            if _is_merge(following) and isinstance(key, Scalar):
+                if merged is not None:
+                    self._mistake(
+                        "duplicate-key", following, 'duplicate key "<<"', _HELP["merge-key"]
+                    )
+                merged = self._merge(following, value)
+            elif not isinstance(key, Scalar) or not isinstance(key.value, str):
+                self._mistake("key-not-text", following, _not_text(key))
+            elif key.value in entries:
+                first = entries[key.value][0].line
+                shown = quoted(key.value)
+                self._mistake(
+                    "duplicate-key", following, f"duplicate key {shown}: it stands on line {first}"
+                )
+            else:
+                entries[key.value] = (key, value)
+        if isinstance(merged, Mapping):
+            for name, entry in merged.by_key.items():
+                entries.setdefault(name, entry)
+        mark = event.start_mark
+        return Mapping(entries, mark.line + 1, mark.column + 1)
+
+    def _merge(self, event: Any, value: Node) -> Mapping:
+        """Put together what ``<<`` brings in; of several mappings the first one's keys win."""
+        entries: dict[str, tuple[Scalar, Node]] = {}
+        for each in value.items if isinstance(value, Sequence) else (value,):
+            if isinstance(each, Mapping):
+                for name, entry in each.by_key.items():
+                    entries.setdefault(name, entry)
+            else:
+                self._mistake("merge-key", event, '"<<" takes an alias of a mapping')
+        return Mapping(entries, value.line, value.column)
+
+    def _scalar(self, event: ScalarEvent) -> Scalar:
+        mark, text = event.start_mark, event.value
+        value: str | int | float | bool | None = text
+        # implicit is (may be guessed if plain, may be guessed if quoted): a bare "!" asks for text.
+        if event.implicit[0] and not event.style and event.tag is None:
+            value = typed(text)
+        elif event.tag is not None:
+            self._check_tag(event, "tag:yaml.org,2002:str", "!")
+        return Scalar(value, text, mark.line + 1, mark.column + 1)
+
+    def _check_tag(self, event: Any, *allowed: str) -> None:
+        if event.tag is not None and event.tag not in allowed:
+            shown = event.tag.replace("tag:yaml.org,2002:", "!!")
+            self._mistake("custom-tag", event, f"the tag {quoted(shown)} is not supported")
+
+    def _syntax(self, failure: YAMLError) -> None:
+        problem, mark = str(getattr(failure, "problem", "") or failure), None
+        if isinstance(failure, MarkedYAMLError):
+            opened = failure.context_mark if is_about_opening(problem) else None
+            mark = opened or failure.problem_mark or failure.context_mark
+        line = min(mark.line + 1, len(self.lines)) if mark else 1
+        place = location_of(self.file, self.lines, line, mark.column + 1 if mark else 1)
+        rest = "".join(self.lines[mark.line :])[mark.column :] if mark else ""
+        if "node content" in problem and not rest.strip():
+            problem, place = END_OF_FILE, self._end()
+        before, after = place.text[: place.column - 1], place.text[place.column - 1 :]
+        context = str(getattr(failure, "context", "") or "")
+        message, advice = advice_for(problem, context, before, after[:1])
+        self.diagnostics.append(error("yaml-syntax", message, place, help=advice))
+
+
+@dataclass(frozen=True, slots=True)
+class _Anchor:
+    """An anchored value, how many values it expands to, and how many levels it has below itself."""
+
+    node: Node
+    size: int
+    height: int
+
+
+_NOTHING = Scalar(None, "", 0, 0)
+
+_HELP = {
+    "several-documents": "keep one document in a file: delete the line ---, or make two files",
+    "too-deep": "a policy file has no use for this much nesting",
+    "duplicate-anchor": "give one of the two another name",
+    "unknown-anchor": "define it above, or quote the text if it is not meant as an alias",
+    "recursive-alias": "name the values one by one",
+    "alias-expansion": "write fewer aliases of aliases",
+    "key-not-text": "put the key in quotes if it is meant, or mend the line",
+    "duplicate-key": "keep one of the two",
+    "merge-key": "write <<: *anchor, or <<: [*first, *second]",
+    "custom-tag": "delete it; quote the value if it starts with an exclamation mark",
+}
+
+
+def _placed(node: Node, event: Any) -> Node:
+    return replace(node, line=event.start_mark.line + 1, column=event.start_mark.column + 1)
+
+
+def _is_merge(event: Any) -> bool:
+    return isinstance(event, ScalarEvent) and event.value == "<<" and not event.style
+
+
+def _not_text(key: Node) -> str:
+    if isinstance(key, Scalar):
+        return (
+            f"a key must be text, and {key.text} is not"
+            if key.text
+            else "a key is missing before the colon"
+        )
+    return "a key must be text, not a list or a mapping"

@@ -1,0 +1,110 @@
+"""The tree of one YAML text: values, lists and mappings that know their line and column. Pure."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Collection
+from collections.abc import Mapping as ReadOnly
+from dataclasses import dataclass
+from typing import TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """A single value. ``text`` is how the file spells it, without quotes."""
+
+    value: str | int | float | bool | None
+    text: str
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """A list."""
+
+    items: tuple[Node, ...]
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """Keys with values, in the order of the file; every key is text and stands once."""
+
+    by_key: ReadOnly[str, tuple[Scalar, Node]]
+    line: int
+    column: int
+
+    def find(self, key: str) -> tuple[Scalar, Node] | None:
+        """Give the key as written, with its value."""
+        return self.by_key.get(key)
+
+    @property
+    def entries(self) -> Collection[tuple[Scalar, Node]]:
+        """The keys as written, each with its value."""
+        return self.by_key.values()
+
+
+Node: TypeAlias = Scalar | Sequence | Mapping
+
+
+def plain(node: Node) -> object:
+    """Turn a tree into lists, dicts and plain values."""
+    if isinstance(node, Scalar):
+        return node.value
+    if isinstance(node, Sequence):
+        return [plain(each) for each in node.items]
+    return {key: plain(value) for key, (_, value) in node.by_key.items()}
+
+
+_WORDS: dict[str, bool | None] = {
+    "": None, "~": None, "null": None, "Null": None, "NULL": None,
+    "true": True, "True": True, "TRUE": True,
+    "false": False, "False": False, "FALSE": False,
+}  # fmt: skip
+_INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_SPECIAL_FLOAT = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+_MAX_DIGITS = 100  # int() refuses thousands of digits; nothing here counts that far
+
+
+def typed(text: str) -> str | int | float | bool | None:
+    """Read an unquoted scalar as YAML 1.2's core schema does."""
+    if text in _WORDS:
+        return _WORDS[text]
+    if text[0] not in "+-.0123456789":
+        return text
+    if _INTEGER.fullmatch(text):
+        if len(text) > _MAX_DIGITS:
+            return math.inf
+        return int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
+    if _FLOAT.fullmatch(text):
+        return float(text)
+    if _SPECIAL_FLOAT.fullmatch(text):
+        return float(text.replace(".", "", 1))
+    return text
+
+
+def quoted(text: str) -> str:
+    """Quote what a file says, short, and harmless on a terminal."""
+    shown = text if len(text) <= 80 else text[:79] + "…"
+    if not shown.isprintable():
+        shown = "".join(
+            c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown
+        )
+    return f'"{shown}"'
+
+
+def kind_of(node: Node) -> str:
+    """Name a value's kind, and show it where it is short, for the words "not ..." of a message."""
+    if isinstance(node, Sequence):
+        return "a list"
+    if isinstance(node, Mapping):
+        return "a mapping"
+    if isinstance(node.value, str):
+        return f"the text {quoted(node.value)}"
+    return (
+        f"the value {node.text}" if isinstance(node.value, bool) else f"the number {node.text[:40]}"
+    )

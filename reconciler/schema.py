@@ -1,0 +1,338 @@
+"""The shape of the YAML files as pydantic models, and their JSON Schema. Pure.
+
+The models say what each key means (the descriptions reach editors through JSON Schema) and refuse
+what does not fit; `reconciler.loader.complaints` puts a refusal into words for people and gives it a place.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    JsonValue,
+    StrictBool,
+    Tag,
+)
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core.core_schema import NullableSchema, WithDefaultSchema
+
+from reconciler.loader.fields import (
+    Guid,
+    Limit,
+    Name,
+    NameOrId,
+    OptionalGuid,
+    OptionalName,
+    Tenant,
+    present,
+    refusal,
+)
+from reconciler.model import BroadTargets, Cloud, FilterMode, Ownership, Writes
+
+
+class Shape(BaseModel):
+    """A mapping of the YAML; keys it does not name are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _reference_shape(value: object) -> str | None:
+    if isinstance(value, str):
+        return "<text>"
+    return "<mapping>" if isinstance(value, dict) and value else None
+
+
+_ANY_REFERENCE: JsonValue = [{"required": ["id"]}, {"required": ["name"]}]
+
+
+class ObjectReference(Shape):
+    """A group or filter by id and name; both must then lead to the same object."""
+
+    model_config = ConfigDict(json_schema_extra={"anyOf": _ANY_REFERENCE})
+
+    id: OptionalGuid = Field(default=None, description="Object id.")
+    name: OptionalName = Field(
+        default=None,
+        description="Display name, exactly. With an id too, a rename in the tenant is reported.",
+    )
+
+
+ReferenceShape: TypeAlias = Annotated[
+    Annotated[NameOrId, Tag("<text>")] | Annotated[ObjectReference, Tag("<mapping>")],
+    Discriminator(_reference_shape),
+]
+
+
+class FilterShape(Shape):
+    """An assignment filter with its mode."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
+
+    include: Annotated[ReferenceShape | None, BeforeValidator(present)] = Field(
+        default=None,
+        description="Only devices that match this filter (display name or id) get the policy.",
+    )
+    exclude: Annotated[ReferenceShape | None, BeforeValidator(present)] = Field(
+        default=None,
+        description="Devices that match this filter (display name or id) do not get the policy.",
+    )
+
+    @property
+    def mode(self) -> FilterMode:
+        """The mode written out; `reconciler.loader.complaints` has seen to it that there is exactly one."""
+        return FilterMode.INCLUDE if self.include is not None else FilterMode.EXCLUDE
+
+    @property
+    def reference(self) -> str | ObjectReference:
+        """Name or id of the filter."""
+        chosen = self.include if self.include is not None else self.exclude
+        return "" if chosen is None else chosen
+
+
+def _one_mode(value: object) -> object:
+    """Refuse a filter with two modes, or with none and no misspelt key that may have been meant."""
+    if isinstance(value, dict):
+        if "include" in value and "exclude" in value:
+            raise refusal("filter-mode", "the filter has two modes", "keep include or exclude")
+        if not value:
+            raise refusal("filter-mode", "the filter has no mode", NO_MODE_HELP)
+    return value
+
+
+NO_MODE_HELP = "write filter: {include: NAME} or filter: {exclude: NAME}"
+OptionalFilter: TypeAlias = Annotated[
+    FilterShape | None, BeforeValidator(_one_mode), BeforeValidator(present)
+]
+FILTER_FIELD: Any = Field(
+    default=None,
+    description="Narrow the target by an assignment filter; the mode is never guessed.",
+)
+BROAD_FIELD: Any = Field(
+    default=False,
+    description="Consent to assigning everybody without a filter (see guardrails.broad_targets).",
+)
+
+
+TargetType: TypeAlias = Literal["user", "device"]
+
+
+class AllDevices(Shape):
+    """Every device of the tenant."""
+
+    all_devices: Literal[True] = Field(description="Every device of the tenant.")
+    filter: OptionalFilter = FILTER_FIELD
+    broad: StrictBool = BROAD_FIELD
+
+
+class AllUsers(Shape):
+    """Every user of the tenant."""
+
+    all_users: Literal[True] = Field(description="Every user of the tenant.")
+    filter: OptionalFilter = FILTER_FIELD
+    broad: StrictBool = BROAD_FIELD
+
+
+class GroupTarget(Shape):
+    """The members of a Microsoft Entra group."""
+
+    group: ReferenceShape = Field(
+        description="Display name or object id of a Microsoft Entra group."
+    )
+    filter: OptionalFilter = FILTER_FIELD
+
+
+class CollectionTarget(Shape):
+    """A Configuration Manager collection."""
+
+    collection: Name = Field(description="Id of a Configuration Manager collection.")
+    filter: OptionalFilter = FILTER_FIELD
+
+
+class ScopeTagGroup(Shape):
+    """The group of a scope tag, for users or for devices."""
+
+    target_type: TargetType = Field(description="What the group is used for.")
+    entra_object_id: Guid = Field(description="Object id in Microsoft Entra.")
+
+
+class ScopeTagGroupTarget(Shape):
+    """A scope-tag group."""
+
+    scope_tag_group: ScopeTagGroup = Field(description="A scope-tag group.")
+    filter: OptionalFilter = FILTER_FIELD
+
+
+class Exclusion(Shape):
+    """A group that does not get the policy."""
+
+    group: ReferenceShape = Field(
+        description="Display name or object id of a Microsoft Entra group."
+    )
+
+
+BROAD_WORDS = ("all_devices", "all_users")
+TARGETS: dict[str, type[Shape]] = {
+    "all_devices": AllDevices,
+    "all_users": AllUsers,
+    "group": GroupTarget,
+    "collection": CollectionTarget,
+    "scope_tag_group": ScopeTagGroupTarget,
+}
+"""By the key that chooses the target."""
+
+Inclusion: TypeAlias = (
+    Literal["all_devices", "all_users"]
+    | AllDevices
+    | AllUsers
+    | GroupTarget
+    | CollectionTarget
+    | ScopeTagGroupTarget
+)
+
+
+def _inclusion_shape(value: object) -> str | None:
+    if isinstance(value, str):
+        return "<word>" if value in BROAD_WORDS else None
+    if isinstance(value, dict):
+        chosen = value.keys() & TARGETS.keys()
+        return f"<{chosen.pop()}>" if len(chosen) == 1 else None
+    return None
+
+
+def _excluded_group(value: object) -> object:
+    """Only what is plainly a group goes on to the model; the rest gets one clear refusal."""
+    if isinstance(value, dict) and "group" in value:
+        return value
+    raise refusal("exclusion-not-group", "exclusions are groups")
+
+
+InclusionShape: TypeAlias = Annotated[
+    Annotated[Literal["all_devices", "all_users"], Tag("<word>")]
+    | Annotated[AllDevices, Tag("<all_devices>")]
+    | Annotated[AllUsers, Tag("<all_users>")]
+    | Annotated[GroupTarget, Tag("<group>")]
+    | Annotated[CollectionTarget, Tag("<collection>")]
+    | Annotated[ScopeTagGroupTarget, Tag("<scope_tag_group>")],
+    Discriminator(_inclusion_shape),
+]
+ExclusionShape: TypeAlias = Annotated[Exclusion, BeforeValidator(_excluded_group)]
+
+
+class PolicyShape(Shape):
+    """What one compliance policy is assigned to."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "allOf": [
+                {"anyOf": _ANY_REFERENCE},
+                {"anyOf": [{"required": ["include"]}, {"required": ["exclude"]}]},
+            ]
+        }
+    )
+
+    name: OptionalName = Field(
+        default=None, description="The policy's display name in Intune, exactly."
+    )
+    id: OptionalGuid = Field(
+        default=None, description="The policy's id, in place of its name or, as a check, with it."
+    )
+    platform: OptionalName = Field(
+        default=None,
+        description="Only where two policies share a name: windows10, macOS, iOS, linux, ...",
+    )
+    ownership: Annotated[Ownership | None, BeforeValidator(present)] = Field(
+        default=None, description="Overrides the tenant's ownership for this policy."
+    )
+    include: Annotated[list[InclusionShape] | None, BeforeValidator(present)] = Field(
+        default=None,
+        description="Who gets the policy. [] with ownership: authoritative means nobody.",
+    )
+    exclude: Annotated[list[ExclusionShape] | None, BeforeValidator(present)] = Field(
+        default=None, description="Groups that do not get it, whatever include says."
+    )
+
+
+class PoliciesFile(Shape):
+    """Compliance policies and who gets them. Keys that start with x- may hold anchors."""
+
+    model_config = ConfigDict(
+        title="reconciler policies", json_schema_extra={"patternProperties": {"^x-": {}}}
+    )
+
+    policies: list[PolicyShape] = Field(min_length=1, description="The policies, in any order.")
+
+
+class GuardrailsShape(Shape):
+    """Limits per run: going over one stops the run before its first write."""
+
+    max_creates: Limit = Field(default=50, description="Assignments that one run may create.")
+    max_updates: Limit = Field(
+        default=20, description="Assignments whose filter one run may change."
+    )
+    max_deletes: Limit = Field(default=0, description="Assignments that one run may delete.")
+    broad_targets: BroadTargets = Field(
+        default=BroadTargets.CONFIRM,
+        description="all_users or all_devices without a filter: confirm needs broad: true on its line.",
+    )
+
+
+class TenantFile(Shape):
+    """The tenant that this folder describes, and how much one run may change in it."""
+
+    model_config = ConfigDict(
+        title="reconciler tenant", json_schema_extra={"patternProperties": {"^x-": {}}}
+    )
+
+    tenant: Tenant = Field(
+        description="Tenant id or a verified domain; nothing runs against another tenant."
+    )
+    cloud: Cloud = Field(
+        default=Cloud.GLOBAL, description="The Microsoft cloud the tenant lives in."
+    )
+    label: OptionalName = Field(
+        default=None, description="What plans and comments call it; the folder's name if left out."
+    )
+    ownership: Ownership = Field(
+        default=Ownership.ADDITIVE,
+        description="additive leaves undeclared assignments alone; authoritative deletes them.",
+    )
+    writes: Writes = Field(default=Writes.AUTO, description="Which Graph call writes.")
+    extends: list[Name] = Field(
+        default_factory=list,
+        description="Folders whose policy files count too, relative to this one; read before its own.",
+    )
+    guardrails: GuardrailsShape = Field(
+        default_factory=GuardrailsShape, description="Limits per run."
+    )
+
+
+class _NoNull(GenerateJsonSchema):
+    """None stands for a key left out; written in a file, null is a mistake."""
+
+    def nullable_schema(self, schema: NullableSchema) -> JsonSchemaValue:
+        return self.generate_inner(schema["schema"])
+
+    def default_schema(self, schema: WithDefaultSchema) -> JsonSchemaValue:
+        if schema.get("default", ...) is None:
+            return self.generate_inner(schema["schema"])
+        return super().default_schema(schema)
+
+
+def tenant_schema() -> dict[str, object]:
+    """JSON Schema (draft 2020-12) of ``tenant.yaml``."""
+    return _schema(TenantFile)
+
+
+def policies_schema() -> dict[str, object]:
+    """JSON Schema (draft 2020-12) of a policy file."""
+    return _schema(PoliciesFile)
+
+
+def _schema(model: type[Shape]) -> dict[str, object]:
+    body = model.model_json_schema(schema_generator=_NoNull)
+    return {"$schema": GenerateJsonSchema.schema_dialect, **body}

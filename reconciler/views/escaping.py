@@ -1,0 +1,166 @@
+"""Make foreign text harmless, for terminals, for Markdown and for HTML comments. Pure.
+
+Names come from a tenant and from YAML that anybody may propose in a pull request, so each of them
+may have been chosen to deceive. Two dangers, two answers:
+
+*What the eye does not see* (controls, bidirectional overrides, zero-width characters, spaces that
+are no spaces) is written out, as in ``<U+202E>``.
+
+*What a renderer acts on* is kept out of its reach. In Markdown a name becomes a code span. A
+backslash would not do: GitHub looks for mentions, issue numbers, commit hashes and addresses after
+the Markdown has been read, when backslashes are gone, and passes over code alone.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import unicodedata
+from collections.abc import Iterable
+from urllib.parse import quote
+
+_LONGEST_ACCENT = 4
+"""Marks on one letter; living scripts need no more, and piles of them cover the lines around."""
+
+_BLANK_LETTERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+"""Letters and signs that Unicode does not count as invisible, and that show nothing."""
+
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"})
+_MARKS = frozenset({"Mn", "Me", "Mc"})
+_EMOJI_STYLE = "\ufe0f"
+_EMOJI = range(0x1F000, 0x1FB00)
+_VARIATIONS = (range(0x180B, 0x1810), range(0xFE00, 0xFE10), range(0xE0100, 0xE01F0))
+"""Signs that choose a letter's style, and show nothing themselves."""
+
+
+def visible(text: str) -> str:
+    """Write control, bidirectional and invisible characters out, as in ``<U+202E>``.
+
+    The result is one line, and text without such characters comes back as it is.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    shown: list[str] = []
+    marks = _LONGEST_ACCENT  # a mark with no letter before it would sit on what stands around us
+    before = ""
+    for character in text:
+        is_mark = unicodedata.category(character) in _MARKS
+        marks = marks + 1 if is_mark else (0 if character != " " else _LONGEST_ACCENT)
+        if _is_hidden(character, before) or marks > _LONGEST_ACCENT:
+            shown.append(f"<U+{ord(character):04X}>")
+        else:
+            shown.append(character)
+        before = character
+    return "".join(shown)
+
+
+def _is_hidden(character: str, before: str) -> bool:
+    code = ord(character)
+    if character == " " or code in _EMOJI:
+        return False  # an emoji may be younger than the interpreter's copy of Unicode
+    if character == _EMOJI_STYLE:
+        return not before or unicodedata.category(before) != "So"
+    return (
+        unicodedata.category(character) in _HIDDEN
+        or character in _BLANK_LETTERS
+        or any(code in styles for styles in _VARIATIONS)
+    )
+
+
+_UNSEEN_SPACES = re.compile(r"^ +| +$|(?<= ) +")
+
+
+def visible_name(text: str) -> str:
+    """As `visible`; spaces that are not seen (outer, doubled) and an empty name are written too."""
+    if not text:
+        return "<empty>"
+    return _UNSEEN_SPACES.sub(lambda spaces: "<U+0020>" * len(spaces[0]), visible(text))
+
+
+def shortened(text: str, longest: int) -> str:
+    """Cut the middle out of a text that is too long, and say how long it was."""
+    if len(text) <= longest:
+        return text
+    half = longest // 2
+    return f"{text[:half]}…{text[-half:]} ({len(text):,} characters)"
+
+
+_BACKTICKS = re.compile(r"`+")
+
+
+def markdown_code(text: str, *, longest: int = 300) -> str:
+    """Show a name as a code span, outside tables."""
+    name = shortened(visible_name(text), longest)
+    fence = "`" * (max(map(len, _BACKTICKS.findall(name)), default=0) + 1)
+    pad = " " if name[0] == "`" or name[-1] == "`" else ""
+    return f"{fence}{pad}{name}{pad}{fence}"
+
+
+def markdown_cell(text: str, *, longest: int = 300) -> str:
+    """Show a name as a code span, inside a table, where a bar would end the cell even in code."""
+    return markdown_code(text, longest=longest).replace("|", "\\|")
+
+
+_PLAIN_WORD = re.compile(r"""[("']*(?:[^\W\d_]+(?:['/-][^\W\d_]+)*|\d{1,6}|/|-|=)[)"',;:.!?]*""")
+_COMMIT = re.compile(r"\W*[0-9a-f]{7,}\W*")
+_NAMED = re.compile(r'"([^"]+)"|(\{[^{}]{1,200}\})')
+_PUNCTUATION_AROUND = re.compile(r"""([("']*)(.*?)([)"',;:.!?]*)""")
+_MARKDOWN_SIGNS = re.compile(r"([\\`*_{}\[\]<>()#+\-.!|~&$^=])")
+
+
+def markdown_prose(text: str, *, longest: int = 1_000) -> str:
+    """Show a sentence that may quote foreign names, outside tables.
+
+    What stands in quotes or braces becomes code, and so does every word that is not plainly a word: options,
+    file names, ids, and whatever a renderer could take for a mention, a link or markup. Should a
+    name hold a quote itself, more or less of the sentence stands in code; it is safe in any case.
+    """
+    line = shortened(visible(text), longest)
+    spans: list[str] = []
+    end = 0
+    for match in _NAMED.finditer(line):
+        spans += _words(line[end : match.start()])
+        spans.append(markdown_code(match[1] or match[2]))
+        end = match.end()
+    spans += _words(line[end:])
+    return _apart(spans).strip()
+
+
+def _words(text: str) -> Iterable[str]:
+    for word in re.split(r"( +)", text):
+        if not word or word.isspace():
+            yield " " if word else ""
+        elif _PLAIN_WORD.fullmatch(word) and not _COMMIT.fullmatch(word):
+            yield word if word[0].isalpha() else _signs(word)
+        else:
+            around = _PUNCTUATION_AROUND.fullmatch(word)
+            opening, inner, closing = around.groups() if around else ("", word, "")
+            if not inner:
+                opening, inner, closing = "", word, ""
+            yield from (_signs(opening), markdown_code(inner), _signs(closing))
+
+
+def _signs(text: str) -> str:
+    return _MARKDOWN_SIGNS.sub(r"\\\1", text)
+
+
+def _apart(spans: Iterable[str]) -> str:
+    """Join, with a space between two code spans, whose backticks would run into one another."""
+    joined: list[str] = []
+    for span in spans:
+        if span and joined and joined[-1].endswith("`") and span.startswith("`"):
+            joined.append(" ")
+        if span:
+            joined.append(span)
+    return "".join(joined)
+
+
+def comment_value(text: str, *, longest: int = 200) -> str:
+    """Write a value into an HTML comment: no space, no ``>``, and never two hyphens in a row."""
+    cut = text if len(text) <= longest else shortened(text, longest)
+    return quote(cut, safe="", errors="backslashreplace").replace("--", "-%2D")
+
+
+def repository_path(root: str, file: str) -> str:
+    """Lead from the repository's top to a file below ``root``, with forward slashes."""
+    return posixpath.normpath(posixpath.join(root.replace("\\", "/"), file))

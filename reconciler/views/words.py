@@ -1,0 +1,84 @@
+"""The words for targets, filters and counts that every view shares. Pure."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from reconciler.model import Assignment, Filter, Target, TargetKind
+from reconciler.plan import Action, Create, Delete, Operation, Summary, Update, action_of
+
+SIGNS = {Action.CREATE: "+", Action.UPDATE: "~", Action.DELETE: "-"}
+VERBS = {Action.CREATE: "create", Action.UPDATE: "change", Action.DELETE: "delete"}
+
+
+def sign(operation: Operation) -> str:
+    """The sign that Terraform's users know: ``+``, ``~`` or ``-``."""
+    return SIGNS[action_of(operation)]
+
+
+def verb(operation: Operation) -> str:
+    """The same in a word, for those who do not see signs."""
+    return VERBS[action_of(operation)]
+
+
+def target(target: Target) -> str:
+    """Say whom a target reaches; an exclusion says so."""
+    named = f'"{target.name}"' if target.name else f"{target.id}"
+    match target.kind:
+        case TargetKind.ALL_DEVICES:
+            return "all devices"
+        case TargetKind.ALL_USERS:
+            return "all users"
+        case TargetKind.GROUP:
+            return f"group {named}"
+        case TargetKind.EXCLUSION_GROUP:
+            return f"exclude group {named}"
+        case TargetKind.COLLECTION:
+            return f"Configuration Manager collection {target.name or target.id}"
+        case TargetKind.SCOPE_TAG_GROUP:
+            return f"scope-tag group {target.id} ({target.target_type})"
+        case TargetKind.OPAQUE:
+            bare = (target.odata_type or "").removeprefix("#").removeprefix("microsoft.graph.")
+            return f"unknown target type {bare or '(none)'}"
+        case _:
+            assert_never(target.kind)
+
+
+def filter(filter: Filter | None) -> str:
+    """Say what a filter does; without one, that there is none."""
+    if filter is None:
+        return "no filter"
+    named = f'"{filter.name}"' if filter.name else filter.id
+    return f"filter {filter.mode} {named}"
+
+
+def filter_change(operation: Operation) -> str:
+    """Say what an operation does to the filter; "" where there is nothing to say."""
+    match operation:
+        case Create():
+            return filter(operation.filter) if operation.filter else ""
+        case Update():
+            return f"{filter(operation.live.filter)} -> {filter(operation.after)}"
+        case Delete():
+            return filter(operation.live.filter) if operation.live.filter else ""
+        case _:
+            assert_never(operation)
+
+
+def assignment(found: Assignment) -> str:
+    """Say what a live assignment is."""
+    said = target(found.target)
+    return f"{said}, {filter(found.filter)}" if found.filter else said
+
+
+def counts(summary: Summary) -> str:
+    """Say what a plan would do, in Terraform's manner."""
+    return f"{summary.create} to create, {summary.update} to change, {summary.delete} to delete"
+
+
+def left_alone(summary: Summary) -> str:
+    """Say what a plan does not touch."""
+    return (
+        f"{summary.unchanged} unchanged, {summary.unmanaged} unmanaged (left alone), "
+        f"{summary.inherited} inherited from policy sets"
+    )

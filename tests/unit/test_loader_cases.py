@@ -1,0 +1,81 @@
+"""Each folder below tests/cases/loader is a tenant root and what a user is told about it.
+
+``UPDATE_CASES=1`` rewrites every expected.txt; read the difference before keeping it.
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from reconciler.diagnostics import Diagnostic
+from reconciler.errors import ConfigError
+from reconciler.loader import Loaded, load
+from reconciler.model import DesiredAssignment, DesiredState, Reference
+
+CASES = Path(__file__).parents[1] / "cases" / "loader"
+
+
+@pytest.mark.parametrize("case", sorted(CASES.iterdir()), ids=lambda case: case.name)
+def test_a_tenant_root_reads_as_expected(case, monkeypatch):
+    monkeypatch.chdir(case)
+    marker = case / "root.txt"
+    root = Path(marker.read_text(encoding="utf-8").strip() if marker.exists() else ".")
+    try:
+        shown = told(load(root))
+    except ConfigError as failure:
+        shown = f"ConfigError: {failure}\n"
+    expected = case / "expected.txt"
+    if os.environ.get("UPDATE_CASES"):
+        expected.write_text(shown, encoding="utf-8")
+    assert shown == expected.read_text(encoding="utf-8")
+
+
+def told(loaded: Loaded) -> str:
+    lines = [line(each) for each in loaded.diagnostics]
+    assert (loaded.state is None) == any(each.is_error for each in loaded.diagnostics)
+    if loaded.state:
+        lines += dump(loaded.state)
+    return "".join(f"{each}\n" for each in lines)
+
+
+def line(found: Diagnostic) -> str:
+    return f"{found.location} {found.severity} {found.code} {found.message} | {found.help}"
+
+
+def dump(state: DesiredState) -> list[str]:
+    config = state.config
+    limits = config.guardrails
+    return [
+        f"tenant {config.tenant} at {config.location}",
+        f"  label {config.label}, cloud {config.cloud}, writes {config.writes}",
+        f"  creates {limits.max_creates}, updates {limits.max_updates}",
+        f"  deletes {limits.max_deletes}, broad {limits.broad_targets}",
+        *(each for policy in state.policies for each in dump_policy(policy)),
+    ]
+
+
+def dump_policy(policy) -> list[str]:
+    platform = f" ({policy.platform})" if policy.platform else ""
+    head = f"policy {both(policy.reference)}{platform} {policy.ownership}"
+    return [
+        f"{head} at {policy.reference.location}",
+        *(f"  {dump_assignment(each)}" for each in policy.assignments),
+    ]
+
+
+def dump_assignment(assignment: DesiredAssignment) -> str:
+    words = [str(assignment.kind)]
+    words += [both(assignment.group)] if assignment.group else []
+    words += [assignment.id] if assignment.id else []
+    words += [f"({assignment.target_type})"] if assignment.target_type else []
+    if assignment.filter:
+        words.append(f"filter {assignment.filter.mode} {both(assignment.filter.reference)}")
+        words.append(f"at {assignment.filter.reference.location}")
+    words += ["broad"] if assignment.broad else []
+    return f"{' '.join(words)} at {assignment.location}"
+
+
+def both(reference: Reference) -> str:
+    name = f'"{reference.name}"' if reference.name is not None else ""
+    return " ".join(filter(None, [name, f"id {reference.id}" if reference.id else ""]))

@@ -1,0 +1,103 @@
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from reconciler.loader import load
+from reconciler.loader.document import read
+from reconciler.loader.yaml_nodes import plain
+from reconciler.schema import policies_schema, tenant_schema
+
+CASES = Path(__file__).parents[1] / "cases" / "loader"
+
+TENANT = Draft202012Validator(tenant_schema())
+POLICIES = Draft202012Validator(policies_schema())
+
+
+def policy(**keys):
+    return {"policies": [{"name": "A", **keys}]}
+
+
+@pytest.mark.parametrize("schema", [tenant_schema(), policies_schema()])
+def test_the_schema_is_valid_and_names_its_draft(schema):
+    Draft202012Validator.check_schema(schema)
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert schema["title"]
+    assert "$id" not in schema
+
+
+@pytest.mark.parametrize("schema", [tenant_schema(), policies_schema()])
+def test_every_key_is_described_and_none_takes_null(schema):
+    for body in [schema, *schema["$defs"].values()]:
+        for key, value in body.get("properties", {}).items():
+            assert value.get("description"), key
+    assert '"null"' not in str(schema).replace("'", '"')
+
+
+def sound_files():
+    for case in sorted(CASES.iterdir()):
+        marker = case / "root.txt"
+        root = case / (marker.read_text().strip() if marker.exists() else ".")
+        if (root / "tenant.yaml").exists():
+            loaded = load(root)
+            if loaded.state:
+                yield from (
+                    pytest.param(each, id=f"{case.name}/{each.file}") for each in loaded.sources
+                )
+
+
+@pytest.mark.parametrize("source", list(sound_files()))
+def test_the_schema_accepts_every_file_that_loads(source):
+    validator = TENANT if source.file == "tenant.yaml" else POLICIES
+    validator.validate(plain(read(source.path.read_bytes(), source.file).root))
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {},
+        {"policies": []},
+        {"policies": [{"name": "A"}]},
+        {"policies": [{"include": ["all_users"]}]},
+        policy(include=None),
+        policy(include=["everyone"]),
+        policy(include=[{"all_devices": False}]),
+        policy(include=[{"group": "A", "collection": "B"}]),
+        policy(include=[{"group": "A", "broad": True}]),
+        policy(include=[{"group": {}}]),
+        policy(include=[{"group": 42}]),
+        policy(include=[{"group": "A", "filter": "B"}]),
+        policy(include=[{"group": "A", "filter": {}}]),
+        policy(include=[{"group": "A", "filter": {"include": "B", "exclude": "C"}}]),
+        policy(exclude=["all_users"]),
+        policy(exclude=[{"group": "A", "filter": {"include": "B"}}]),
+        policy(include=["all_users"], ownership="mine"),
+        policy(include=["all_users"], inclde=[]),
+    ],
+)
+def test_the_schema_refuses_what_the_loader_refuses(broken, tmp_path):
+    import json  # noqa: PLC0415 - JSON is YAML
+
+    (tmp_path / "tenant.yaml").write_text("tenant: contoso.com\n")
+    (tmp_path / "a.yaml").write_text(json.dumps(broken))
+    assert not POLICIES.is_valid(broken)
+    assert load(tmp_path).state is None
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {},
+        {"tenant": "contoso.com", "cloud": "mars"},
+        {"tenant": "contoso.com", "guardrails": {"max_creates": -1}},
+        {"tenant": "contoso.com", "guardrails": {"max_crates": 1}},
+        {"tenant": "contoso.com", "extends": "../baseline"},
+        {"tenant": "contoso.com", "label": None},
+    ],
+)
+def test_the_tenant_schema_refuses_what_is_wrong(broken):
+    assert not TENANT.is_valid(broken)
+
+
+def test_keys_for_anchors_are_free():
+    POLICIES.validate({"x-anything": [1], **policy(include=["all_users"])})
