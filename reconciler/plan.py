@@ -253,7 +253,7 @@ class Plan:
     @property
     def digest(self) -> str:
         """Name the operations: ``sha256:`` and 64 hex digits."""
-        return digest(self.tenant.id, tuple(self.operations))
+        return digest_of_lines(self.tenant.id, operation_lines(self.operations))
 
 
 def _canonical(value: object) -> str:
@@ -264,23 +264,29 @@ def _canonical_filter(filter: Filter | None) -> list[str] | None:
     return None if filter is None else [filter.mode.value, filter.id]
 
 
-def digest(tenant_id: str, operations: Sequence[Operation]) -> str:
-    """Hash the tenant and its operations in canonical JSON; names, times and places are left out.
+def operation_lines(operations: Iterable[Operation]) -> tuple[str, ...]:
+    """Write each operation in canonical JSON, sorted: what the digest is made of.
 
-    The order of the operations does not matter.
+    Names, times and places are left out, and the order of the operations does not matter.
     """
-    lines = sorted(
-        _canonical(
-            {
-                "action": action_of(operation).value,
-                "policy": operation.policy.id,
-                "target": list(key_of(operation.target)),
-                "filter": _canonical_filter(filter_after(operation)),
-            }
+    return tuple(
+        sorted(
+            _canonical(
+                {
+                    "action": action_of(operation).value,
+                    "policy": operation.policy.id,
+                    "target": list(key_of(operation.target)),
+                    "filter": _canonical_filter(filter_after(operation)),
+                }
+            )
+            for operation in operations
         )
-        for operation in operations
     )
-    body = _canonical({"tenant": tenant_id, "operations": lines})
+
+
+def digest_of_lines(tenant_id: str, lines: Sequence[str]) -> str:
+    """Hash the tenant and its canonical operations: ``sha256:`` and 64 hex digits."""
+    body = _canonical({"tenant": tenant_id, "operations": sorted(lines)})
     return "sha256:" + hashlib.sha256(body.encode()).hexdigest()
 
 

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Protocol
 from reconciler.errors import AuthError
 from reconciler.graph.claims import Claims, claims
 from reconciler.graph.clouds import CloudEndpoints, ca_bundle
-from reconciler.graph.credentials import (
+from reconciler.graph.signin.credentials import (
     AppCredential,
     ClientSecret,
     FederatedTokenFile,
     GitHubOidc,
 )
-from reconciler.graph.methods import Method, chosen_method
+from reconciler.graph.signin.methods import Method, chosen_method
 from reconciler.ports import Clock
 
 if TYPE_CHECKING:
-    from reconciler.graph.signin_http import Wire
+    from reconciler.graph.signin.signin_http import Wire
 
 _GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _TENANT = re.compile(r"[0-9a-z](?:[0-9a-z.-]*[0-9a-z])?", re.IGNORECASE)
@@ -87,8 +87,8 @@ def choose(
         return _ready_token(given, endpoints, clock, say)
 
     # From here on MSAL will be needed, and it brings requests: late, for `--help` and `validate`.
-    from reconciler.graph import msal_flows  # noqa: PLC0415
-    from reconciler.graph.signin_http import Wire  # noqa: PLC0415
+    from reconciler.graph.signin import msal_flows  # noqa: PLC0415
+    from reconciler.graph.signin.signin_http import Wire  # noqa: PLC0415
 
     wire = Wire(clock, remaining, ca_bundle(environ))
     if method is Method.MANAGED_IDENTITY:
@@ -118,7 +118,7 @@ def tenant_id_of_domain(
         return domain.lower()
     if not _TENANT.fullmatch(domain):
         return None
-    from reconciler.graph.signin_http import SigninFailure, SigninHttp, Wire  # noqa: PLC0415
+    from reconciler.graph.signin.signin_http import SigninFailure, SigninHttp, Wire  # noqa: PLC0415
 
     http = SigninHttp(Wire(clock, remaining, ca_bundle(environ)), endpoints.login)
     try:
@@ -180,7 +180,7 @@ def _credential(
             wire=wire,
         )
     if method is Method.CERTIFICATE:
-        from reconciler.graph.certificates import ClientCertificate  # noqa: PLC0415
+        from reconciler.graph.signin.certificates import ClientCertificate  # noqa: PLC0415
 
         return ClientCertificate(
             path=Path(given["AZURE_CLIENT_CERTIFICATE_PATH"]),

@@ -5,7 +5,7 @@ Sources: https://learn.microsoft.com/graph/paging and https://learn.microsoft.co
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from functools import partial
 from typing import Any
@@ -27,11 +27,21 @@ class Version(StrEnum):
 
 
 class GraphClient:
-    """Reads collections and batches, and passes writes on."""
+    """Reads collections and batches, and passes writes on.
 
-    def __init__(self, transport: Transport, *, parallelism: int) -> None:
+    ``on_read`` is told how many objects each page and each batch brought.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        parallelism: int,
+        on_read: Callable[[int], None] = lambda _count: None,
+    ) -> None:
         self.transport = transport
         self.parallelism = parallelism
+        self._on_read = on_read
 
     def url(self, version: Version, path: str) -> str:
         """Write the absolute address of a path."""
@@ -62,7 +72,9 @@ class GraphClient:
                 )
             seen.add(link)
             page = _object(self.transport.read(link, attempted=attempted), attempted)
-            yield from items(page, attempted)
+            found = items(page, attempted)
+            self._on_read(len(found))
+            yield from found
             link = next_link(page, attempted)
 
     def batch(
@@ -81,6 +93,7 @@ class GraphClient:
             workers=self.parallelism,
         ):
             answers |= part
+            self._on_read(len(part))
         return answers
 
     def _batch(

@@ -6,11 +6,12 @@ desired state that is half there would, under authoritative ownership, take assi
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from reconciler.diagnostics import Diagnostic, Location, error, has_errors, in_order
+from reconciler.diagnostics import Diagnostic, Location, Severity, error, has_errors, in_order
 from reconciler.errors import ConfigError
 from reconciler.loader.complaints import root_complaint
 from reconciler.loader.declarations import Checked, PolicyReader, check
@@ -21,6 +22,9 @@ from reconciler.loader.yaml_nodes import Mapping, Scalar, Sequence
 from reconciler.model import DesiredPolicy, DesiredState, Guardrails, Ownership, TenantConfig
 from reconciler.schema import GuardrailsShape, TenantFile
 
+MOST_PER_FILE = 200
+"""Mistakes of one file that are shown one by one."""
+
 __all__ = ["Loaded", "Source", "discover_roots", "load"]
 
 
@@ -28,12 +32,15 @@ __all__ = ["Loaded", "Source", "discover_roots", "load"]
 class Loaded:
     """What reading gave. ``state`` is None when any diagnostic is an error.
 
+    ``config`` is what ``tenant.yaml`` says, where that file by itself is good.
+
     ``sources`` are the files that count, ``tenant.yaml`` first, in the order they were read.
     """
 
     state: DesiredState | None
     diagnostics: tuple[Diagnostic, ...]
     sources: tuple[Source, ...] = ()
+    config: TenantConfig | None = None
 
 
 def load(root: Path) -> Loaded:
@@ -62,11 +69,13 @@ def load(root: Path) -> Loaded:
     diagnostics += [*found, *check_policies(policies), *files.diagnostics]
     if not files.policy_files and not has_errors(files.diagnostics):
         diagnostics.append(_no_policies())
-    ordered = in_order(_once_each(diagnostics))
+    ordered = _bounded(in_order(_once_each(diagnostics)))
     sources = (files.tenant, *files.policy_files)
-    if has_errors(ordered) or shape is None or document is None:
+    if shape is None or document is None:
         return Loaded(None, ordered, sources)
-    return Loaded(DesiredState(_config(shape, document, root), policies), ordered, sources)
+    config = _config(shape, document, root)
+    state = None if has_errors(ordered) else DesiredState(config, policies)
+    return Loaded(state, ordered, sources, config)
 
 
 def _require_tenant_file(root: Path) -> None:
@@ -160,6 +169,25 @@ def _once_each(diagnostics: Iterable[Diagnostic]) -> Iterable[Diagnostic]:
     for each in diagnostics:
         unique.setdefault((each.code, each.location, each.message), each)
     return unique.values()
+
+
+def _bounded(ordered: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """Show a file's first mistakes, and count the rest: nobody mends a million of them by hand."""
+    shown: list[Diagnostic] = []
+    left_out: dict[str, list[Diagnostic]] = {}
+    seen: Counter[str] = Counter()
+    for each in ordered:
+        file = each.location.file if each.location else ""
+        seen[file] += 1
+        if seen[file] <= MOST_PER_FILE:
+            shown.append(each)
+        else:
+            left_out.setdefault(file, []).append(each)
+    for rest in left_out.values():
+        severity = Severity.ERROR if has_errors(rest) else Severity.WARNING
+        message = f"{len(rest)} more mistakes in this file are not shown; mend the others first"
+        shown.append(Diagnostic(severity, "more-mistakes", message, rest[0].location))
+    return in_order(shown)
 
 
 def _no_policies() -> Diagnostic:

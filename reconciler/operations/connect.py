@@ -86,6 +86,7 @@ class Connection:
 
     tenant: GraphTenant
     tokens: TokenSource
+    client: GraphClient
 
 
 @contextmanager
@@ -107,8 +108,10 @@ def connect(
             deadline=session.deadline,
             backoff=session.backoff,
         )
-        client = GraphClient(transport, parallelism=session.parallelism)
-        yield Connection(GraphTenant(client, justification=justification), tokens)
+        client = GraphClient(
+            transport, parallelism=session.parallelism, on_read=session.progress.advance
+        )
+        yield Connection(GraphTenant(client, justification=justification), tokens, client)
 
 
 class _SandboxTokens:

@@ -89,19 +89,21 @@ _BACKTICKS = re.compile(r"`+")
 
 
 def markdown_code(text: str, *, longest: int = 300) -> str:
-    """Show a name as a code span, outside tables."""
+    """Show a name as a code span."""
     name = shortened(visible_name(text), longest)
     fence = "`" * (max(map(len, _BACKTICKS.findall(name)), default=0) + 1)
     pad = " " if name[0] == "`" or name[-1] == "`" else ""
     return f"{fence}{pad}{name}{pad}{fence}"
 
 
-def markdown_cell(text: str, *, longest: int = 300) -> str:
-    """Show a name as a code span, inside a table, where a bar would end the cell even in code."""
-    return markdown_code(text, longest=longest).replace("|", "\\|")
+def markdown_cell(markdown: str) -> str:
+    """Fit Markdown into a table's cell, which a bar would end even inside code."""
+    return markdown.replace("|", "\\|")
 
 
-_PLAIN_WORD = re.compile(r"""[("']*(?:[^\W\d_]+(?:['/-][^\W\d_]+)*|\d{1,6}|/|-|=)[)"',;:.!?]*""")
+_PLAIN_WORD = re.compile(
+    r"""[("']*(?:[^\W\d_]+(?:['/-][^\W\d_]+)*|\d{1,6}(?:[./]\d{1,6})?|/|-|=)[)"',;:.!?]*"""
+)
 _COMMIT = re.compile(r"\W*[0-9a-f]{7,}\W*")
 _NAMED = re.compile(r'"([^"]+)"|(\{[^{}]{1,200}\})')
 _PUNCTUATION_AROUND = re.compile(r"""([("']*)(.*?)([)"',;:.!?]*)""")
@@ -109,7 +111,7 @@ _MARKDOWN_SIGNS = re.compile(r"([\\`*_{}\[\]<>()#+\-.!|~&$^=])")
 
 
 def markdown_prose(text: str, *, longest: int = 1_000) -> str:
-    """Show a sentence that may quote foreign names, outside tables.
+    """Show a sentence that may quote foreign names.
 
     What stands in quotes or braces becomes code, and so does every word that is not plainly a word: options,
     file names, ids, and whatever a renderer could take for a mention, a link or markup. Should a

@@ -13,7 +13,7 @@ import pytest
 from reconciler.errors import ReconcilerError
 from reconciler.graph.auth import choose
 from reconciler.graph.clouds import endpoints
-from reconciler.graph.refusals import hidden
+from reconciler.graph.signin.refusals import hidden
 from reconciler.model import Cloud
 from tests.authority import (
     CLIENT,

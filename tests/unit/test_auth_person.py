@@ -8,11 +8,11 @@ import webbrowser
 import msal_extensions
 import pytest
 
-from reconciler.graph import msal_flows
-from reconciler.graph.account_cache import account_cache
 from reconciler.graph.claims import claims
 from reconciler.graph.clouds import endpoints
-from reconciler.graph.signin_http import Wire
+from reconciler.graph.signin import msal_flows
+from reconciler.graph.signin.account_cache import account_cache
+from reconciler.graph.signin.signin_http import Wire
 from reconciler.model import Cloud
 from tests.authority import (
     CLIENT,

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from reconciler.graph.claims import claims
-from reconciler.graph.msal_flows import MsalSource
-from reconciler.graph.signin_http import SigninHttp, Wire
+from reconciler.graph.signin.msal_flows import MsalSource
+from reconciler.graph.signin.signin_http import SigninHttp, Wire
 from tests.authority import (
     CLIENT,
     DOMAIN,

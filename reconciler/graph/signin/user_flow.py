@@ -9,8 +9,8 @@ from typing import Any
 from reconciler.errors import AuthError
 from reconciler.graph.claims import Claims
 from reconciler.graph.clouds import CloudEndpoints
-from reconciler.graph.msal_library import authority_url, one_line, quiet_msal, result_of
-from reconciler.graph.signin_http import SigninHttp, Wire
+from reconciler.graph.signin.msal_library import authority_url, one_line, quiet_msal, result_of
+from reconciler.graph.signin.signin_http import SigninHttp, Wire
 
 Prompt = Callable[[Any, str], Mapping[str, object]]
 """Sign a person in: given MSAL's application and the scope, give its result."""

@@ -15,14 +15,14 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from reconciler.errors import AuthError
-from reconciler.graph.account_cache import account_cache
 from reconciler.graph.claims import Claims
 from reconciler.graph.clouds import CloudEndpoints
-from reconciler.graph.credentials import AppCredential
-from reconciler.graph.msal_library import authority_url, quiet_msal, result_of
-from reconciler.graph.refusals import first_line, hidden, refused
-from reconciler.graph.signin_http import Answer, SigninFailure, SigninHttp, Wire
-from reconciler.graph.user_flow import UserFlow, browser, device_code
+from reconciler.graph.signin.account_cache import account_cache
+from reconciler.graph.signin.credentials import AppCredential
+from reconciler.graph.signin.msal_library import authority_url, quiet_msal, result_of
+from reconciler.graph.signin.refusals import first_line, hidden, refused
+from reconciler.graph.signin.signin_http import Answer, SigninFailure, SigninHttp, Wire
+from reconciler.graph.signin.user_flow import UserFlow, browser, device_code
 
 # Beside its own errors MSAL lets out whatever an unexpected answer trips in it: JSON errors, missing
 # keys of the discovery document, attribute errors on a list, failed assertions, its time-out.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.errors import AuthError
 from reconciler.graph.claims import Claims
-from reconciler.graph.credentials import MsalCredential
+from reconciler.graph.signin.credentials import MsalCredential
 from reconciler.ports import Clock
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 
 from reconciler.errors import AuthError, UsageError
-from reconciler.graph.credentials import GITHUB_PERMISSION
+from reconciler.graph.signin.credentials import GITHUB_PERMISSION
 
 _OWN_APP = (
     "AZURE_CLIENT_ID must name an app registration of yours that allows public client flows and "

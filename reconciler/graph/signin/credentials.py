@@ -15,10 +15,10 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from reconciler.errors import AuthError
 from reconciler.graph.claims import Claims, claims
 from reconciler.graph.clouds import is_loopback
-from reconciler.graph.refusals import hidden
+from reconciler.graph.signin.refusals import hidden
 
 if TYPE_CHECKING:
-    from reconciler.graph.signin_http import Wire
+    from reconciler.graph.signin.signin_http import Wire
 
 LARGEST_TOKEN_FILE = 64 * 1024
 GITHUB_PERMISSION = "give the job the permission `id-token: write` (GitHub withholds it from pull requests of forks)"
@@ -136,7 +136,7 @@ class GitHubOidc:
         return claims(self._last) if self._last else None
 
     def _fetch(self) -> str:
-        from reconciler.graph.signin_http import SigninFailure, SigninHttp  # noqa: PLC0415 - requests is slow to import
+        from reconciler.graph.signin.signin_http import SigninFailure, SigninHttp  # noqa: PLC0415 - requests is slow to import
 
         parts = urlsplit(self.url)
         secure = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname))

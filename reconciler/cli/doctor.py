@@ -1,0 +1,70 @@
+"""``reconciler doctor``: check sign-in, tenant, permissions and reachability."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from reconciler.cli.console import Console
+from reconciler.cli.options import (
+    connection_options,
+    output_options,
+    root_argument,
+    sandbox_options,
+)
+from reconciler.errors import ConfigError, ExitCode
+
+
+@click.command("doctor")
+@root_argument
+@output_options(["text", "json"])
+@connection_options
+@sandbox_options
+def command(
+    *,
+    path: Path,
+    console: Console,
+    format_: str,
+    out: Path | None,
+    parallelism: int,
+    timeout: float,
+    sandbox: bool,
+    sandbox_file: Path | None,
+    sandbox_mode: str,
+    sandbox_reset: bool,
+) -> int:
+    """Sign in and check everything a run depends on. Changes nothing.
+
+    Exits 1 when something that plan needs is missing. PATH is a tenant root.
+    """
+    from reconciler.cli.progress import ConsoleProgress  # noqa: PLC0415 - httpx, not for --help
+    from reconciler.cli.session import begin, sandbox_access  # noqa: PLC0415
+    from reconciler.operations.connect import connect  # noqa: PLC0415
+    from reconciler.operations.doctor import Health, examine  # noqa: PLC0415
+    from reconciler.operations.planning import load  # noqa: PLC0415
+    from reconciler.system_clock import SystemClock  # noqa: PLC0415
+    from reconciler.views import doctor  # noqa: PLC0415
+
+    config = load(path).config
+    if config is None:
+        raise ConfigError(f"{path} has mistakes; see them with: reconciler validate {path}")
+    clock, progress = SystemClock(), ConsoleProgress(console)
+    access = sandbox_access(
+        path, sandbox=sandbox, file=sandbox_file, mode=sandbox_mode, reset=sandbox_reset
+    )
+    session = begin(
+        console, clock, progress, parallelism=parallelism, timeout=timeout, sandbox=access
+    )
+    progress.stage("Examining")
+    with connect(session, cloud=config.cloud, tenant=config.tenant) as connection:
+        checks = examine(config, session, connection)
+    progress.end()
+    text = (
+        doctor.render_json(checks)
+        if format_ == "json"
+        else doctor.render_text(checks, width=console.width)
+    )
+    console.result(text, out=out)
+    failed = any(check.health is Health.MISSING for check in checks)
+    return ExitCode.ERROR if failed else ExitCode.OK

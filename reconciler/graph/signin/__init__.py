@@ -1,0 +1,1 @@
+"""Every way to sign in, each behind one protocol; MSAL is imported at the first token."""
