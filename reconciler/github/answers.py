@@ -1,0 +1,176 @@
+"""Make sense of what GitHub answers: errors, rate limits, pages. No I/O.
+
+GitHub limits requests with 403 as well as 429, and tells when to come back in one of three ways;
+where it tells nothing, it asks for a minute at least, and for longer each time.
+Source: https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api
+"""
+
+from __future__ import annotations
+
+import email.utils
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+
+from reconciler.github.refusals import GitHubError, MissingError, PermissionDenied
+
+_MAX_MESSAGE = 500
+_LIMIT_WORDS = ("rate limit", "abuse detection")
+_NOT_IN_AN_ID = re.compile(r"[^0-9A-Za-z:._-]")
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]+")
+_DOCUMENTATION = re.compile(r"https://[0-9A-Za-z./_~#?=&%-]{1,300}")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One HTTP answer.
+
+    ``body`` is the parsed JSON, None where there was none; ``next_url`` leads to the next page.
+    ``is_foreign`` says that the body is not JSON although one was due: a proxy answered, or the
+    answer was cut off.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: Any
+    next_url: str | None = None
+    is_foreign: bool = False
+
+    @classmethod
+    def of(cls, response: httpx.Response, *, secret: str) -> Answer:
+        """Read a response; ``secret`` is struck out of it first, so that no message can carry it."""
+        headers = {
+            name.lower(): value.replace(secret, "***") for name, value in response.headers.items()
+        }
+        next_url = response.links.get("next", {}).get("url")
+        text = response.text.replace(secret, "***").strip()
+        if not text:
+            return cls(response.status_code, headers, None, next_url)
+        try:
+            return cls(response.status_code, headers, json.loads(text), next_url)
+        except (ValueError, RecursionError):
+            return cls(response.status_code, headers, None, next_url, is_foreign=True)
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the request was carried out."""
+        return 200 <= self.status < 300
+
+    @property
+    def request_id(self) -> str | None:
+        """The id that GitHub's support asks for."""
+        return _NOT_IN_AN_ID.sub("", self.headers.get("x-github-request-id", ""))[:100] or None
+
+    @property
+    def documentation(self) -> str | None:
+        """GitHub's link about this kind of request, where it is a plain address."""
+        url = self.body.get("documentation_url") if isinstance(self.body, dict) else None
+        return url if isinstance(url, str) and _DOCUMENTATION.fullmatch(url) else None
+
+    @property
+    def message(self) -> str:
+        """What GitHub says of an error, on one line, with the validation errors spelt out."""
+        if not isinstance(self.body, dict):
+            return "the answer is not GitHub's (is there a proxy in between?)"
+        errors = self.body.get("errors")
+        parts = [self.body.get("message"), *(errors if isinstance(errors, list) else [])]
+        text = "; ".join(said for part in parts if (said := _said(part)))
+        return on_one_line(text or "no reason given")
+
+
+def on_one_line(text: str) -> str:
+    """Foreign text for a message: no control characters, and not endless."""
+    clean = _CONTROLS.sub(" ", text).strip()
+    return clean if len(clean) <= _MAX_MESSAGE else clean[: _MAX_MESSAGE - 1] + "…"
+
+
+def is_throttled(answer: Answer) -> bool:
+    """Whether GitHub turned the request away unseen because there were too many."""
+    if answer.status == 429:
+        return True
+    if answer.status != 403:
+        return False
+    return (
+        "retry-after" in answer.headers
+        or answer.headers.get("x-ratelimit-remaining") == "0"
+        or any(words in answer.message.casefold() for words in _LIMIT_WORDS)
+    )
+
+
+def wait_asked_for(answer: Answer, now: datetime) -> float | None:
+    """Seconds until GitHub will listen again, None where it does not say."""
+    header = answer.headers.get("retry-after")
+    if header is not None:
+        return _retry_after(header.strip(), now)
+    if answer.headers.get("x-ratelimit-remaining") != "0":
+        return None
+    try:
+        reset = int(answer.headers.get("x-ratelimit-reset", ""))
+    except ValueError:
+        return None
+    # One second more: the two clocks differ, and the reset is given in whole seconds.
+    return max(0.0, reset - now.timestamp()) + 1.0
+
+
+def refusal(answer: Answer, attempted: str, *, is_write: bool) -> GitHubError:
+    """Choose the exception for an answer that is not a success."""
+    kind = GitHubError
+    # What a proxy says in GitHub's place tells nothing of the token.
+    if answer.is_foreign:
+        pass
+    # GitHub says 404, not 403, where a token may not know of what it tries to change.
+    elif answer.status in (401, 403) or (answer.status == 404 and is_write):
+        kind = PermissionDenied
+    elif answer.status == 404:
+        kind = MissingError
+    return kind(
+        answer.message + _hint(answer, is_write=is_write),
+        attempted=attempted,
+        status=answer.status,
+        request_id=answer.request_id,
+        documentation=answer.documentation,
+    )
+
+
+def _hint(answer: Answer, *, is_write: bool) -> str:
+    if answer.is_foreign:
+        return ""
+    if answer.status == 401:
+        return "; the token is wrong or has expired, check GITHUB_TOKEN"
+    if answer.status == 403 and "resource not accessible" in answer.message.casefold():
+        return (
+            "; the token lacks a permission: give the job `pull-requests: write` (for the drift "
+            "issue `issues: write`); a pull request from a fork only ever gets a read-only token"
+        )
+    if answer.status == 404 and is_write:
+        return "; it is gone, or the token may not write to this repository"
+    if answer.status == 404:
+        return "; check the number and GITHUB_REPOSITORY, and that the token may read it"
+    if 300 <= answer.status < 400:
+        return "; redirects to another host are not followed, check GITHUB_API_URL"
+    return ""
+
+
+def _said(part: object) -> str:
+    if isinstance(part, dict):
+        if part.get("message"):
+            return str(part["message"])
+        return " ".join(str(part[key]) for key in ("resource", "field", "code") if part.get(key))
+    return str(part or "")
+
+
+def _retry_after(value: str, now: datetime) -> float | None:
+    if value.isascii() and value.isdigit():
+        return float(value)
+    try:
+        moment = email.utils.parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - now).total_seconds())

@@ -1,0 +1,302 @@
+"""One HTTP conversation with GitHub: token, pages, retries, deadline. Does I/O.
+
+Reading and editing are repeated while the fault may pass: an edit sets the same text again. A
+creation is not: after an unclear answer it raises `OutcomeUnknownError`, and the caller looks for
+what it wanted to create before it tries again. Only what certainly had no effect (no connection,
+a rate limit) is sent a second time.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import random
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NoReturn
+from urllib.parse import urljoin
+
+import httpx
+from tenacity import RetryCallState, Retrying, retry_if_exception_type
+
+from reconciler.errors import AuthError
+from reconciler.github.answers import Answer, is_throttled, on_one_line, refusal, wait_asked_for
+from reconciler.github.refusals import GitHubError, OutcomeUnknownError, PermissionDenied
+from reconciler.ports import Clock
+from reconciler.timing import Backoff, Deadline
+
+LOG = logging.getLogger("reconciler.github")
+
+API_VERSION = "2022-11-28"
+REQUEST_TIMEOUT = httpx.Timeout(30.0, connect=15.0)
+PAGE_SIZE = 100
+_TRIES = 6
+_REDIRECTS = 3
+_UNNAMED_LIMIT_WAIT = 60.0
+_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+
+
+class TransientError(Exception):
+    """A request failed in a way that may pass.
+
+    ``tries`` bounds the attempts, None for as long as the deadline allows; ``wait`` is what GitHub
+    asked for in seconds, None where it named nothing; ``limited`` says that it was a rate limit.
+    """
+
+    def __init__(
+        self,
+        error: GitHubError,
+        *,
+        tries: int | None = _TRIES,
+        wait: float | None = None,
+        limited: bool = False,
+    ) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.tries = tries
+        self.wait = wait
+        self.limited = limited
+
+
+class GitHubApi:
+    """Talks to one repository's GitHub, signed in. ``here`` is the repository's path."""
+
+    def __init__(
+        self,
+        *,
+        http: httpx.Client,
+        api_url: str,
+        repository: str,
+        token: str,
+        clock: Clock,
+        deadline: Deadline,
+        backoff: Backoff | None = None,
+    ) -> None:
+        # An HTTP library quotes a header that it cannot send, secret and all.
+        if not token or not all("!" <= character <= "~" for character in token):
+            raise AuthError("the GitHub token holds blanks or odd characters; check GITHUB_TOKEN")
+        self.here = f"/repos/{repository}"
+        self.deadline = deadline
+        self._http = http
+        self._url = api_url.rstrip("/")
+        self._token = token
+        self._clock = clock
+        self._backoff = backoff or Backoff(random.Random())
+
+    def get(
+        self, path: str, *, attempted: str, parameters: Mapping[str, str | int] | None = None
+    ) -> Any:
+        """Read one thing."""
+        return self._exchange("GET", self._address(path, parameters), None, attempted).body
+
+    def pages(
+        self, path: str, *, attempted: str, parameters: Mapping[str, str | int] | None = None
+    ) -> Iterator[Any]:
+        """Read a list to its end, whatever the number of pages; complete, or an exception."""
+        url: str | None = self._address(path, {"per_page": PAGE_SIZE, **(parameters or {})})
+        seen: set[str] = set()
+        while url is not None:
+            if url in seen:
+                raise GitHubError("the pages lead in a circle", attempted=attempted)
+            seen.add(url)
+            answer = self._exchange("GET", url, None, attempted)
+            if not isinstance(answer.body, list):
+                raise GitHubError("a list was due, and something else came", attempted=attempted)
+            yield from answer.body
+            url = _joined(url, answer.next_url, attempted) if answer.next_url else None
+
+    def edit(
+        self,
+        path: str,
+        body: Mapping[str, object],
+        *,
+        attempted: str,
+        before_repeat: Callable[[], None] | None = None,
+    ) -> Any:
+        """Set what is there to what it should be; repeated like a read, for it can do no more.
+
+        ``before_repeat`` is called before every attempt but the first, and may raise to end it:
+        after a long wait the edit may not be right any more.
+        """
+        return self._exchange(
+            "PATCH", self._address(path), body, attempted, before_repeat=before_repeat
+        ).body
+
+    def create(self, path: str, body: Mapping[str, object], *, attempted: str) -> Any:
+        """Create something, once. Raises `OutcomeUnknownError` where nobody can tell."""
+        return self._exchange("POST", self._address(path), body, attempted, repeatable=False).body
+
+    def ask(self, query: str, variables: Mapping[str, object], *, attempted: str) -> Any:
+        """Read over GraphQL, for what REST does not tell; gives the answer's ``data``."""
+        answer = self._exchange(
+            "POST", self._graphql_url, {"query": query, "variables": variables}, attempted
+        )
+        body = answer.body if isinstance(answer.body, dict) else {}
+        errors = body.get("errors")
+        if errors or not isinstance(body.get("data"), dict):
+            is_forbidden = any(
+                isinstance(error, dict)
+                and error.get("type") in ("FORBIDDEN", "INSUFFICIENT_SCOPES")
+                for error in (errors if isinstance(errors, list) else [])
+            )
+            kind = PermissionDenied if is_forbidden else GitHubError
+            raise kind(
+                answer.message,
+                attempted=attempted,
+                status=answer.status,
+                request_id=answer.request_id,
+            )
+        return body["data"]
+
+    def pause(self, attempt: int, reason: str) -> None:
+        """Wait a little before attempt number ``attempt`` + 1 of something larger than a request."""
+        self.deadline.sleep(self._backoff.seconds(attempt), reason)
+
+    @property
+    def _graphql_url(self) -> str:
+        # GitHub Enterprise Server has REST at /api/v3 and GraphQL beside it, at /api/graphql.
+        return self._url.removesuffix("/v3") + "/graphql"
+
+    def _address(self, path: str, parameters: Mapping[str, str | int] | None = None) -> str:
+        return str(httpx.URL(self._url + path, params=parameters or None))
+
+    def _exchange(
+        self,
+        method: str,
+        url: str,
+        body: Mapping[str, object] | None,
+        attempted: str,
+        *,
+        repeatable: bool = True,
+        before_repeat: Callable[[], None] | None = None,
+    ) -> Answer:
+        attempts = itertools.count(1)
+
+        def once() -> Answer:
+            if next(attempts) > 1 and before_repeat is not None:
+                before_repeat()
+            self.deadline.check(attempted)
+            try:
+                answer = self._send(method, url, body, attempted)
+            except (httpx.HTTPError, OSError) as fault:
+                error = self._no_answer(fault, attempted)
+                if repeatable or isinstance(fault, _NEVER_SENT):
+                    raise TransientError(error) from fault
+                raise OutcomeUnknownError(error.message, attempted=attempted) from fault
+            self._raise_for(answer, attempted, is_write=method != "GET", repeatable=repeatable)
+            return answer
+
+        retrying = Retrying(
+            retry=retry_if_exception_type(TransientError),
+            stop=_is_exhausted,
+            wait=self._wait,
+            sleep=lambda seconds: self.deadline.sleep(seconds, f"{attempted}: GitHub is not ready"),
+            retry_error_callback=_give_up,
+        )
+        result: Answer = retrying(once)
+        return result
+
+    def _raise_for(
+        self, answer: Answer, attempted: str, *, is_write: bool, repeatable: bool
+    ) -> None:
+        """Return for a success; raise `TransientError` or the refusal for anything else."""
+        if answer.is_success and not answer.is_foreign:
+            return
+        error = refusal(answer, attempted, is_write=is_write)
+        wait = wait_asked_for(answer, self._clock.now())
+        if is_throttled(answer):
+            raise TransientError(error, tries=None, wait=wait, limited=True)
+        if answer.is_success or answer.status >= 500 or answer.status == 408:
+            if repeatable:
+                raise TransientError(error, wait=wait)
+            raise OutcomeUnknownError(
+                error.message,
+                attempted=attempted,
+                status=answer.status,
+                request_id=answer.request_id,
+            )
+        raise error
+
+    def _send(
+        self, method: str, url: str, body: Mapping[str, object] | None, attempted: str
+    ) -> Answer:
+        """Send, and follow redirects within GitHub (a renamed repository answers with them)."""
+        for _hop in range(_REDIRECTS + 1):
+            if not self._is_home(url):
+                raise GitHubError(
+                    "the answer leads to another host; it was not followed", attempted=attempted
+                )
+            response = self._http.request(
+                method,
+                url,
+                json=body,
+                headers={
+                    "Accept": "application/vnd.github+json",
+                    "Authorization": f"Bearer {self._token}",
+                    "User-Agent": "reconciler",
+                    "X-GitHub-Api-Version": API_VERSION,
+                },
+                timeout=REQUEST_TIMEOUT,
+                follow_redirects=False,
+            )
+            answer = Answer.of(response, secret=self._token)
+            LOG.debug(
+                "%s %s: %s, request-id %s",
+                method,
+                httpx.URL(url).path,
+                answer.status,
+                answer.request_id,
+            )
+            if answer.status not in (301, 302, 307, 308) or "location" not in answer.headers:
+                return answer
+            url = _joined(url, response.headers["location"], attempted)
+        raise GitHubError("one redirect leads to the next without end", attempted=attempted)
+
+    def _is_home(self, url: str) -> bool:
+        """Whether an address lies at the one origin that the token may go to."""
+        return _origin(url) == _origin(self._url)
+
+    def _no_answer(self, fault: Exception, attempted: str) -> GitHubError:
+        said = on_one_line(str(fault).replace(self._token, "***"))
+        name = f"{type(fault).__name__}: {said}".removesuffix(": no reason given")
+        return GitHubError(
+            f"the connection failed ({name.removesuffix(': ')}); check the network, HTTPS_PROXY "
+            "and SSL_CERT_FILE",
+            attempted=attempted,
+        )
+
+    def _wait(self, state: RetryCallState) -> float:
+        fault = _fault(state)
+        seconds = self._backoff.seconds(state.attempt_number) if fault.wait is None else fault.wait
+        if fault.limited and fault.wait is None:
+            seconds = _UNNAMED_LIMIT_WAIT * 2.0 ** min(state.attempt_number - 1, 10)
+        LOG.info("%s; trying again in %.1f s", fault, seconds)
+        return seconds
+
+
+def _fault(state: RetryCallState) -> TransientError:
+    fault = state.outcome.exception() if state.outcome else None
+    if not isinstance(fault, TransientError):
+        raise AssertionError("only transient faults are repeated")  # noqa: TRY004 - a broken promise
+    return fault
+
+
+def _is_exhausted(state: RetryCallState) -> bool:
+    tries = _fault(state).tries
+    return tries is not None and state.attempt_number >= tries
+
+
+def _give_up(state: RetryCallState) -> NoReturn:
+    raise _fault(state).error
+
+
+def _joined(url: str, target: str, attempted: str) -> str:
+    """Where a link on a page leads; what is no address at all is the same as a foreign one."""
+    try:
+        return str(httpx.URL(urljoin(url, target)))
+    except (ValueError, httpx.InvalidURL):
+        raise GitHubError("the answer leads nowhere", attempted=attempted) from None
+
+
+def _origin(url: str) -> tuple[str, str, int | None]:
+    parsed = httpx.URL(url)
+    return parsed.scheme, parsed.host, parsed.port

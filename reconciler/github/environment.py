@@ -1,0 +1,151 @@
+"""What GitHub Actions tells a job through its environment. Pure: reads the mapping it is given.
+
+Outside of Actions the same variables work when set by hand. Nothing is required here: what an
+operation cannot do without it asks for with one of the ``need_`` methods, which say what to set.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from reconciler.errors import AuthError, ConfigError
+
+DEFAULT_API = "https://api.github.com"
+DEFAULT_SERVER = "https://github.com"
+
+_OWNER = re.compile(r"[0-9A-Za-z](?:[0-9A-Za-z_-]{0,98}[0-9A-Za-z])?")
+_NAME = re.compile(r"(?!\.{1,2}\Z)[0-9A-Za-z._-]{1,100}")
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_RUN_ID = re.compile(r"[0-9]{1,20}")
+
+
+@dataclass(frozen=True, slots=True)
+class GitHubEnvironment:
+    """The variables that matter, checked; None where one is not set. No ``repr`` shows the token.
+
+    ``sha`` is the commit of the run: for a pull request GitHub's trial merge, not the head.
+    """
+
+    in_actions: bool
+    api_url: str
+    server_url: str
+    token: str | None = field(default=None, repr=False)
+    repository: str | None = None
+    run_url: str | None = None
+    sha: str | None = None
+    ref_name: str | None = None
+    event_name: str | None = None
+    event_path: Path | None = None
+    output_path: Path | None = None
+    summary_path: Path | None = None
+    actor: str | None = None
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str]) -> GitHubEnvironment:
+        """Read and check the variables. Raises `ConfigError`, and `AuthError` for a garbled token."""
+        server = _address(
+            "GITHUB_SERVER_URL", _text(environ, "GITHUB_SERVER_URL") or DEFAULT_SERVER
+        )
+        repository = _repository(_text(environ, "GITHUB_REPOSITORY"))
+        sha = _text(environ, "GITHUB_SHA")
+        return cls(
+            in_actions=_text(environ, "GITHUB_ACTIONS") == "true",
+            api_url=_address("GITHUB_API_URL", _text(environ, "GITHUB_API_URL") or DEFAULT_API),
+            server_url=server,
+            token=_token(_text(environ, "GITHUB_TOKEN")),
+            repository=repository,
+            run_url=_run_url(server, repository, _text(environ, "GITHUB_RUN_ID")),
+            sha=sha if sha and _COMMIT.fullmatch(sha) else None,
+            ref_name=_text(environ, "GITHUB_REF_NAME"),
+            event_name=_text(environ, "GITHUB_EVENT_NAME"),
+            event_path=_path(environ, "GITHUB_EVENT_PATH"),
+            output_path=_path(environ, "GITHUB_OUTPUT"),
+            summary_path=_path(environ, "GITHUB_STEP_SUMMARY"),
+            actor=_text(environ, "GITHUB_ACTOR"),
+        )
+
+    def need_token(self) -> str:
+        """The token, or an error that says where to get one."""
+        if self.token is None:
+            raise AuthError(
+                "GITHUB_TOKEN is not set; in a workflow, give the step "
+                "`env: GITHUB_TOKEN: ${{ github.token }}`"
+            )
+        return self.token
+
+    def need_repository(self) -> str:
+        """The repository as ``owner/name``, or an error that says how to name it."""
+        if self.repository is None:
+            raise ConfigError("GITHUB_REPOSITORY is not set; set it to owner/name")
+        return self.repository
+
+
+def _text(environ: Mapping[str, str], name: str) -> str | None:
+    return environ.get(name, "").strip() or None
+
+
+def _path(environ: Mapping[str, str], name: str) -> Path | None:
+    value = _text(environ, name)
+    return Path(value) if value else None
+
+
+def _token(value: str | None) -> str | None:
+    # Quoted nowhere: what stands in the wrong form here may still be a secret.
+    if value is not None and not all("!" <= character <= "~" for character in value):
+        raise AuthError("GITHUB_TOKEN holds blanks or odd characters; it is no GitHub token")
+    return value
+
+
+def _repository(value: str | None) -> str | None:
+    if value is None:
+        return None
+    owner, slash, name = value.partition("/")
+    if not slash or not _OWNER.fullmatch(owner) or not _NAME.fullmatch(name):
+        raise ConfigError(f"GITHUB_REPOSITORY must be owner/name, not {_shown(value)}")
+    return value
+
+
+def _run_url(server: str, repository: str | None, run_id: str | None) -> str | None:
+    if repository is None or run_id is None or not _RUN_ID.fullmatch(run_id):
+        return None
+    return f"{server}/{repository}/actions/runs/{run_id}"
+
+
+def _address(variable: str, value: str) -> str:
+    """Refuse what could send the token in the clear or carry a secret; the value is never quoted."""
+    try:
+        parts = urlsplit(value)
+        _ = parts.port  # raises where the port is no number
+    except ValueError:
+        raise ConfigError(f"{variable} is not an address") from None
+    if "\\" in value or not all("!" <= character <= "~" for character in value):
+        fault = "holds blanks, backslashes or odd characters"
+    elif parts.scheme not in ("https", "http") or not parts.hostname:
+        fault = "must be an address such as https://host"
+    elif "@" in parts.netloc:
+        fault = "must not hold a user name or a password"
+    elif "?" in value or "#" in value:
+        fault = "must not hold a query or a fragment"
+    elif parts.scheme == "http" and not _is_loopback(parts.hostname):
+        fault = "must be https: the token would cross the network in the clear"
+    else:
+        return value.rstrip("/")
+    raise ConfigError(f"{variable} {fault}")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _shown(value: str) -> str:
+    return repr(value if len(value) <= 120 else value[:119] + "…")
