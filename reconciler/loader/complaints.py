@@ -16,7 +16,7 @@ from reconciler.diagnostics import Diagnostic, Location, error
 from reconciler.loader.document import Document
 from reconciler.loader.wording import Complaint, Path, Spot, nearest, words_for, words_for_missing
 from reconciler.loader.yaml_nodes import Mapping, Node, Scalar, Sequence, kind_of, quoted
-from reconciler.schema import (
+from reconciler.loader.schema import (
     TARGETS,
     FilterShape,
     GuardrailsShape,

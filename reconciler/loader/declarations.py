@@ -29,7 +29,7 @@ from reconciler.model import (
     Reference,
     TargetKind,
 )
-from reconciler.schema import (
+from reconciler.loader.schema import (
     AllDevices,
     AllUsers,
     CollectionTarget,

@@ -20,7 +20,7 @@ from reconciler.loader.document import Document, read
 from reconciler.loader.source_files import TENANT_FILE, Source, SourceFiles, discover_roots
 from reconciler.loader.yaml_nodes import Mapping, Scalar, Sequence
 from reconciler.model import DesiredPolicy, DesiredState, Guardrails, Ownership, TenantConfig
-from reconciler.schema import GuardrailsShape, TenantFile
+from reconciler.loader.schema import GuardrailsShape, TenantFile
 
 MOST_PER_FILE = 200
 """Mistakes of one file that are shown one by one."""

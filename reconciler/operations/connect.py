@@ -150,21 +150,28 @@ def _graph(session: Session, cloud: Cloud) -> str:
 def _http(session: Session) -> httpx.Client:
     if session.sandbox is not None:
         return httpx.Client(transport=_sandbox(session.sandbox, session.clock))
-    bundle = ca_bundle(session.environ)
-    verify: ssl.SSLContext | bool = True
-    if bundle is not None:
-        try:
-            verify = ssl.create_default_context(cafile=bundle)
-        except (OSError, ssl.SSLError) as fault:
-            raise ConfigError(
-                f"the certificates in {bundle} cannot be read ({fault}); check SSL_CERT_FILE "
-                "and REQUESTS_CA_BUNDLE"
-            ) from fault
     connections = max(session.parallelism, 2)
     return httpx.Client(
-        verify=verify,
+        verify=trusted_certificates(session.environ),
         limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
     )
+
+
+def trusted_certificates(environ: Mapping[str, str]) -> ssl.SSLContext | bool:
+    """The certificates that the environment names, or True for the usual ones.
+
+    Raises `ConfigError` where they cannot be read.
+    """
+    bundle = ca_bundle(environ)
+    if bundle is None:
+        return True
+    try:
+        return ssl.create_default_context(cafile=bundle)
+    except (OSError, ssl.SSLError) as fault:
+        raise ConfigError(
+            f"the certificates in {bundle} cannot be read ({fault}); check SSL_CERT_FILE "
+            "and REQUESTS_CA_BUNDLE"
+        ) from fault
 
 
 def _sandbox(access: SandboxAccess, clock: Clock) -> httpx.BaseTransport:

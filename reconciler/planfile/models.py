@@ -10,11 +10,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from reconciler.model import BroadTargets, Cloud, FilterMode, Ownership, TargetKind, Writes
 
 
-class _Model(BaseModel):
+class Model(BaseModel):
+    """Every part of the document: unknown members are refused."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class LocationModel(_Model):
+class LocationModel(Model):
     """A place in the desired state; the file is relative to the tenant root."""
 
     file: str
@@ -23,7 +25,7 @@ class LocationModel(_Model):
     text: str = ""
 
 
-class FilterModel(_Model):
+class FilterModel(Model):
     """An assignment filter in use."""
 
     mode: FilterMode
@@ -31,7 +33,7 @@ class FilterModel(_Model):
     name: str | None
 
 
-class TargetModel(_Model):
+class TargetModel(Model):
     """Whom an assignment reaches, and through which filter; ``filter`` is null without one."""
 
     kind: TargetKind
@@ -42,7 +44,7 @@ class TargetModel(_Model):
     filter: FilterModel | None
 
 
-class LiveModel(_Model):
+class LiveModel(Model):
     """A live assignment as it was read; ``graph_target`` is Graph's own JSON of its target."""
 
     assignment_id: str
@@ -51,7 +53,7 @@ class LiveModel(_Model):
     graph_target: dict[str, Any]
 
 
-class PolicyModel(_Model):
+class PolicyModel(Model):
     """A compliance policy."""
 
     id: str
@@ -68,7 +70,7 @@ class DeclaredPolicyModel(PolicyModel):
     custom_compliance: bool = False
 
 
-class FieldModel(_Model):
+class FieldModel(Model):
     """One field that an update changes."""
 
     path: str
@@ -76,7 +78,7 @@ class FieldModel(_Model):
     after: str | None
 
 
-class ChangeModel(_Model):
+class ChangeModel(Model):
     """One operation. ``before`` is null for a create, ``after`` for a delete."""
 
     action: Literal["create", "update", "delete"]
@@ -97,7 +99,7 @@ class UntouchedModel(LiveModel):
     declared_at: LocationModel | None = None
 
 
-class FindingModel(_Model):
+class FindingModel(Model):
     """An error or a warning."""
 
     code: str
@@ -107,7 +109,7 @@ class FindingModel(_Model):
     declared_at: LocationModel | None
 
 
-class StopModel(_Model):
+class StopModel(Model):
     """A guardrail that stops apply."""
 
     code: str
@@ -115,7 +117,7 @@ class StopModel(_Model):
     declared_at: LocationModel | None = None
 
 
-class GuardrailsModel(_Model):
+class GuardrailsModel(Model):
     """The limits that hold for this plan, and those that stop it."""
 
     max_creates: int
@@ -125,7 +127,7 @@ class GuardrailsModel(_Model):
     stopped_by: tuple[StopModel, ...]
 
 
-class TenantModel(_Model):
+class TenantModel(Model):
     """The tenant the plan is for."""
 
     id: str
@@ -134,7 +136,7 @@ class TenantModel(_Model):
     cloud: Cloud
 
 
-class SummaryModel(_Model):
+class SummaryModel(Model):
     """How many of each."""
 
     create: int
@@ -145,7 +147,7 @@ class SummaryModel(_Model):
     inherited: int
 
 
-class PlanModel(_Model):
+class PlanModel(Model):
     """The whole document."""
 
     format_version: str

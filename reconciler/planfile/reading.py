@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Protocol, TypeVar
 
-from reconciler.diagnostics import Diagnostic, Location, Severity
+from reconciler.diagnostics import Diagnostic, Location, Severity, in_order
 from reconciler.model import Assignment, Filter, Guardrails, Policy, Target
 from reconciler.plan import (
     Create,
@@ -68,7 +68,7 @@ def plan(document: PlanModel) -> Plan:
         PolicyPlan(
             policy=policies[item.id],
             ownership=item.ownership,
-            operations=tuple(_operation(c, policies[item.id]) for c in changes[item.id]),
+            operations=tuple(operation(c, policies[item.id]) for c in changes[item.id]),
             kept=tuple(_keep(u, policies[item.id]) for u in unchanged[item.id]),
             unmanaged=tuple(Unmanaged(policies[item.id], _live(u)) for u in unmanaged[item.id]),
             inherited=tuple(
@@ -92,9 +92,11 @@ def plan(document: PlanModel) -> Plan:
             limits.max_creates, limits.max_updates, limits.max_deletes, limits.broad_targets
         ),
         complete=document.complete,
-        diagnostics=(
-            *(_finding(item, Severity.ERROR) for item in document.errors),
-            *(_finding(item, Severity.WARNING) for item in document.warnings),
+        diagnostics=in_order(
+            (
+                *(_finding(item, Severity.ERROR) for item in document.errors),
+                *(_finding(item, Severity.WARNING) for item in document.warnings),
+            )
         ),
         stopped_by=tuple(
             Stop(stop.code, stop.message, _location(stop.declared_at)) for stop in limits.stopped_by
@@ -112,7 +114,8 @@ def _by_policy(items: Iterable[I], policies: Mapping[str, Policy]) -> Mapping[st
     return grouped
 
 
-def _operation(change: ChangeModel, policy: Policy) -> Operation:
+def operation(change: ChangeModel, policy: Policy) -> Operation:
+    """Rebuild one operation. Raises `IncoherentPlanError`."""
     where = _location(change.declared_at)
     if change.action == "delete":
         return Delete(policy, _live(_required(change.live, "live")))

@@ -17,6 +17,7 @@ from reconciler.plan import (
     Keep,
     Operation,
     Plan,
+    PlanTenant,
     PolicyPlan,
     Summary,
     Unmanaged,
@@ -29,12 +30,7 @@ from reconciler.plan import (
 def plan_json(plan: Plan) -> dict[str, Any]:
     """Write a plan, without what belongs to the moment it was made in."""
     return {
-        "tenant": {
-            "id": plan.tenant.id,
-            "label": plan.tenant.label,
-            "display_name": plan.tenant.display_name,
-            "cloud": plan.tenant.cloud.value,
-        },
+        "tenant": tenant_json(plan.tenant),
         "complete": plan.complete,
         "applyable": plan.applyable,
         "digest": plan.digest,
@@ -50,6 +46,16 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "warnings": _findings(plan.diagnostics, Severity.WARNING),
         "guardrails": _guardrails(plan),
         "baseline": {policy.policy.id: fingerprint(policy.live) for policy in plan.policies},
+    }
+
+
+def tenant_json(tenant: PlanTenant) -> dict[str, Any]:
+    """Write the tenant that a plan is for."""
+    return {
+        "id": tenant.id,
+        "label": tenant.label,
+        "display_name": tenant.display_name,
+        "cloud": tenant.cloud.value,
     }
 
 
