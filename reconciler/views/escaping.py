@@ -16,7 +16,7 @@ from __future__ import annotations
 import posixpath
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from urllib.parse import quote
 
 _LONGEST_ACCENT = 4
@@ -102,20 +102,23 @@ def markdown_cell(markdown: str) -> str:
 
 
 _PLAIN_WORD = re.compile(
-    r"""[("']*(?:[^\W\d_]+(?:['/-][^\W\d_]+)*|\d{1,6}(?:[./]\d{1,6})?|/|-|=)[)"',;:.!?]*"""
+    r"""[("']*(?:[^\W\d_]+(?:['/-][^\W\d_]+)*|\d{1,6}(?:[./]\d{1,6})?|[/=-]|)[)"',;:.!?]*"""
 )
+"""None of its signs acts inside a line, as nothing else is let through that they could act with."""
+
 _COMMIT = re.compile(r"\W*[0-9a-f]{7,}\W*")
 _NAMED = re.compile(r'"([^"]+)"|(\{[^{}]{1,200}\})')
 _PUNCTUATION_AROUND = re.compile(r"""([("']*)(.*?)([)"',;:.!?]*)""")
-_MARKDOWN_SIGNS = re.compile(r"([\\`*_{}\[\]<>()#+\-.!|~&$^=])")
+_LIST_OR_HEADING = re.compile(r"^(\d*)([.)=-])")
 
 
 def markdown_prose(text: str, *, longest: int = 1_000) -> str:
     """Show a sentence that may quote foreign names.
 
-    What stands in quotes or braces becomes code, and so does every word that is not plainly a word: options,
-    file names, ids, and whatever a renderer could take for a mention, a link or markup. Should a
-    name hold a quote itself, more or less of the sentence stands in code; it is safe in any case.
+    What stands in quotes or braces becomes code, and so does every word that is not plainly a word:
+    options, file names, ids, and whatever a renderer could take for a mention, a link or markup.
+    Should a name hold a quote itself, more or less of the sentence stands in code; it is safe in
+    any case.
     """
     line = shortened(visible(text), longest)
     spans: list[str] = []
@@ -125,25 +128,19 @@ def markdown_prose(text: str, *, longest: int = 1_000) -> str:
         spans.append(markdown_code(match[1] or match[2]))
         end = match.end()
     spans += _words(line[end:])
-    return _apart(spans).strip()
+    return _LIST_OR_HEADING.sub(r"\1\\\2", _apart(spans).strip())
 
 
-def _words(text: str) -> Iterable[str]:
+def _words(text: str) -> Iterator[str]:
     for word in re.split(r"( +)", text):
         if not word or word.isspace():
-            yield " " if word else ""
+            yield word[:1]
         elif _PLAIN_WORD.fullmatch(word) and not _COMMIT.fullmatch(word):
-            yield word if word[0].isalpha() else _signs(word)
+            yield word
         else:
             around = _PUNCTUATION_AROUND.fullmatch(word)
             opening, inner, closing = around.groups() if around else ("", word, "")
-            if not inner:
-                opening, inner, closing = "", word, ""
-            yield from (_signs(opening), markdown_code(inner), _signs(closing))
-
-
-def _signs(text: str) -> str:
-    return _MARKDOWN_SIGNS.sub(r"\\\1", text)
+            yield from (opening, markdown_code(inner), closing)
 
 
 def _apart(spans: Iterable[str]) -> str:

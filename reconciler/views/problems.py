@@ -22,8 +22,10 @@ def render(diagnostics: Iterable[Diagnostic], *, width: int, root: str = "") -> 
 
 def _block(diagnostic: Diagnostic, width: int, root: str) -> Iterator[str]:
     place = diagnostic.location
-    where = f"{located(place, root)}: " if place else ""
-    subject = f"{diagnostic.policy}: " if diagnostic.policy and not place else ""
+    where = f"{under(root, str(place))}: " if place else ""
+    # The line of an error says enough; what a warning is about reaches beyond its line.
+    is_named = bool(diagnostic.policy) and not (place and diagnostic.is_error)
+    subject = f"{diagnostic.policy}: " if is_named else ""
     yield visible(f"{where}{diagnostic.severity}: {subject}{diagnostic.message}")
     if place is not None and place.text:
         yield from _excerpt(place, width)
@@ -38,10 +40,9 @@ def _block(diagnostic: Diagnostic, width: int, root: str) -> Iterator[str]:
         )
 
 
-def located(place: Location, root: str) -> str:
-    """Write a place the way editors and terminals make clickable."""
-    prefix = f"{root}/" if root and root != "." else ""
-    return f"{prefix}{place}"
+def under(root: str, place: str) -> str:
+    """Lead to a place from where the user stands, the way editors and terminals make clickable."""
+    return f"{root}/{place}" if root and root != "." else place
 
 
 def _excerpt(place: Location, width: int) -> Iterator[str]:

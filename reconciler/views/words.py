@@ -11,6 +11,17 @@ SIGNS = {Action.CREATE: "+", Action.UPDATE: "~", Action.DELETE: "-"}
 VERBS = {Action.CREATE: "create", Action.UPDATE: "change", Action.DELETE: "delete"}
 
 
+KIND_WORDS = {
+    TargetKind.ALL_DEVICES: "all devices",
+    TargetKind.ALL_USERS: "all users",
+    TargetKind.GROUP: "group",
+    TargetKind.EXCLUSION_GROUP: "exclude group",
+    TargetKind.COLLECTION: "collection",
+    TargetKind.SCOPE_TAG_GROUP: "scope-tag group",
+    TargetKind.OPAQUE: "unknown kind of target",
+}
+
+
 def sign(operation: Operation) -> str:
     """The sign that Terraform's users know: ``+``, ``~`` or ``-``."""
     return SIGNS[action_of(operation)]

@@ -1,0 +1,65 @@
+"""Findings as GitHub workflow commands, which show at their lines in a pull request. Pure.
+
+Each command is one line that starts with ``::``, so nothing in a message can start another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from reconciler.diagnostics import Diagnostic, Severity, error, in_order
+from reconciler.plan import Plan
+from reconciler.views.escaping import repository_path, shortened, visible
+
+_LONGEST_MESSAGE = 3_000
+
+
+def render(diagnostics: Iterable[Diagnostic], *, root: str) -> str:
+    """Write one command a line, errors first; ``root`` leads from the repository to the files.
+
+    Errors come first because GitHub shows ten annotations of each kind per step.
+    """
+    found = sorted(in_order(diagnostics), key=lambda d: not d.is_error)
+    return "".join(f"{_command(diagnostic, root)}\n" for diagnostic in found)
+
+
+def render_plan(plan: Plan, *, root: str) -> str:
+    """Write a plan's findings, the guardrails that stop it among the errors."""
+    return render(findings_of(plan), root=root)
+
+
+def findings_of(plan: Plan) -> tuple[Diagnostic, ...]:
+    """A plan's diagnostics and stops in one list; a stop takes the place of its own warning."""
+    stops = [error(stop.code, stop.message, stop.declared_at) for stop in plan.stopped_by]
+    said = {(stop.code, stop.location) for stop in stops}
+    return in_order([*stops, *(d for d in plan.diagnostics if (d.code, d.location) not in said)])
+
+
+def full_message(diagnostic: Diagnostic) -> str:
+    """A diagnostic's policy, message and help in one text, whose only line break is our own."""
+    policy = f"{diagnostic.policy}: " if diagnostic.policy else ""
+    said = visible(f"{policy}{diagnostic.message}")
+    if diagnostic.help:
+        said = f"{said}\n{visible(diagnostic.help)}"
+    return shortened(said, _LONGEST_MESSAGE)
+
+
+def _command(diagnostic: Diagnostic, root: str) -> str:
+    properties = {}
+    place = diagnostic.location
+    if place is not None:
+        properties["file"] = repository_path(root, place.file)
+        properties["line"] = str(place.line)
+        properties["col"] = str(place.column)
+    properties["title"] = f"reconciler: {diagnostic.code}"
+    said = ",".join(f"{key}={_property(value)}" for key, value in properties.items())
+    command = "error" if diagnostic.severity is Severity.ERROR else "warning"
+    return f"::{command} {said}::{_escaped(full_message(diagnostic))}"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _escaped(text).replace(":", "%3A").replace(",", "%2C")

@@ -1,0 +1,169 @@
+"""What the HTML page shows, as plain values for its template. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC
+
+from reconciler.diagnostics import Diagnostic, Location, in_order
+from reconciler.families import platform_title
+from reconciler.model import Ownership
+from reconciler.plan import Delete, Plan, PolicyPlan
+from reconciler.planfile import SavedPlan
+from reconciler.views.escaping import visible, visible_name
+from reconciler.views.html.matrix import SIGNS, Column, Mark, State, column, mark_of
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A diagnostic or a stop, fit to show."""
+
+    message: str
+    policy: str = ""
+    place: str = ""
+    excerpt: str = ""
+    help: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One operation, fit to show."""
+
+    mark: Mark
+    target: Column
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedPolicy:
+    """A policy with its operations."""
+
+    name: str
+    platform: str
+    id: str
+    is_authoritative: bool
+    changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LegendEntry:
+    """What a sign in the matrix says of the time before and after."""
+
+    state: State
+    sign: str
+    before: str
+    after: str
+
+
+_MOST_DELETES = 20
+"""In the list of what to check; the table of changes has them all."""
+
+LEGEND = tuple(
+    LegendEntry(state, SIGNS[state], before, after)
+    for state, before, after in (
+        (State.CREATE, "not assigned", "assigned"),
+        (State.CHANGE, "assigned", "assigned, other filter"),
+        (State.DELETE, "assigned", "not assigned"),
+        (State.UNCHANGED, "assigned", "assigned, as declared"),
+        (State.UNMANAGED, "assigned", "assigned, undeclared"),
+        (State.INHERITED, "assigned", "assigned, by a policy set"),
+    )
+)
+
+
+def state_of(plan: Plan) -> tuple[str, str]:
+    """Name the plan's state, and the sentence that says what it means."""
+    if not plan.complete:
+        return (
+            "Plan incomplete",
+            "Mistakes keep policies out of this plan, and it cannot be applied.",
+        )
+    if plan.stopped_by:
+        return "Stopped by a guardrail", "Apply would end before its first write."
+    if plan.is_empty:
+        return "No changes", "The tenant has everything that the files declare."
+    return "Plan", "Nothing has been changed yet: this is what apply would do."
+
+
+def read_at(saved: SavedPlan) -> str:
+    """Say when the tenant was read."""
+    return saved.created_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def errors(plan: Plan) -> list[Finding]:
+    """What keeps the plan from being complete."""
+    return [_finding(found) for found in in_order(plan.diagnostics) if found.is_error]
+
+
+def stops(plan: Plan) -> list[Finding]:
+    """What keeps the plan from being applied."""
+    return [
+        Finding(visible(stop.message), place=_place(stop.declared_at)) for stop in plan.stopped_by
+    ]
+
+
+def warnings(plan: Plan) -> list[Finding]:
+    """What a reviewer should know; a stop has said its own already."""
+    stopped = {(stop.code, stop.declared_at) for stop in plan.stopped_by}
+    deletes = [operation for operation in plan.operations if isinstance(operation, Delete)]
+    shown = [_removal(delete) for delete in deletes[:_MOST_DELETES]]
+    if len(deletes) > _MOST_DELETES:
+        shown.append(Finding(f"and {len(deletes) - _MOST_DELETES} more to delete, in the table"))
+    return shown + [
+        _finding(found)
+        for found in in_order(plan.diagnostics)
+        if not found.is_error and (found.code, found.location) not in stopped
+    ]
+
+
+def _removal(delete: Delete) -> Finding:
+    who = column(delete.target)
+    if who.is_exclusion:
+        effect = f"would no longer exclude the group {who.name} and may then reach it"
+    else:
+        effect = f"would no longer be assigned to {who.words}"
+    return Finding(effect, policy=visible_name(delete.policy.name))
+
+
+def changed_policies(plan: Plan) -> Iterator[ChangedPolicy]:
+    """Everything that would change, policy by policy."""
+    for policy_plan in plan.policies:
+        if policy_plan.operations:
+            yield _changed(policy_plan)
+
+
+def _changed(plan: PolicyPlan) -> ChangedPolicy:
+    return ChangedPolicy(
+        name=visible_name(plan.policy.name),
+        platform=visible_name(platform_title(plan.policy.platform)),
+        id=visible_name(plan.policy.id),
+        is_authoritative=plan.ownership is Ownership.AUTHORITATIVE,
+        changes=tuple(
+            Change(
+                mark_of(operation),
+                column(operation.target),
+                "" if isinstance(operation, Delete) else _line(operation.declared_at),
+            )
+            for operation in plan.operations
+        ),
+    )
+
+
+def _finding(diagnostic: Diagnostic) -> Finding:
+    place = diagnostic.location
+    return Finding(
+        message=visible(diagnostic.message),
+        policy=visible_name(diagnostic.policy) if diagnostic.policy else "",
+        place=_place(place),
+        excerpt=visible(place.text.strip()) if place else "",
+        help=visible(diagnostic.help),
+    )
+
+
+def _place(place: Location | None) -> str:
+    return visible(str(place)) if place else ""
+
+
+def _line(place: Location) -> str:
+    return visible(f"{place.file}:{place.line}")

@@ -1,0 +1,98 @@
+"""The result of an apply says what failed, what waits and what to do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from markdown_it import MarkdownIt
+
+from reconciler.apply_result import PolicyOutcome, Status
+from reconciler.views import apply_markdown
+from reconciler.views.markdown import Context, marker_prefix
+from tests.build_plans import (
+    HOSTILE_NAMES,
+    WINDOWS,
+    applied,
+    assert_golden,
+    create,
+    group,
+    mixed_outcomes,
+    policy,
+)
+
+CONTEXT = Context(kind="apply", commit="0123456789ab")
+OPERATION = create(WINDOWS, group("Sales laptops"))
+
+
+def outcome(status, **facts):
+    return PolicyOutcome(WINDOWS, status, (OPERATION,), **facts)
+
+
+def test_the_page_is_as_reviewed():
+    assert_golden("apply_markdown/mixed.md", apply_markdown.render(mixed_outcomes(), CONTEXT))
+
+
+def test_a_complete_apply_is_as_reviewed():
+    done = applied(outcome(Status.APPLIED, written=(OPERATION,)))
+    assert_golden("apply_markdown/complete.md", apply_markdown.render(done, CONTEXT))
+
+
+@pytest.mark.parametrize(
+    ("statuses", "title"),
+    [
+        ([Status.APPLIED, Status.ALREADY], "## Applied: 1 created"),
+        ([Status.FAILED, Status.APPLIED], "## Apply failed in part: 1 created"),
+        ([Status.FAILED, Status.PENDING_APPROVAL], "## Apply failed: 0 created"),
+        ([Status.UNKNOWN], "## Apply failed: 0 created"),
+        ([Status.STALE, Status.PENDING_APPROVAL], "## Apply incomplete: 0 created"),
+        ([Status.PENDING_APPROVAL], "## Apply waiting for approval: 0 created"),
+        ([], "## Applied: 0 created"),
+    ],
+)
+def test_the_title_says_the_worst(statuses, title):
+    outcomes = [
+        outcome(status, written=(OPERATION,) if status is Status.APPLIED else ())
+        for status in statuses
+    ]
+    assert title in apply_markdown.render(applied(*outcomes), CONTEXT)
+
+
+def test_an_interrupted_apply_says_so():
+    result = replace(applied(outcome(Status.NOT_TRIED)), interrupted=True)
+    assert "## Apply interrupted" in apply_markdown.render(result, CONTEXT)
+
+
+def test_the_comment_is_not_the_plans():
+    text = apply_markdown.render(mixed_outcomes(), CONTEXT)
+    assert text.startswith(marker_prefix("apply", "contoso-prod"))
+
+
+def test_hostile_names_stay_in_their_cells():
+    outcomes = [
+        PolicyOutcome(
+            policy(name),
+            status,
+            (create(policy(name), group(name)),),
+            error=f"Graph refused {name}",
+            request_id=name,
+            approval_code=name,
+            notes=(f'group "{name}" was added',),
+        )
+        for name in HOSTILE_NAMES
+        for status in (Status.FAILED, Status.PENDING_APPROVAL)
+    ]
+    text = apply_markdown.render(applied(*outcomes), replace(CONTEXT, budget=1_000_000))
+    tokens = MarkdownIt("commonmark").enable("table").parse(text)
+    types = [token.type for token in tokens]
+    inline = {child.type for token in tokens for child in token.children or ()}
+    assert types.count("tr_open") == 1 + len(outcomes)
+    assert types.count("td_open") == 4 * len(outcomes)
+    assert inline <= {"text", "code_inline", "strong_open", "strong_close", "softbreak"}
+
+
+def test_the_budget_holds():
+    outcomes = [outcome(Status.FAILED, error="x" * 900) for _ in range(500)]
+    text = apply_markdown.render(applied(*outcomes), CONTEXT)
+    assert len(text) <= CONTEXT.budget
+    assert "more, not shown here" in text

@@ -1,0 +1,49 @@
+"""Every view takes a small part of a plan's time: linear, and no slower than writing the JSON."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from time import perf_counter
+
+import pytest
+
+from reconciler import planfile
+from reconciler.diagnostics import warning
+from reconciler.plan import Plan
+from reconciler.views import annotations, html, markdown, sarif
+from tests.build_plans import large, saved
+
+
+def with_warnings(plan: Plan) -> Plan:
+    """Give every change a warning of its own, the most that a plan has to show."""
+    found = (
+        warning("broad-target", f"change {number}", operation.declared_at, policy="P")
+        for number, operation in enumerate(plan.operations)
+    )
+    return replace(plan, diagnostics=tuple(found))
+
+
+PLAN = saved(with_warnings(large(10_000)))
+VIEWS = {
+    "markdown": lambda: markdown.render(PLAN, markdown.Context()),
+    "whole markdown": lambda: markdown.render(PLAN, markdown.Context(budget=10_000_000)),
+    "html": lambda: html.render(PLAN),
+    "annotations": lambda: annotations.render_plan(PLAN.plan, root=""),
+    "sarif": lambda: sarif.render_plan(PLAN.plan, root="", version="0.1.0"),
+}
+
+
+def seconds(work) -> float:
+    """The best of three, as the machine has other things to do."""
+    taken = []
+    for _ in range(3):
+        start = perf_counter()
+        work()
+        taken.append(perf_counter() - start)
+    return min(taken)
+
+
+@pytest.mark.benchmark
+@pytest.mark.parametrize("name", VIEWS)
+def test_ten_thousand_changes_take_no_longer_than_a_few_plan_files(name):
+    assert seconds(VIEWS[name]) < 6 * seconds(lambda: planfile.dumps(PLAN))
