@@ -28,6 +28,7 @@ from reconciler.model import (
     ResolvedAssignment,
     ResolvedPolicy,
     ResolvedState,
+    Target,
     TargetKind,
 )
 from reconciler.plan import (
@@ -75,7 +76,8 @@ def diff_policy(resolved: ResolvedPolicy, live: Sequence[Assignment]) -> Differe
     policy = resolved.live.policy
     direct, inherited, problems = split(policy, live)
     if problems:
-        return Difference((), problems)
+        located = (replace(problem, location=resolved.location) for problem in problems)
+        return Difference((), tuple(located))
     desired = {key_of(wanted.target): wanted for wanted in resolved.assignments}
     operations: list[Operation] = []
     kept: list[Keep] = []
@@ -91,6 +93,8 @@ def diff_policy(resolved: ResolvedPolicy, live: Sequence[Assignment]) -> Differe
         elif key in inherited:
             covered[key] = wanted
             diagnostics.append(_covered_by_policy_set(policy, wanted))
+        elif (opaque := _in_the_way(wanted.target, direct)) is not None:
+            diagnostics.append(_assigned_unreadably(policy, wanted, opaque))
         else:
             operations.append(
                 Create(policy, wanted.target, wanted.filter, wanted.location, wanted.broad)
@@ -183,6 +187,23 @@ def _compare(policy: Policy, wanted: ResolvedAssignment, live: Assignment) -> Ke
     return Update(policy, live, wanted.target, wanted.filter, wanted.location, wanted.broad)
 
 
+_VIRTUAL_GROUPS = {
+    TargetKind.ALL_DEVICES: "adadadad-808e-44e2-905a-0b7873a8a531",
+    TargetKind.ALL_USERS: "acacacac-9df4-4c7d-9d50-4ef0226f57a9",
+}
+"""What Graph writes into the ids of broad assignments, where others have a group ([O] graph.md 5)."""
+
+
+def _in_the_way(target: Target, direct: Mapping[Key, Assignment]) -> Assignment | None:
+    """Find the opaque assignment that holds the id which a new one would get: POLICY_GROUP."""
+    end = f"_{_VIRTUAL_GROUPS.get(target.kind) or target.id}"
+    for assignment in direct.values():
+        is_opaque = assignment.target.kind is TargetKind.OPAQUE
+        if is_opaque and assignment.id.lower().endswith(end):
+            return assignment
+    return None
+
+
 def _undeclared(
     resolved: ResolvedPolicy,
     direct: Mapping[Key, Assignment],
@@ -236,15 +257,32 @@ def _covered_by_policy_set(policy: Policy, wanted: ResolvedAssignment) -> Diagno
     )
 
 
+def _assigned_unreadably(
+    policy: Policy, wanted: ResolvedAssignment, opaque: Assignment
+) -> Diagnostic:
+    return error(
+        "opaque-target",
+        "this target is assigned already, in a form that this program does not know: "
+        f"{opaque.target.odata_type or 'no type'}, assignment {opaque.id}",
+        wanted.location,
+        help="remove one of the two: the line here, or the assignment in the Intune portal",
+        policy=policy.name,
+    )
+
+
 def _live_duplicate(policy: Policy, assignment: Assignment) -> Diagnostic:
     target = assignment.target
     return error(
         "live-duplicate",
         f'the policy "{policy.name}" ({policy.id}) has two direct assignments of one target: '
-        f"{target.kind.value} {target.name or target.id or ''}".rstrip(),
+        f"{target.kind.value} {_said(target)}".rstrip(),
         help="remove one of the two in the Intune portal; until then this policy is not touched",
         policy=policy.name,
     )
+
+
+def _said(target: Target) -> str:
+    return f'"{target.name}"' if target.name else target.id or ""
 
 
 def _text(value: object) -> str | None:

@@ -14,7 +14,7 @@ from typing import TypeAlias
 from reconciler.differ import FieldChange, explain
 from reconciler.merge import Standing, judge
 from reconciler.model import Assignment, Policy, Target
-from reconciler.plan import Key, PolicyPlan, key_of
+from reconciler.plan import Key, PolicyPlan, assignment_order, key_of
 
 _Place: TypeAlias = tuple[Key, str, str]
 
@@ -41,11 +41,11 @@ def moved(plan: PolicyPlan, now: Iterable[Assignment]) -> tuple[Moved, ...]:
     cut short may be run again.
     """
     live = list(now)
-    before = {_place(assignment): assignment for assignment in plan.live}
-    after = {_place(assignment): assignment for assignment in live}
+    before = _by_place(plan.live)
+    after = _by_place(live)
     done = _done(plan, live)
     found: list[Moved] = []
-    for place in before.keys() | after.keys():
+    for place in sorted(before.keys() | after.keys()):
         was, stands = before.get(place), after.get(place)
         fields = explain(_spread(was), _spread(stands))
         known = was or stands
@@ -53,6 +53,17 @@ def moved(plan: PolicyPlan, now: Iterable[Assignment]) -> tuple[Moved, ...]:
             both = was is not None and stands is not None
             found.append(Moved(plan.policy, known.target, was, stands, fields if both else ()))
     return tuple(sorted(found, key=lambda item: item.target.sort_key))
+
+
+def _by_place(assignments: Iterable[Assignment]) -> dict[_Place, Assignment]:
+    """Index assignments by where they stand; a second one of one target has a place of its own."""
+    placed: dict[_Place, Assignment] = {}
+    for assignment in sorted(assignments, key=assignment_order):
+        place = _place(assignment)
+        if place in placed:
+            place = (place[0], place[1], assignment.id)
+        placed[place] = assignment
+    return placed
 
 
 def _place(assignment: Assignment) -> _Place:

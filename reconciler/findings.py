@@ -191,11 +191,14 @@ def _mixed_exclusions(
             yield warning(
                 "mixed-exclusion",
                 f"this excludes a group of {members} where the included groups hold {other}: "
-                "Intune does not support that mix, so nobody may be excluded",
+                "Intune does not support that mix, and the exclusion may do nothing",
                 entry.location,
                 help=f"exclude a group of {other}, or use a filter",
                 policy=policy.name,
             )
+
+
+_NO_FILTER_WORKS = "no filter works here: narrow the target with a group"
 
 
 def _filter_fit(
@@ -204,7 +207,11 @@ def _filter_fit(
     name = filter.name or filter.id
     if policy.platform is not None and policy.platform.casefold() == LINUX:
         yield _filter_warning(
-            policy, location, "filter-on-linux", "Intune does not evaluate filters on Linux"
+            policy,
+            location,
+            "filter-on-linux",
+            "Intune does not evaluate filters on Linux",
+            help=_NO_FILTER_WORKS,
         )
         return
     if policy.custom_compliance:
@@ -213,6 +220,7 @@ def _filter_fit(
             location,
             "filter-on-custom-compliance",
             "Intune does not evaluate filters on policies with custom compliance",
+            help=_NO_FILTER_WORKS,
         )
     known = directory.filters.get(filter.id)
     if known is None:
@@ -223,7 +231,9 @@ def _filter_fit(
             location,
             "filter-for-apps",
             f'the filter "{name}" is for managed apps and does not apply to compliance policies',
+            help="use a filter for managed devices, or narrow the target with a group",
         )
+        return
     row = PLATFORMS.get((policy.platform or "").casefold())
     fitting = {platform.casefold() for platform in row.filter_platforms} if row else set()
     if fitting and known.platform and known.platform.casefold() not in fitting:
@@ -233,14 +243,11 @@ def _filter_fit(
             "filter-platform",
             f'the filter "{name}" is for {known.platform}, '
             f"and the policy is for {platform_title(policy.platform)}",
+            help="use a filter of the policy's own platform, or narrow the target with a group",
         )
 
 
-def _filter_warning(policy: Policy, location: Location, code: str, message: str) -> Diagnostic:
-    return warning(
-        code,
-        message,
-        location,
-        help="use a filter of the policy's own platform, or narrow the target with a group",
-        policy=policy.name,
-    )
+def _filter_warning(
+    policy: Policy, location: Location, code: str, message: str, *, help: str
+) -> Diagnostic:
+    return warning(code, message, location, help=help, policy=policy.name)

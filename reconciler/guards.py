@@ -63,7 +63,8 @@ def over_limits(operations: Sequence[Operation], guardrails: Guardrails) -> tupl
     return tuple(
         Stop(
             key.replace("_", "-"),
-            f"{count} assignments to {verb} is over the limit of {limit}; to allow it, "
+            f"{count} {'assignment' if count == 1 else 'assignments'} to {verb} "
+            f"{'is' if count == 1 else 'are'} over the limit of {limit}; to allow it, "
             f"set guardrails.{key} in tenant.yaml or plan with --{key.replace('_', '-')} {count}",
         )
         for key, count, limit, verb in checks

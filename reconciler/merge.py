@@ -70,6 +70,21 @@ def judge(
             assert_never(operation)
 
 
+def judge_all(
+    operations: Sequence[Operation],
+    direct: Mapping[Key, Assignment],
+    inherited: Iterable[Key] = (),
+) -> tuple[Verdict, ...]:
+    """Judge one policy's operations together: what one of them deletes is in no other's way."""
+    going = {key_of(operation.target) for operation in operations if isinstance(operation, Delete)}
+    staying = {key: assignment for key, assignment in direct.items() if key not in going}
+    covered = frozenset(inherited)
+    return tuple(
+        judge(operation, staying if isinstance(operation, Create) else direct, covered)
+        for operation in operations
+    )
+
+
 def _judge_create(
     operation: Create,
     live: Assignment | None,
@@ -156,10 +171,15 @@ def body_digest(method: str, wanted: Iterable[Wanted], operations: Iterable[Oper
     """Name what would be sent, so that a queued write can be told from a changed one."""
     parts = [
         method,
-        sorted([*key_of(w.target), say(w.filter), w.raw_target or ""] for w in wanted),
+        sorted([*key_of(w.target), *_id_of(w.filter), w.raw_target or ""] for w in wanted),
         sorted([action_of(op).value, *key_of(op.target)] for op in operations),
     ]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _id_of(filter: Filter | None) -> tuple[str, str]:
+    """What is sent of a filter; its name is not."""
+    return ("none", "") if filter is None else (filter.mode.value, filter.id)
 
 
 def say(filter: Filter | None) -> str:

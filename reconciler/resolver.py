@@ -66,7 +66,7 @@ def groups_wanted(desired: DesiredState) -> Wanted:
                 continue
             if reference.id is not None:
                 ids.add(reference.id)
-            elif reference.name is not None:
+            if reference.name is not None:
                 names.add(reference.name)
     return Wanted(frozenset(names), frozenset(ids))
 
@@ -223,7 +223,7 @@ class _Resolver:
     def policy(self, desired: DesiredPolicy) -> ResolvedPolicy | None:
         """Resolve one policy, or say why it cannot be."""
         live = self._keep(self._match(desired))
-        label = live.policy.name if live else str(desired.reference)
+        label = live.policy.name if live else _label(desired.reference)
         before = len(self.diagnostics)
         assignments = [self._assignment(item, label) for item in desired.assignments]
         resolved = tuple(item for item in assignments if item is not None)
@@ -240,7 +240,7 @@ class _Resolver:
 
     def _match(self, desired: DesiredPolicy) -> LivePolicy | Diagnostic:
         reference = desired.reference
-        found = self._policies.find(reference, policy=str(reference))
+        found = self._policies.find(reference, policy=_label(reference))
         if isinstance(found, Diagnostic) and desired.platform and reference.id is None:
             found = self._match_by_platform(desired, found)
         if isinstance(found, Diagnostic):
@@ -350,6 +350,10 @@ class _Resolver:
                         policy=policy,
                     )
                 )
+
+
+def _label(reference: Reference) -> str:
+    return reference.name or reference.id or ""
 
 
 def _describe_policy(view: _PolicyView) -> str:

@@ -1,7 +1,8 @@
 """Multi Admin Approval across runs: queue a write, remember it, finish it once it is approved.
 
 Graph finishes a queued write only when the very same request comes again with its code, so a write
-is remembered by the digest of what it would send (graph.md section 10).
+is remembered by the digest of what it would send (graph.md section 10). Whoever may not read
+approval requests finds out by trying: a code that does not fit is a bare 403.
 """
 
 from __future__ import annotations
@@ -35,51 +36,26 @@ class Approver:
         self._codes = [code.lower() for code in codes]
         self._lock = threading.Lock()
 
-    def codes_for(self, policy: Policy, body_digest: str) -> tuple[str, ...]:
-        """List the codes worth trying for a write.
+    def remembers(self, policy: Policy, digest: str) -> bool:
+        """Whether this very write was queued by an earlier run."""
+        pending = self._approvals.get(policy.id)
+        return pending is not None and pending.body_digest == digest
 
-        Raises `ApprovalError` where the remembered request still waits, and `ReconcilerError`
-        where it was turned down; asking again is then for the next run.
+    def send(self, policy: Policy, digest: str, call: Callable[[str | None], Receipt]) -> Receipt:
+        """Make a write, with a code where there is one that fits, and remember it if queued.
+
+        Raises `ApprovalError` where a request still waits, and `ReconcilerError` where it was
+        turned down; asking again is then for the next run.
         """
         pending = self._approvals.get(policy.id)
-        if pending is None:
-            with self._lock:
-                return tuple(self._codes)
-        status = self._tenant.approval_status(pending.code)
-        if status is ApprovalStatus.PENDING:
-            raise _still_waits(policy, pending.code)
-        if status in _DECIDED:
-            self._approvals.forget(policy.id)
-            raise ReconcilerError(
-                f'the approval request {pending.code} for "{policy.name}" {_DECIDED[status]}; '
-                "run apply again to ask anew"
-            )
-        if pending.body_digest != body_digest:
-            self._approvals.forget(policy.id)
-            self._progress.note(
-                f'"{policy.name}" has moved since its write was queued, so approval '
-                f"{pending.code} no longer fits and a new one is needed"
-            )
-            return ()
-        if status is ApprovalStatus.COMPLETED:
-            self._approvals.forget(policy.id)
-            return ()
-        return (pending.code,)
-
-    def send(
-        self, policy: Policy, body_digest: str, call: Callable[[str | None], Receipt]
-    ) -> Receipt:
-        """Make a write, with a code where there is one that fits, and remember it if queued."""
-        for code in self.codes_for(policy, body_digest):
+        for code in self._codes_for(policy, digest, pending):
             try:
                 receipt = call(code)
             except GraphError as refused:
                 if refused.status != 403 or isinstance(refused, ApprovalError):
                     raise
-                if self._approvals.get(policy.id) is not None:
-                    raise _still_waits(policy, code) from refused
                 continue
-            self._approvals.forget(policy.id)
+            self._forget(policy)
             with self._lock:
                 self._codes = [left for left in self._codes if left != code]
             return receipt
@@ -87,13 +63,76 @@ class Approver:
             return call(None)
         except ApprovalError as queued:
             if queued.approval_code is not None:
-                self._approvals.put(policy.id, PendingApproval(queued.approval_code, body_digest))
-            raise
+                self._remember(policy, PendingApproval(queued.approval_code, digest))
+                raise
+            pending = self._approvals.get(policy.id)
+            fits = pending is not None and pending.body_digest == digest
+            if pending is None or (queued.approval_status is ApprovalStatus.BLOCKED and not fits):
+                raise
+            raise _still_open(queued, pending, fits=fits) from queued
+
+    def _codes_for(
+        self, policy: Policy, digest: str, pending: PendingApproval | None
+    ) -> Sequence[str]:
+        """List the codes worth trying for a write: the remembered one alone, where it fits."""
+        with self._lock:
+            given = tuple(self._codes)
+        if pending is None:
+            return given
+        status = self._tenant.approval_status(pending.code)
+        if status is ApprovalStatus.PENDING:
+            raise ApprovalError(
+                "the request still waits for a second administrator",
+                attempted=f'assigning "{policy.name}"',
+                approval_code=pending.code,
+            )
+        fits = pending.body_digest == digest
+        if status in _DECIDED:
+            self._forget(policy)
+            said = f'the approval request {pending.code} for "{policy.name}" {_DECIDED[status]}'
+            if fits:
+                raise ReconcilerError(f"{said}; run apply again to ask anew")
+            self._progress.note(said)
+            return given
+        if status is ApprovalStatus.COMPLETED:
+            self._forget(policy)
+            return given
+        if not fits:
+            self._progress.note(
+                f'"{policy.name}" has moved since its write was queued, so approval '
+                f"{pending.code} no longer fits and a new one is needed"
+            )
+            return given
+        return (pending.code,)
+
+    def _remember(self, policy: Policy, pending: PendingApproval) -> None:
+        """Keep a code for the next run. It is in the report too, so a full disk is no failure."""
+        try:
+            self._approvals.put(policy.id, pending)
+        except ReconcilerError as fault:
+            self._progress.note(str(fault))
+
+    def _forget(self, policy: Policy) -> None:
+        try:
+            self._approvals.forget(policy.id)
+        except ReconcilerError as fault:
+            self._progress.note(str(fault))
 
 
-def _still_waits(policy: Policy, code: str) -> ApprovalError:
+def _still_open(queued: ApprovalError, pending: PendingApproval, *, fits: bool) -> ApprovalError:
+    """Name the remembered request behind a refusal that names none."""
+    message = (
+        "Graph does not take the code of this request: it still waits for a second administrator, "
+        "or somebody else asked for it, or it is over and --justification is needed to ask anew"
+        if fits
+        else "the request that was queued for an earlier state is still open; cancel it in the "
+        "Intune portal, or wait until it expires, then run apply again"
+    )
     return ApprovalError(
-        "the request still waits for a second administrator",
-        attempted=f'assigning "{policy.name}"',
-        approval_code=code,
+        message,
+        attempted=queued.attempted,
+        approval_code=pending.code,
+        status=queued.status,
+        code=queued.code,
+        request_id=queued.request_id,
     )

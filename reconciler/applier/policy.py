@@ -5,9 +5,9 @@ The loop of `PolicyRun` is the whole of the contract's laws of apply:
     read the policy           a reading that is not whole raises, and nothing is written
     judge each operation      done: skip it;  conflict: somebody touched what we change, refuse
     nothing left to do        then it is settled
-    write what is left        once, merged on that very reading
+    write what is left        one request, merged on that very reading
     no clear answer           wait and begin again at the reading; never repeat a write blind
-    accepted                  read again until the change shows
+    accepted                  read again until the change shows; judge again by that reading
 
 Graph has no ETag, so one round trip lies between reading and writing. What falls into it and can
 be seen afterwards is named in the outcome.
@@ -16,9 +16,10 @@ be seen afterwards is named in the outcome.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import count
+from itertools import chain, repeat
 from typing import assert_never
 
 from reconciler.applier.approval import Approver
@@ -38,11 +39,10 @@ from reconciler.errors import (
 )
 from reconciler.merge import (
     Standing,
-    Surprise,
     Verdict,
     body_digest,
     describe,
-    judge,
+    judge_all,
     merge,
     surprises,
 )
@@ -52,10 +52,13 @@ from reconciler.ports import Journal, Receipt, Tenant, Wanted
 from reconciler.timing import Backoff, Deadline
 
 READ_BACK_WAITS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
-"""Seconds before each reading after a write. Graph's delay has no documented bound."""
+"""Seconds before each reading after a write; the last one repeats. Graph's delay has no bound."""
 
 WRITE_TRIES = 8
-"""Writes per policy before a tenant that answers nothing clear is given up on."""
+"""Writes of one thing before a tenant that answers nothing clear is given up on.
+
+A 429 is clear: it is waited for as long as the deadline allows.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,21 +75,24 @@ class Means:
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """One complete reading of a policy, parted by where the assignments come from."""
+    """One complete reading of a policy; ``direct`` leaves out what policy sets assigned."""
 
     assignments: tuple[Assignment, ...]
     direct: dict[Key, Assignment]
-    inherited: frozenset[Key]
 
 
 @dataclass(slots=True)
 class PolicyRun:
-    """The course of one policy. ``in_doubt`` holds while a write is sent and not yet seen."""
+    """The course of one policy.
+
+    ``sent`` holds every operation that may have had an effect, ``verdicts`` how the latest reading
+    judged the plan's operations: what is sent and not judged to be done is in doubt.
+    """
 
     plan: PolicyPlan
     means: Means
-    in_doubt: bool = False
     sent: dict[Key, Operation] = field(default_factory=dict)
+    verdicts: tuple[Verdict, ...] = ()
     request_id: str | None = None
     refusal: GraphError | None = None
     notes: list[str] = field(default_factory=list)
@@ -101,33 +107,33 @@ class PolicyRun:
             return self._stopped(stopped)
         except GraphError as fault:
             self.request_id = fault.request_id or self.request_id
-            return self._ended(Status.UNKNOWN if self.in_doubt else Status.FAILED, str(fault))
+            return self._failed(str(fault))
         except ReconcilerError as fault:
-            return self._ended(Status.UNKNOWN if self.in_doubt else Status.FAILED, str(fault))
+            return self._failed(str(fault))
         except Exception as bug:  # noqa: BLE001 - a bug in one policy must not hide the others' outcome
-            text = f"internal error ({type(bug).__name__}); please report it"
-            return self._ended(Status.UNKNOWN if self.in_doubt else Status.FAILED, text)
+            return self._failed(f"internal error ({type(bug).__name__}); please report it")
 
     def _run(self) -> PolicyOutcome:
-        for attempt in count(1):
-            reading = self._read()
-            verdicts = self._judge(reading)
-            conflicts = [v for v in verdicts if v.standing is Standing.CONFLICT]
+        reading = self._read()
+        tries = 0
+        while True:
+            conflicts = [v for v in self.verdicts if v.standing is Standing.CONFLICT]
             if conflicts:
                 return self._conflicting(conflicts)
-            self.in_doubt = False
-            to_do = [v.operation for v in verdicts if v.standing is Standing.TO_DO]
+            to_do = [v.operation for v in self.verdicts if v.standing is Standing.TO_DO]
             if not to_do:
                 return self._settled()
             if self.refusal is not None:
                 raise self.refusal
-            expected = self._try(to_do, reading, attempt)
-            if expected is not None:
-                return self._read_back(expected)
-        raise AssertionError("unreachable")
+            tries += 1
+            expected = self._try(to_do, reading, tries)
+            if expected is None:
+                reading = self._read()
+            else:
+                reading, tries = self._read_back(expected), 0
 
     def _try(
-        self, to_do: Sequence[Operation], reading: _Reading, attempt: int
+        self, to_do: Sequence[Operation], reading: _Reading, tries: int
     ) -> tuple[Wanted, ...] | None:
         """Write once. None means that it is for the next reading to tell how things stand.
 
@@ -141,36 +147,40 @@ class PolicyRun:
         except RouteMissingError as missing:
             if not self.means.route.falls_back:
                 self.refusal = _without_route(missing)
-        except (ThrottledError, OutcomeUnknownError) as unclear:
-            if attempt >= WRITE_TRIES:
-                raise
-            self._wait(unclear, attempt)
+        except ThrottledError as throttled:
+            self._wait(throttled, tries)
+        except OutcomeUnknownError as unclear:
+            self._wait(unclear, tries)
+            if tries >= WRITE_TRIES:
+                self.refusal = unclear
         except GraphError as refused:
             self.refusal = refused
         return None
 
     def _read(self) -> _Reading:
+        """Read the policy, and judge the plan's operations by what is there."""
         live = self.means.tenant.read_policy(self.plan.policy)
         direct, inherited, problems = split(self.plan.policy, live.assignments)
         if problems:
             raise ReconcilerError(f"{problems[0].message}; {problems[0].help}")
-        return _Reading(live.assignments, direct, frozenset(inherited))
-
-    def _judge(self, reading: _Reading) -> list[Verdict]:
-        return [
-            judge(operation, reading.direct, reading.inherited)
-            for operation in self.plan.operations
-        ]
+        self.verdicts = judge_all(self.plan.operations, direct, inherited)
+        return _Reading(live.assignments, direct)
 
     def _write(self, to_do: Sequence[Operation], reading: _Reading) -> tuple[Wanted, ...]:
-        """Send what is left, and return the whole set that the policy should then have."""
-        expected = merge(reading.direct, to_do)
-        if self.means.route.method(to_do) is Method.ASSIGN:
-            self._send("assign", to_do, expected, reading, partial(self._assign, expected))
-        else:
-            for operation in to_do:
-                self._write_one(operation, reading)
-        return expected
+        """Send one request, and return the whole set that the policy should then have.
+
+        The documented calls carry one operation each; the next one waits for its own reading. A
+        write that was queued for approval goes out by the call that it was queued with.
+        """
+        whole = merge(reading.direct, to_do)
+        digest = body_digest("assign", whole, to_do)
+        if self.means.route.method(to_do) is Method.ASSIGN or (
+            self.means.route.falls_back and self.means.approver.remembers(self.plan.policy, digest)
+        ):
+            self._send("assign", to_do, digest, reading, partial(self._assign, whole))
+            return whole
+        self._write_one(to_do[0], reading)
+        return merge(reading.direct, to_do[:1])
 
     def _assign(self, wanted: Sequence[Wanted], code: str | None) -> Receipt:
         return self.means.tenant.assign(self.plan.policy, wanted, approval_code=code)
@@ -195,13 +205,15 @@ class PolicyRun:
                 case _:
                     assert_never(operation)
 
-        self._send(action_of(operation).value, [operation], (), reading, call)
+        method, key = action_of(operation).value, key_of(operation.target)
+        wanted = merge({} if live is None else {key: live}, [operation])
+        self._send(method, [operation], body_digest(method, wanted, [operation]), reading, call)
 
     def _send(
         self,
         method: str,
         operations: Sequence[Operation],
-        wanted: Sequence[Wanted],
+        digest: str,
         reading: _Reading,
         call: Callable[[str | None], Receipt],
     ) -> None:
@@ -214,52 +226,65 @@ class PolicyRun:
             operations=[describe(operation) for operation in operations],
             before=[_audit(assignment) for assignment in reading.assignments],
         )
-        self.in_doubt = True
+        sent_before = dict(self.sent)
+        self.sent |= {key_of(operation.target): operation for operation in operations}
         try:
-            receipt = self.means.approver.send(
-                policy, body_digest(method, wanted, operations), call
-            )
+            receipt = self.means.approver.send(policy, digest, call)
         except OutcomeUnknownError as unclear:
-            self._remember(operations)
             journal.record("unknown", policy, error=str(unclear), request_id=unclear.request_id)
             raise
         except ReconcilerError as refused:
-            self.in_doubt = False
+            self.sent = sent_before
             journal.record("refused", policy, error=str(refused), **_facts(refused))
             raise
-        self._remember(operations)
         self.request_id = receipt.request_id
         journal.record("accepted", policy, request_id=receipt.request_id)
 
-    def _remember(self, operations: Sequence[Operation]) -> None:
-        self.sent |= {key_of(operation.target): operation for operation in operations}
-
-    def _wait(self, unclear: GraphError, attempt: int) -> None:
+    def _wait(self, unclear: GraphError, tries: int) -> None:
         asked = unclear.retry_after
-        seconds = self.means.backoff.seconds(attempt) if asked is None else asked
+        seconds = self.means.backoff.seconds(tries) if asked is None else asked
         self.means.deadline.sleep(seconds, str(unclear))
 
-    def _read_back(self, expected: Sequence[Wanted]) -> PolicyOutcome:
-        """Read until everything that was sent shows; stale readings are expected on the way."""
-        short: list[Surprise] = []
-        for wait in READ_BACK_WAITS:
+    def _read_back(self, expected: Sequence[Wanted]) -> _Reading:
+        """Read until everything that was sent shows; stale readings are expected on the way.
+
+        Our own change is waited for until the deadline. What somebody else took away meanwhile
+        will not come back, so that is given up on after the listed waits, and named.
+        """
+        last = READ_BACK_WAITS[-1]
+        for number, wait in enumerate(chain(READ_BACK_WAITS, repeat(last)), start=1):
             if wait:
                 self.means.deadline.sleep(wait, "waiting for Graph to show the change")
-            found = surprises(expected, self._read().direct)
+            reading = self._read()
+            if self._in_doubt:
+                continue
+            found = surprises(expected, reading.direct)
             short = [surprise for surprise in found if not surprise.is_extra]
             if not short:
-                self.in_doubt = False
                 self.notes += [str(surprise) for surprise in found]
-                return self._settled()
-        missing = "; ".join(str(surprise) for surprise in short)
-        return self._ended(
-            Status.UNKNOWN,
-            "Graph accepted the write but does not show it as sent: "
-            f"{missing}; look at the policy, then plan again",
+                return reading
+            if number >= len(READ_BACK_WAITS):
+                raise ReconcilerError(
+                    "Graph accepted the write but does not show it as sent: "
+                    f"{'; '.join(map(str, short))}; look at the policy, then plan again"
+                )
+        raise AssertionError("unreachable")
+
+    @property
+    def _confirmed(self) -> tuple[Operation, ...]:
+        """What this run sent and the latest reading shows."""
+        return tuple(
+            verdict.operation
+            for verdict in self.verdicts
+            if verdict.standing is Standing.DONE and key_of(verdict.operation.target) in self.sent
         )
 
+    @property
+    def _in_doubt(self) -> bool:
+        return len(self._confirmed) < len(self.sent)
+
     def _settled(self) -> PolicyOutcome:
-        written = tuple(op for op in self.plan.operations if key_of(op.target) in self.sent)
+        written = self._confirmed
         self.means.journal.record("settled", self.plan.policy, written=len(written))
         return PolicyOutcome(
             self.plan.policy,
@@ -274,8 +299,9 @@ class PolicyRun:
         reasons = "; ".join(
             f"{describe(verdict.operation)}: {verdict.reason}" for verdict in conflicts
         )
+        left = "the rest of it was left" if self.sent else "it was left"
         return self._ended(
-            Status.STALE, f"changed since it was planned, so it was left alone: {reasons}"
+            Status.STALE, f"changed since it was planned, so {left} alone: {reasons}"
         )
 
     def _queued(self, queued: ApprovalError) -> PolicyOutcome:
@@ -285,6 +311,7 @@ class PolicyRun:
             self.plan.policy,
             Status.PENDING_APPROVAL if is_pending else Status.FAILED,
             self.plan.operations,
+            self._confirmed,
             error=str(queued),
             request_id=queued.request_id,
             approval_code=queued.approval_code,
@@ -293,23 +320,26 @@ class PolicyRun:
 
     def _stopped(self, stopped: ReconcilerError) -> PolicyOutcome:
         """Settle a write in flight by one more reading; what was never sent was not tried."""
-        if not self.in_doubt:
-            return self._ended(Status.NOT_TRIED, str(stopped))
-        try:
-            verdicts = self._judge(self._read())
-        except ReconcilerError:
-            verdicts = []
-        if verdicts and all(verdict.standing is Standing.DONE for verdict in verdicts):
+        if self.sent:
+            with suppress(ReconcilerError):
+                self._read()
+        if self.verdicts and all(verdict.standing is Standing.DONE for verdict in self.verdicts):
             return self._settled()
-        return self._ended(
-            Status.UNKNOWN, f"{stopped}; a write was sent and its effect is not visible yet"
-        )
+        if self._in_doubt:
+            return self._ended(
+                Status.UNKNOWN, f"{stopped}; a write was sent and its effect is not visible yet"
+            )
+        return self._ended(Status.NOT_TRIED, str(stopped))
+
+    def _failed(self, error: str) -> PolicyOutcome:
+        return self._ended(Status.UNKNOWN if self._in_doubt else Status.FAILED, error)
 
     def _ended(self, status: Status, error: str) -> PolicyOutcome:
         return PolicyOutcome(
             self.plan.policy,
             status,
             self.plan.operations,
+            self._confirmed,
             error=error,
             request_id=self.request_id,
             notes=tuple(self.notes),

@@ -50,6 +50,11 @@ def apply(
         progress.advance()
         return outcome
 
-    with ThreadPoolExecutor(max_workers=max(1, min(parallelism, len(due)))) as pool:
+    pool = ThreadPoolExecutor(max_workers=max(1, min(parallelism, len(due))))
+    try:
         outcomes = tuple(pool.map(one, due))
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)  # the second Ctrl-C waits for nobody
+        raise
+    pool.shutdown()
     return ApplyResult(plan.tenant, plan.digest, outcomes, interrupted=is_stopped())

@@ -41,6 +41,12 @@ def _codes(
     help="Write only if the plan has this digest, the one that was approved; else exit 3.",
 )
 @click.option(
+    "--expect-approved",
+    is_flag=True,
+    help="In GitHub Actions, on a push: write only what the plan comment of the merged pull request "
+    "showed; else exit 3.",
+)
+@click.option(
     "--journal", type=FILE, metavar="FILE", help="Append what was, was sent and came back to FILE."
 )
 @click.option(
@@ -57,14 +63,15 @@ def _codes(
     metavar="GUID",
     help="Finish a write that was queued and is now approved; repeatable.",
 )
-@output_options(["text", "json", "markdown"])
-@connection_options
 @sandbox_options
+@connection_options
+@output_options(["text", "json", "markdown"])
 def command(*, path: Path, console: Console, **options: Any) -> int:
     """Plan, ask, write, and read back what was written. The only command that writes.
 
     PATH is a tenant root, a folder with tenant roots below it, or a plan saved with
-    `plan --out`. A saved plan is applied only as long as the tenant is as the plan saw it.
+    `plan --out`. A saved plan is applied only as long as the tenant is as the plan saw it, and
+    within the guardrails stored in it, which options can only tighten.
     """
     from reconciler.cli.applying import ApplyCommand  # noqa: PLC0415 - httpx and pydantic
 

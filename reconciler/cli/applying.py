@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
 
 from reconciler.apply_result import ApplyResult
-from reconciler.cli import render
+from reconciler.cli import actions, render
+from reconciler.cli.approved import refuse_unapproved
 from reconciler.cli.justification import justification
-from reconciler.cli.planning import RunOptions, each_root
+from reconciler.cli.planning import RunOptions, refuse_several
 from reconciler.cli.progress import ConsoleProgress
 from reconciler.cli.session import root_of_plan
 from reconciler.cli.version import version
-from reconciler.errors import ConfigError, ExitCode, PlanFileError, UsageError
+from reconciler.errors import ConfigError, ExitCode, Interrupted, PlanFileError, UsageError
 from reconciler.operations import applying
 from reconciler.operations.connect import STATE_FOLDER, Connection, Session, connect
 from reconciler.operations.roots import tenant_roots
@@ -23,6 +24,7 @@ from reconciler.plan import Plan
 from reconciler.planfile import SavedPlan, loads
 from reconciler.system_clock import SystemClock
 from reconciler.views import words
+from reconciler.views.escaping import visible
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,31 +32,43 @@ class ApplyCommand(RunOptions):
     """The apply command."""
 
     auto_approve: bool
+    expect_approved: bool
     journal: Path | None
     justification: str | None
     approval_codes: tuple[str, ...]
 
     def run(self, path: Path) -> int:
         """Apply a saved plan, or every root that the path means; the worst exit code wins."""
-        if path.is_file():
+        if path.is_file() or (path.suffix == ".json" and not path.exists()):
             return self._apply_saved(path)
-        return each_root(tenant_roots(path), self._apply_root)
+        roots = tenant_roots(path)
+        refuse_several(roots, path, self.format_)
+        if len(roots) > 1 and self.out is not None:
+            raise UsageError(f"--out takes one result, and there are {len(roots)} tenant roots")
+        return self.each_root(roots, self._apply_root)
 
     def _apply_root(self, root: Path) -> ExitCode:
         clock, progress = SystemClock(), ConsoleProgress(self.console)
         reason = justification(self.justification, self.console.environ)
-        with (
-            clock.stopping_gently(),
-            self.planned(root, clock, progress, reason) as (saved, session, connection),
-        ):
-            self._show_plan(saved, root)
-            applying.refuse_unsafe(saved.plan)
-            applying.expect_digest(saved.plan, self.expect_digest)
-            return self._write(saved.plan, root, session, connection)
+        try:
+            with self.planned(root, clock, progress, reason) as (saved, session, connection):
+                self._show_plan(saved, root.as_posix())
+                actions.plan_outputs(self.console.environ, saved.plan, None)
+                self._refuse(saved.plan)
+                if self.expect_approved:
+                    refuse_unapproved(saved.plan, self.console, session)
+                if not self._agreed(saved.plan, session):
+                    return ExitCode.ERROR
+                with clock.stopping_gently():
+                    return self._write(saved.plan, root, session, connection)
+        finally:
+            progress.end()
 
     def _apply_saved(self, path: Path) -> ExitCode:
         if self.policies:
             raise UsageError("--policy goes with making a plan, not with applying a saved one")
+        if self.expect_approved:
+            raise UsageError("--expect-approved goes with a fresh plan, not with a saved one")
         if self.allow_broad:
             raise UsageError(
                 "--allow-broad goes with making a plan; a saved plan's guardrails can only be "
@@ -62,83 +76,107 @@ class ApplyCommand(RunOptions):
             )
         saved = read_plan(path)
         plan = applying.tighten(saved.plan, self.limits)
-        root = root_of_plan(path)
+        root = root_of_plan(path, plan, sandbox_file=self.sandbox_file)
+        self._show_plan(replace(saved, plan=plan), "")
+        self._refuse(plan)
         clock, progress = SystemClock(), ConsoleProgress(self.console)
-        reason = justification(self.justification, self.console.environ)
         session = self.session(root, clock, progress)
-        with (
-            clock.stopping_gently(),
-            connect(
-                session,
-                cloud=plan.tenant.cloud,
-                tenant=plan.tenant.id,
-                justification=reason,
-            ) as connection,
-        ):
-            applying.refuse_unsafe(plan)
-            applying.expect_digest(plan, self.expect_digest)
-            applying.refuse_stale(plan, session, connection)
+        reason = justification(self.justification, self.console.environ)
+        try:
+            with connect(
+                session, cloud=plan.tenant.cloud, tenant=plan.tenant.id, justification=reason
+            ) as connection:
+                applying.refuse_stale(plan, session, connection)
+                progress.end()
+                if not self._agreed(plan, session):
+                    return ExitCode.ERROR
+                with clock.stopping_gently():
+                    return self._write(plan, root, session, connection)
+        finally:
             progress.end()
-            self._show_plan(SavedPlan(plan, saved.created_at, saved.reconciler_version), root)
-            return self._write(plan, root, session, connection)
 
-    def _show_plan(self, saved: SavedPlan, root: Path) -> None:
+    def _show_plan(self, saved: SavedPlan, root: str) -> None:
         """Show the plan before the result; on stdout only where both are text for people."""
-        text = render.plan(saved, "text", self.console, root=root.as_posix())
         if self.format_ == "text" and self.out is None:
-            self.console.result(text)
-        else:
-            self.console.aside(text)
+            self.console.result(render.plan(saved, "text", self.console, root=root))
+        elif not (self.console.quiet and self.auto_approve):
+            self.console.aside(render.plan(saved, "text", self.console, root=root))
+
+    def _refuse(self, plan: Plan) -> None:
+        applying.refuse_unsafe(plan)
+        if not plan.is_empty:  # apply may skip what is already true, and here all of it is
+            applying.expect_digest(plan, self.expect_digest)
 
     def _write(self, plan: Plan, root: Path, session: Session, connection: Connection) -> ExitCode:
-        if not plan.is_empty and not self._agreed(plan, session):
-            self.console.aside("Not applied; nothing was written.\n")
-            return ExitCode.ERROR
+        if plan.is_empty:
+            self._report(ApplyResult(plan.tenant, plan.digest, ()), plan)
+            return ExitCode.OK
         options = applying.ApplyOptions(
             journal=self.journal,
             state_folder=root / STATE_FOLDER,
             approval_codes=self.approval_codes,
             reconciler_version=version(),
         )
-        result = applying.write(plan, options, session=session, connection=connection)
+        try:
+            result = applying.write(plan, options, session=session, connection=connection)
+        except KeyboardInterrupt:  # the second one: the first lets the writes in flight end
+            raise Interrupted(
+                "stopped while writing: what was in flight may have been done or not. Run plan to "
+                "see what is left; apply may be run again safely"
+            ) from None
         session.progress.end()
         self._report(result, plan)
         return result.exit_code
 
     def _report(self, result: ApplyResult, plan: Plan) -> None:
+        actions.summarize(
+            self.console.environ, lambda: render.result(result, "markdown", self.console)
+        )
         if plan.is_empty and self.format_ == "text":
             return
-        self.console.result(
-            ("\n" if self.format_ == "text" and self.out is None else "")
-            + render.result(result, self.format_, self.console),
-            out=self.out,
-        )
+        text = render.result(result, self.format_, self.console)
+        try:
+            gap = "\n" if self.format_ == "text" and self.out is None else ""
+            self.console.result(gap + text, out=self.out)
+        except ConfigError:
+            self.console.aside(text)  # what was written to a tenant must be told somewhere
+            raise
 
     def _agreed(self, plan: Plan, session: Session) -> bool:
         """Ask, on a terminal alone; the time that a person takes is not the run's."""
-        if self.auto_approve:
+        if self.auto_approve or plan.is_empty:
             return True
         if not self.console.is_interactive:
             raise UsageError(
                 "there is nobody to ask: stdin is not a terminal. To write without a question, "
                 "give --auto-approve"
             )
-        question = (
-            f"\nApply this to {plan.tenant.label}: {words.counts(plan.summary)}?\n"
-            'Only "yes" is accepted: '
-        )
+        question = visible(f"Apply this to {plan.tenant.label}: {words.counts(plan.summary)}?")
         with session.deadline.paused():
-            click.echo(question, err=True, nl=False)
+            click.echo(f'\n{question}\nOnly "yes" is accepted: ', err=True, nl=False)
             answer = sys.stdin.readline()
-        return answer.strip() == "yes"
+        if not answer.endswith("\n"):
+            click.echo(err=True)
+        if answer.strip() == "yes":
+            return True
+        self.console.aside("Not applied; nothing was written.\n")
+        return False
 
 
 def read_plan(path: Path) -> SavedPlan:
     """Read a saved plan. Raises `PlanFileError`, or `StalePlanError` where it was altered."""
+    return loads(read_text(path), source=str(path))
+
+
+def read_text(path: Path) -> str:
+    """Read the file of a plan. Raises `ConfigError`, or `PlanFileError` where it is not text."""
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
         raise PlanFileError(f"{path} is not a plan: it is not UTF-8 text") from None
+    except FileNotFoundError:
+        raise ConfigError(
+            f"there is no plan file {path}; make one with: reconciler plan --out {path}"
+        ) from None
     except OSError as fault:
         raise ConfigError(f"{path} cannot be read ({fault.strerror or fault})") from fault
-    return loads(text, source=str(path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import shutil
@@ -14,6 +15,7 @@ from typing import Any, TypeVar
 
 import click
 
+from reconciler.cli.actions import harmless
 from reconciler.cli.paint import paint
 from reconciler.errors import ConfigError
 from reconciler.views.escaping import visible
@@ -39,53 +41,78 @@ class Console:
     @property
     def width(self) -> int:
         """Columns to write text for."""
-        if sys.stdout.isatty() or "COLUMNS" in self.environ:
+        if is_terminal(sys.stdout) or "COLUMNS" in self.environ:
             return shutil.get_terminal_size().columns
         return PIPE_WIDTH
 
     @property
     def is_interactive(self) -> bool:
         """Whether there is a person to ask: prompts go to stderr and answers come from stdin."""
-        return sys.stdin.isatty() and sys.stderr.isatty()
+        return is_terminal(sys.stdin) and is_terminal(sys.stderr)
 
-    def result(self, text: str, *, out: Path | None = None) -> None:
-        """Give the command's result, to stdout or to the file that the user named."""
+    def result(self, text: str, *, out: Path | None = None, is_commands: bool = False) -> None:
+        """Give the command's result, to stdout or to the file that the user named.
+
+        In GitHub Actions no line of it is taken for a command, unless it ``is_commands``.
+        """
         if out is not None:
             write_file(out, text)
-        else:
-            click.echo(paint(text) if self._paints(sys.stdout) else text, nl=False)
+            return
+        said = text if is_commands else harmless(text, self.environ)
+        click.echo(paint(said) if self._paints(sys.stdout) else said, nl=False)
 
     def aside(self, text: str) -> None:
-        """Say something that is not the result."""
-        if text:
-            click.echo(paint(text) if self._paints(sys.stderr) else text, err=True, nl=False)
+        """Say something that is not the result, and that ``--quiet`` does not keep back."""
+        if self.log_json and text:
+            log_line("info", text.strip())
+        elif text:
+            said = harmless(text, self.environ)
+            click.echo(paint(said) if self._paints(sys.stderr) else said, err=True, nl=False)
 
     def note(self, message: str) -> None:
         """Say one thing that the user should know; ``--quiet`` keeps it back."""
+        if self.quiet:
+            return
         if self.log_json:
             log_line("info", message)
-        elif not self.quiet:
-            click.echo(visible(message), err=True)
+        else:
+            click.echo(harmless(visible(message), self.environ), err=True)
 
     def _paints(self, stream: Any) -> bool:
-        return self.color and bool(stream.isatty())
+        return self.color and is_terminal(stream)
+
+
+def is_terminal(stream: Any) -> bool:
+    """Whether a person looks at the stream; one that was closed before the start is None."""
+    return stream is not None and bool(stream.isatty())
 
 
 def write_file(path: Path, text: str) -> None:
-    """Write a file whole or not at all. Raises `ConfigError` where that fails."""
+    """Write a file whole or not at all, and its folder where that is missing.
+
+    What is no plain file, /dev/stdout for one, is written into and never replaced. Raises
+    `ConfigError` where that fails.
+    """
     beside = path.with_name(f".{path.name}.tmp")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and (path.is_symlink() or not path.is_file()):
+            path.write_text(text, encoding="utf-8", newline="\n")
+            return
         beside.write_text(text, encoding="utf-8", newline="\n")
         beside.replace(path)
+    except FileExistsError:
+        raise ConfigError(f"{path} cannot be written ({path.parent} is not a folder)") from None
     except OSError as fault:
-        beside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
         raise ConfigError(f"{path} cannot be written ({fault.strerror or fault})") from fault
 
 
 def log_line(level: str, message: str, **facts: object) -> None:
     """Write one line of JSON to stderr."""
     entry = {"at": datetime.now(UTC).isoformat(), "level": level, "message": message, **facts}
-    click.echo(json.dumps(entry, ensure_ascii=False), err=True)
+    click.echo(json.dumps(entry), err=True)
 
 
 def report_error(message: str) -> None:
@@ -128,7 +155,7 @@ def console(
     logger.propagate = False
     _settings["json"] = log_format == "json"
     return Console(
-        color=not no_color and not environ.get("NO_COLOR"),
+        color=not no_color and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb",
         quiet=quiet,
         verbose=verbose,
         log_json=log_format == "json",

@@ -30,11 +30,15 @@ def root_argument(function: F) -> F:
 
 
 def output_options(
-    formats: Sequence[str], *, out: str = "Write the result to FILE."
+    formats: Sequence[str], *, out: str = "Write the result to FILE.", folder: bool = False
 ) -> Callable[[F], F]:
-    """``--format``, ``--out`` and those that every command has."""
+    """``--format``, ``--out`` and those that every command has.
+
+    ``folder`` says that ``--out`` may be a folder.
+    """
 
     def decorate(function: F) -> F:
+        function = console_options(function)
         for option in reversed(
             [
                 click.option(
@@ -45,11 +49,16 @@ def output_options(
                     show_default=True,
                     help="Form of the result on stdout.",
                 ),
-                click.option("--out", type=FILE, metavar="FILE", help=out),
+                click.option(
+                    "--out",
+                    type=click.Path(dir_okay=folder, path_type=Path),
+                    metavar="FILE",
+                    help=out,
+                ),
             ]
         ):
             function = option(function)
-        return console_options(function)
+        return function
 
     return decorate
 
@@ -104,20 +113,25 @@ def sandbox_options(function: F) -> F:
             click.option(
                 "--sandbox",
                 is_flag=True,
-                help="Use the embedded Graph on the root's sandbox.json instead of a tenant.",
+                help="Instead of a tenant, use the embedded Graph on the root's sandbox.json.",
             ),
             click.option(
-                "--sandbox-file", type=FILE, metavar="FILE", help="Another tenant file for it."
+                "--sandbox-file",
+                type=FILE,
+                metavar="FILE",
+                help="With --sandbox: another tenant file.",
             ),
             click.option(
                 "--sandbox-mode",
                 type=click.Choice(["production", "documented"]),
                 default="production",
                 show_default=True,
-                help="Behave as real tenants do, or as Microsoft's reference page says.",
+                help="With --sandbox: behave as real tenants do, or as Microsoft's page says.",
             ),
             click.option(
-                "--sandbox-reset", is_flag=True, help="Forget what was written to it, start over."
+                "--sandbox-reset",
+                is_flag=True,
+                help="With --sandbox: forget what was written, start over.",
             ),
         ]
     ):
@@ -161,11 +175,18 @@ def plan_options(function: F) -> F:
                 "policies",
                 multiple=True,
                 metavar="GLOB",
-                help="Only policies whose name matches; repeatable.",
+                help="Only policies whose name matches, case included; * and ? are wildcards; "
+                "repeatable.",
             ),
-            click.option("--max-creates", type=count, metavar="N", help="Over guardrails."),
-            click.option("--max-updates", type=count, metavar="N", help="Over guardrails."),
-            click.option("--max-deletes", type=count, metavar="N", help="Over guardrails."),
+            *(
+                click.option(
+                    f"--max-{kind}",
+                    type=count,
+                    metavar="N",
+                    help=f"Limit of this run, in place of guardrails.max_{kind}.",
+                )
+                for kind in ("creates", "updates", "deletes")
+            ),
             click.option(
                 "--allow-broad",
                 is_flag=True,

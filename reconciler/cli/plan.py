@@ -32,12 +32,13 @@ from reconciler.cli.options import (
     metavar="sha256:...",
     help="Exit 3 unless the plan has this digest.",
 )
+@sandbox_options
+@connection_options
 @output_options(
     ["text", "json", "markdown", "html", "github", "sarif"],
-    out="Save the plan to FILE, for show, apply and comment (a folder for several tenants).",
+    out="Save the plan to FILE, for show, apply and comment; to a folder, by each tenant's label.",
+    folder=True,
 )
-@connection_options
-@sandbox_options
 def command(*, path: Path, console: Console, **options: Any) -> int:
     """Show what apply would do, and write nothing to the tenant.
 

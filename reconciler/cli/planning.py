@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from reconciler.cli import render
+from reconciler.cli import actions, render
 from reconciler.cli.console import Console, report_error, write_file
 from reconciler.cli.progress import ConsoleProgress
 from reconciler.cli.session import begin, sandbox_access
 from reconciler.cli.version import version
 from reconciler.diagnostics import has_errors
-from reconciler.errors import ConfigError, ExitCode, Interrupted, ReconcilerError
+from reconciler.errors import ConfigError, ExitCode, Interrupted, ReconcilerError, UsageError
 from reconciler.guards import Limits
+from reconciler.loader import Loaded
 from reconciler.operations import planning
 from reconciler.operations.applying import expect_digest
 from reconciler.operations.connect import Connection, Session, connect
-from reconciler.operations.roots import tenant_roots
+from reconciler.operations.roots import label_of, tenant_roots
 from reconciler.planfile import SavedPlan, dumps
 from reconciler.system_clock import SystemClock
 
 _WORST_FIRST = (
     ExitCode.INTERRUPTED,
     ExitCode.ERROR,
+    ExitCode.USAGE,
     ExitCode.STALE,
     ExitCode.GUARDRAIL,
     ExitCode.APPROVAL,
@@ -97,8 +100,8 @@ class RunOptions:
         desired = loaded.state
         if desired is None or has_errors(loaded.diagnostics):
             progress.end()
-            self._show_problems(root, loaded.diagnostics)
-            raise InvalidFilesError(f"{root} has mistakes, shown above; nothing was planned")
+            self._show_problems(root, loaded)
+            raise InvalidFilesError("the files have mistakes, shown above; nothing was planned")
         with connect(
             session,
             cloud=desired.config.cloud,
@@ -116,12 +119,44 @@ class RunOptions:
             progress.end()
             yield SavedPlan(made, clock.now(), version()), session, connection
 
-    def _show_problems(self, root: Path, diagnostics: object) -> None:
-        found = [(root, diagnostics)]
-        self.console.aside(render.problems(found, "text", self.console.width))  # type: ignore[arg-type]
+    def each_root(self, roots: tuple[Path, ...], work: Callable[[Path], ExitCode]) -> ExitCode:
+        """Run the work for each root; one root's failure hides no other, and the worst code wins.
+
+        When the user stops one, the rest are not begun.
+        """
+        if len(roots) == 1:
+            return work(roots[0])
+        codes: list[ExitCode] = []
+        has_shown = False
+        for root in roots:
+            if has_shown and self.format_ in ("text", "markdown"):
+                self.console.result("\n")
+            try:
+                codes.append(work(root))
+                has_shown = True
+            except Interrupted:
+                raise
+            except ReconcilerError as failure:
+                report_error(f"{root}: {failure}")
+                codes.append(failure.exit_code)
+                has_shown = False
+            if codes[-1] is ExitCode.INTERRUPTED:
+                break
+        return worst(codes)
+
+    def _show_problems(self, root: Path, loaded: Loaded) -> None:
+        found = [(root, loaded.diagnostics)]
+        environ = self.console.environ
+        self.console.aside(render.problems(found, "text", self.console.width))
         if self.format_ in ("github", "sarif"):
-            text = render.problems(found, self.format_, self.console.width)  # type: ignore[arg-type]
-            self.console.result(text)
+            text = render.problems(found, self.format_, self.console.width)
+            self.console.result(text, is_commands=self.format_ == "github")
+        if self.format_ != "github":
+            actions.annotate(environ, loaded.diagnostics, root.as_posix())
+        label = label_of(root, loaded)
+        actions.summarize(
+            environ, lambda: render.problems_markdown(root, label, loaded.diagnostics, environ)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,23 +168,45 @@ class PlanCommand(RunOptions):
     def run(self, path: Path) -> int:
         """Plan every root that the path means; the worst exit code wins."""
         roots = tenant_roots(path)
-        return each_root(roots, lambda root: self._plan(root, several=len(roots) > 1))
+        refuse_several(roots, path, self.format_)
+        written: set[Path] = set()
+        several = len(roots) > 1
+        return self.each_root(roots, lambda root: self._plan(root, written, several=several))
 
-    def _plan(self, root: Path, *, several: bool) -> ExitCode:
+    def _plan(self, root: Path, written: set[Path], *, several: bool) -> ExitCode:
         clock, progress = SystemClock(), ConsoleProgress(self.console)
         try:
             with self.planned(root, clock, progress) as (saved, _session, _connection):
-                return self._show(saved, root, several=several)
+                out = None
+                if self.out is not None:
+                    out = _plan_file(self.out, saved.plan.tenant.label, several=several)
+                    if out in written:
+                        raise ConfigError(
+                            f"its plan would overwrite {out}, that of another tenant root; give "
+                            "each tenant.yaml a label of its own"
+                        )
+                    write_file(out, dumps(saved))
+                    written.add(out)
+                self._tell_actions(saved, root, out)
+                return self._show(saved, root)
         finally:
             progress.end()
 
-    def _show(self, saved: SavedPlan, root: Path, *, several: bool) -> ExitCode:
+    def _tell_actions(self, saved: SavedPlan, root: Path, out: Path | None) -> None:
+        environ = self.console.environ
+        actions.plan_outputs(environ, saved.plan, out)
+        actions.summarize(
+            environ, lambda: render.plan(saved, "markdown", self.console, root=root.as_posix())
+        )
+        if self.format_ != "github":
+            actions.annotate_plan(environ, saved.plan, root.as_posix())
+
+    def _show(self, saved: SavedPlan, root: Path) -> ExitCode:
         plan = saved.plan
-        if self.out is not None:
-            out = self.out / f"{plan.tenant.label}.json" if several else self.out
-            out.parent.mkdir(parents=True, exist_ok=True)
-            write_file(out, dumps(saved))
-        self.console.result(render.plan(saved, self.format_, self.console, root=root.as_posix()))
+        self.console.result(
+            render.plan(saved, self.format_, self.console, root=root.as_posix()),
+            is_commands=self.format_ == "github",
+        )
         expect_digest(plan, self.expect_digest)
         if not plan.complete:
             return ExitCode.ERROR
@@ -158,20 +215,21 @@ class PlanCommand(RunOptions):
         return ExitCode.OK
 
 
-def each_root(roots: tuple[Path, ...], work: Callable[[Path], ExitCode]) -> ExitCode:
-    """Run the work for each root; one root's failure hides no other, and the worst code wins."""
-    if len(roots) == 1:
-        return work(roots[0])
-    codes: list[ExitCode] = []
-    for root in roots:
-        try:
-            codes.append(work(root))
-        except Interrupted:
-            raise
-        except ReconcilerError as failure:
-            report_error(f"{root}: {failure}")
-            codes.append(failure.exit_code)
-    return worst(codes)
+def refuse_several(roots: tuple[Path, ...], path: Path, format_: str) -> None:
+    """Raise where several results would not make one document."""
+    if len(roots) > 1 and format_ in ("json", "html", "sarif"):
+        raise UsageError(
+            f"--format {format_} takes one tenant root, and there are {len(roots)} below {path}; "
+            "name one of them, or save their plans with: plan --out FOLDER"
+        )
+
+
+def _plan_file(out: Path, label: str, *, several: bool) -> Path:
+    """Name the file after the tenant's label where a folder is meant; a label may hold anything."""
+    if not several and not out.is_dir():
+        return out
+    name = re.sub(r"[^\w .-]+", "-", label).strip(" .-") or "tenant"
+    return out / f"{name}.json"
 
 
 def worst(codes: list[ExitCode]) -> ExitCode:

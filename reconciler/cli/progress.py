@@ -7,7 +7,8 @@ import threading
 
 import click
 
-from reconciler.cli.console import Console, log_line
+from reconciler.cli.console import Console, is_terminal, log_line
+from reconciler.views.escaping import visible
 
 
 class ConsoleProgress:
@@ -19,25 +20,32 @@ class ConsoleProgress:
         self._title = ""
         self._total: int | None = None
         self._done = 0
-        self._counts = sys.stderr.isatty() and not console.quiet and not console.log_json
+        self._counts = (
+            is_terminal(sys.stderr)
+            and console.environ.get("TERM") != "dumb"
+            and not console.quiet
+            and not console.log_json
+        )
 
     def stage(self, title: str, total: int | None = None) -> None:
         """Begin a stage."""
         with self._lock:
             self._clear()
-            self._title, self._total, self._done = title, total, 0
-            if self._console.log_json:
-                log_line("info", title, total=total)
-            elif self._counts:
+            self._title, self._total, self._done = visible(title), total, 0
+            if self._counts:
                 self._draw()
-            elif not self._console.quiet:
-                click.echo(f"{title}...", err=True)
+            elif self._console.quiet:
+                pass
+            elif self._console.log_json:
+                log_line("info", title, total=total)
+            else:
+                click.echo(f"{self._title}...", err=True)
 
     def advance(self, count: int = 1) -> None:
         """Count steps of the stage."""
         with self._lock:
             self._done += count
-            if self._counts:
+            if self._counts and self._title:
                 self._draw()
 
     def note(self, message: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +19,9 @@ def plan(saved: SavedPlan, format_: str, console: Console, *, root: str = "") ->
     """Render a plan; ``root`` is where its files lie, for annotations and links."""
     match format_:
         case "json":
-            return dumps(saved)
+            from reconciler.views import json as json_view  # noqa: PLC0415
+
+            return json_view.inert(dumps(saved))
         case "markdown":
             from reconciler.cli.github_context import context  # noqa: PLC0415
             from reconciler.views import markdown  # noqa: PLC0415
@@ -34,20 +36,25 @@ def plan(saved: SavedPlan, format_: str, console: Console, *, root: str = "") ->
 
             return annotations.render_plan(saved.plan, root=root)
         case "sarif":
-            return problems([(Path(root or "."), saved.plan.diagnostics)], "sarif", console.width)
+            from reconciler.views import sarif  # noqa: PLC0415
+
+            return sarif.render_plan(saved.plan, root=root, version=version())
         case _:
             from reconciler.views import text  # noqa: PLC0415
 
-            return text.render(saved.plan, width=console.width, verbose=console.verbose > 0)
+            return text.render(
+                saved.plan, width=console.width, verbose=console.verbose > 0, root=root
+            )
 
 
 def result(found: ApplyResult, format_: str, console: Console) -> str:
     """Render what an apply did."""
     match format_:
         case "json":
+            from reconciler.planfile.results import dumps_result  # noqa: PLC0415
             from reconciler.views import json as json_view  # noqa: PLC0415
 
-            return json_view.render_result(found)
+            return json_view.inert(dumps_result(found))
         case "markdown":
             from reconciler.cli.github_context import context  # noqa: PLC0415
             from reconciler.views import apply_markdown  # noqa: PLC0415
@@ -57,6 +64,17 @@ def result(found: ApplyResult, format_: str, console: Console) -> str:
             from reconciler.views import apply_text  # noqa: PLC0415
 
             return apply_text.render(found, width=console.width)
+
+
+def problems_markdown(
+    root: Path, label: str, diagnostics: Sequence[Diagnostic], environ: Mapping[str, str]
+) -> str:
+    """Render the mistakes of one root for the job's summary."""
+    from reconciler.cli.github_context import context  # noqa: PLC0415
+    from reconciler.views import markdown  # noqa: PLC0415
+
+    made = context(environ, kind="plan", root=_prefix(root))
+    return markdown.render_problems(diagnostics, label, made)
 
 
 def problems(found: Sequence[tuple[Path, Sequence[Diagnostic]]], format_: str, width: int) -> str:

@@ -68,9 +68,15 @@ def command(
         on_write=(lambda state: state.save(keep)) if keep else None,
     )
     try:
-        server = SandboxServer(app, host, port, verbose=console.verbose > 0)
-    except (OSError, ValueError) as refused:
-        raise UsageError(f"cannot listen on {host}:{port}: {refused}") from refused
+        shows_requests = console.verbose > 0 and not console.log_json
+        server = SandboxServer(app, host, port, verbose=shows_requests)
+    except OSError as refused:
+        raise UsageError(
+            f"cannot listen on {host}:{port} ({refused.strerror or refused}); name another port, "
+            "or take any free one with --port 0"
+        ) from refused
+    except ValueError as refused:
+        raise UsageError(f"cannot listen on {host}: {refused}") from refused
     console.result(f"{server.url}\n")
     console.note(f"serving {file}; stop with Ctrl-C")
     try:

@@ -18,4 +18,5 @@ def command(*, plan: Path, console: Console, format_: str, out: Path | None) -> 
     from reconciler.cli import render  # noqa: PLC0415 - pydantic, not for --help
     from reconciler.cli.applying import read_plan  # noqa: PLC0415
 
-    console.result(render.plan(read_plan(plan), format_, console), out=out)
+    text = render.plan(read_plan(plan), format_, console)
+    console.result(text, out=out, is_commands=format_ == "github")

@@ -22,17 +22,29 @@ def command(*, path: Path, console: Console, format_: str, out: Path | None) -> 
     PATH is a tenant root (a folder with tenant.yaml), or a folder with tenant roots below it.
     Every mistake of every file is shown, with its place and how to mend it.
     """
+    from reconciler.cli import actions  # noqa: PLC0415
     from reconciler.loader import load  # noqa: PLC0415 - pydantic and ruamel, not for --help
-    from reconciler.operations.roots import tenant_roots  # noqa: PLC0415
+    from reconciler.operations.roots import label_of, tenant_roots  # noqa: PLC0415
+    from reconciler.views.json import CheckedRoot, render_validation  # noqa: PLC0415
 
+    checked: list[CheckedRoot] = []
     found: list[tuple[Path, Sequence[Diagnostic]]] = []
     policies = 0
     for root in tenant_roots(path):
         loaded = load(root)
         found.append((root, loaded.diagnostics))
+        checked.append(CheckedRoot(root.as_posix(), label_of(root, loaded), loaded.diagnostics))
         policies += len(loaded.state.policies) if loaded.state else 0
+    text = (
+        render_validation(checked)
+        if format_ == "json"
+        else _render(found, format_, console.width, policies)
+    )
+    console.result(text, out=out, is_commands=format_ == "github")
+    if format_ != "github":
+        for root, diagnostics in found:
+            actions.annotate(console.environ, diagnostics, root.as_posix())
     failed = any(has_errors(diagnostics) for _, diagnostics in found)
-    console.result(_render(found, format_, console.width, policies), out=out)
     return ExitCode.ERROR if failed else ExitCode.OK
 
 
@@ -40,10 +52,7 @@ def _render(
     found: Sequence[tuple[Path, Sequence[Diagnostic]]], format_: str, width: int, policies: int
 ) -> str:
     from reconciler.cli.render import problems  # noqa: PLC0415
-    from reconciler.views import json as json_view  # noqa: PLC0415
 
-    if format_ == "json":
-        return json_view.render_diagnostics([d for _, diagnostics in found for d in diagnostics])
     text = problems(found, format_, width)
     if format_ != "text":
         return text

@@ -7,7 +7,9 @@ whole set written from such a reading would drop them (graph.md section 3).
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 from urllib.parse import quote
@@ -27,6 +29,7 @@ from reconciler.model import (
     LiveState,
     Policy,
     Target,
+    TargetKind,
     TenantIdentity,
 )
 from reconciler.plan import key_of
@@ -256,5 +259,17 @@ def _assignment_path(policy: Policy, assignment: Assignment) -> str:
 
 def _assignments(items: Iterable[Mapping[str, Any]], attempted: str) -> tuple[Assignment, ...]:
     return tuple(
-        wire.assignment(wire.parse(wire.AssignmentItem, item, attempted)) for item in items
+        _in_one_order(wire.assignment(wire.parse(wire.AssignmentItem, item, attempted)))
+        for item in items
     )
+
+
+def _in_one_order(assignment: Assignment) -> Assignment:
+    """Sort the keys of a target, which Graph writes in another order at each reading ([O] graph.md 5).
+
+    A queued write is finished only by the very same body. What is opaque stays as it was read.
+    """
+    if assignment.target.kind is TargetKind.OPAQUE:
+        return assignment
+    target = json.dumps(json.loads(assignment.raw_target), sort_keys=True, separators=(",", ":"))
+    return replace(assignment, raw_target=target)

@@ -2,29 +2,59 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _End(Generic[T]):
+    """How one call ended."""
+
+    number: int
+    results: tuple[T, ...] = ()
+    error: BaseException | None = None
 
 
 def in_parallel(calls: Sequence[Callable[[], T]], *, workers: int) -> list[T]:
     """Make the calls, at most ``workers`` at a time, and list their results in the calls' order.
 
     The first exception ends the run: calls not yet begun never are, and calls in flight are not
-    waited for, so that Ctrl-C answers at once.
+    waited for. The threads are daemons for the same reason: one that waits out a Retry-After must
+    hold up neither the error nor Ctrl-C, as those of a ThreadPoolExecutor would at exit.
     """
-    if not calls:
-        return []
-    if len(calls) == 1 or workers == 1:
+    if len(calls) <= 1 or workers == 1:
         return [call() for call in calls]
-    pool = ThreadPoolExecutor(max_workers=min(workers, len(calls)))
+    left = iter(enumerate(calls))
+    ends: SimpleQueue[_End[T]] = SimpleQueue()
+    stop = threading.Event()
+    lock = threading.Lock()
+
+    def work() -> None:
+        while not stop.is_set():
+            with lock:
+                number, call = next(left, (-1, None))
+            if call is None:
+                return
+            try:
+                ends.put(_End(number, (call(),)))
+            except BaseException as error:  # noqa: BLE001 - it is raised again below, in the caller's thread
+                ends.put(_End(number, error=error))
+                return
+
+    for _ in range(min(workers, len(calls))):
+        threading.Thread(target=work, name="reconciler-reader", daemon=True).start()
+    results: dict[int, T] = {}
     try:
-        futures = [pool.submit(call) for call in calls]
-        results = [future.result() for future in futures]
-    except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
-        raise
-    pool.shutdown()
-    return results
+        for _ in calls:
+            end = ends.get()
+            if end.error is not None:
+                raise end.error
+            results[end.number] = end.results[0]
+    finally:
+        stop.set()
+    return [results[number] for number in range(len(calls))]

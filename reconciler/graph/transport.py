@@ -28,6 +28,8 @@ LOG = logging.getLogger("reconciler.graph")
 REQUEST_TIMEOUT = httpx.Timeout(60.0, connect=15.0)
 _TRIES = 6
 _TRIES_AFTER_PLAIN_500 = 3
+_MAY_PASS = frozenset({408, 424, 502, 504})
+"""424 is what Microsoft documents for a ``$batch`` with a throttled entry, and nobody has seen."""
 
 
 class Tokens(Protocol):
@@ -128,7 +130,7 @@ class Transport:
         wait = retry_after(answer.headers, now)
         if is_throttled(answer):
             return TransientError(refusal(answer, attempted, now=now), tries=None, wait=wait)
-        if answer.status in (408, 502, 504) or answer.is_foreign:
+        if answer.status in _MAY_PASS or answer.is_foreign:
             return TransientError(refusal(answer, attempted, now=now), tries=_TRIES, wait=wait)
         if answer.status == 500:
             error = refusal(answer, attempted, now=now)
@@ -175,7 +177,8 @@ class Transport:
 
     def is_home(self, url: str) -> bool:
         """Whether a link leads back to the one origin that the token may go to."""
-        return _origin(url) == self._origin
+        origin = _origin(url)
+        return origin is not None and origin == self._origin
 
     def _signed(
         self, method: str, url: str, body: object, headers: Mapping[str, str], attempted: str
@@ -257,6 +260,10 @@ def _give_up(state: RetryCallState) -> NoReturn:
     raise _fault(state).error
 
 
-def _origin(url: str) -> tuple[str, str, int | None]:
-    parsed = httpx.URL(url)
+def _origin(url: str) -> tuple[str, str, int | None] | None:
+    """Name where an address leads; None for one that cannot be read, which leads nowhere."""
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL:
+        return None
     return parsed.scheme, parsed.host, parsed.port

@@ -212,6 +212,8 @@ def _target(target: Mapping[str, Any]) -> Target | None:
 
 def target_json(target: Target, filter: Filter | None, *, with_filter: bool) -> dict[str, Any]:
     """Write a target. v1.0 knows no filter properties, beta is always sent both of them."""
+    if target.kind is TargetKind.OPAQUE:
+        raise AssertionError("an opaque target is only ever sent back as it was read")
     body: dict[str, Any] = {"@odata.type": _ODATA_TYPES[target.kind]}
     match target.kind:
         case TargetKind.GROUP | TargetKind.EXCLUSION_GROUP:
@@ -223,8 +225,6 @@ def target_json(target: Target, filter: Filter | None, *, with_filter: bool) -> 
             body["entraObjectId"] = target.id
         case TargetKind.ALL_DEVICES | TargetKind.ALL_USERS:
             pass
-        case TargetKind.OPAQUE:
-            raise AssertionError("an opaque target is only ever sent back as it was read")
     return body | filter_json(filter) if with_filter else body
 
 

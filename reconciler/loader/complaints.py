@@ -14,8 +14,6 @@ from pydantic import ValidationError
 
 from reconciler.diagnostics import Diagnostic, Location, error
 from reconciler.loader.document import Document
-from reconciler.loader.wording import Complaint, Path, Spot, nearest, words_for, words_for_missing
-from reconciler.loader.yaml_nodes import Mapping, Node, Scalar, Sequence, kind_of, quoted
 from reconciler.loader.schema import (
     TARGETS,
     FilterShape,
@@ -25,6 +23,8 @@ from reconciler.loader.schema import (
     ScopeTagGroup,
     Shape,
 )
+from reconciler.loader.wording import Complaint, Path, Spot, nearest, words_for, words_for_missing
+from reconciler.loader.yaml_nodes import Mapping, Node, Scalar, Sequence, kind_of, quoted
 
 
 def complaints(

@@ -19,16 +19,6 @@ from reconciler.families import PLATFORMS
 from reconciler.loader.complaints import complaints, gaps
 from reconciler.loader.document import Document
 from reconciler.loader.fields import is_guid
-from reconciler.loader.wording import Complaint, Path, nearest
-from reconciler.loader.yaml_nodes import Mapping, Node, Scalar, Sequence, plain
-from reconciler.model import (
-    DesiredAssignment,
-    DesiredPolicy,
-    FilterReference,
-    Ownership,
-    Reference,
-    TargetKind,
-)
 from reconciler.loader.schema import (
     AllDevices,
     AllUsers,
@@ -41,6 +31,16 @@ from reconciler.loader.schema import (
     PoliciesFile,
     PolicyShape,
     Shape,
+)
+from reconciler.loader.wording import Complaint, Path, nearest
+from reconciler.loader.yaml_nodes import Mapping, Node, Scalar, Sequence, plain
+from reconciler.model import (
+    DesiredAssignment,
+    DesiredPolicy,
+    FilterReference,
+    Ownership,
+    Reference,
+    TargetKind,
 )
 
 ModelT = TypeVar("ModelT", bound=Shape)

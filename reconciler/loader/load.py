@@ -17,10 +17,10 @@ from reconciler.loader.complaints import root_complaint
 from reconciler.loader.declarations import Checked, PolicyReader, check
 from reconciler.loader.desired_checks import check_policies
 from reconciler.loader.document import Document, read
+from reconciler.loader.schema import GuardrailsShape, TenantFile
 from reconciler.loader.source_files import TENANT_FILE, Source, SourceFiles, discover_roots
 from reconciler.loader.yaml_nodes import Mapping, Scalar, Sequence
 from reconciler.model import DesiredPolicy, DesiredState, Guardrails, Ownership, TenantConfig
-from reconciler.loader.schema import GuardrailsShape, TenantFile
 
 MOST_PER_FILE = 200
 """Mistakes of one file that are shown one by one."""

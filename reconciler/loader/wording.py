@@ -13,9 +13,9 @@ from typing import Any, TypeAlias
 
 from reconciler.diagnostics import Diagnostic, error
 from reconciler.loader.document import Document
+from reconciler.loader.schema import BROAD_WORDS, NO_MODE_HELP, TARGETS
 from reconciler.loader.yaml_nodes import Mapping, Node, Scalar, Sequence, kind_of, quoted
 from reconciler.model import BroadTargets, Cloud, Ownership, Writes
-from reconciler.loader.schema import BROAD_WORDS, NO_MODE_HELP, TARGETS
 
 Path: TypeAlias = tuple[str | int, ...]
 

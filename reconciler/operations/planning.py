@@ -114,7 +114,7 @@ def _select(
         error(
             "no-such-policy",
             f'--policy "{glob}" matches no declared policy',
-            help="write the policy's display name, with * and ? as wildcards",
+            help="write the policy's display name, case included, with * and ? as wildcards",
         )
         for glob in selection.globs
         if not any(Selection((glob,)).takes(*found) for found in names.values())

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.errors import ConfigError
-from reconciler.loader import discover_roots, load
+from reconciler.loader import Loaded, discover_roots, load
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +48,11 @@ def list_roots(path: Path) -> tuple[Root, ...]:
     return found
 
 
+def label_of(path: Path, loaded: Loaded) -> str:
+    """What comments call a root, even one whose tenant.yaml has mistakes."""
+    return loaded.config.label if loaded.config else path.resolve().name
+
+
 def _root(path: Path) -> Root:
-    config = load(path).config
-    if config is None:
-        return Root(path, path.resolve().name, None)
-    return Root(path, config.label, config.tenant)
+    loaded = load(path)
+    return Root(path, label_of(path, loaded), loaded.config.tenant if loaded.config else None)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,12 +20,9 @@ from reconciler.errors import PlanFileError, StalePlanError
 from reconciler.plan import Plan
 from reconciler.planfile import reading
 from reconciler.planfile.models import PlanModel
-from reconciler.planfile.writing import plan_json
+from reconciler.planfile.writing import json_text, plan_json
 
 FORMAT_VERSION = "1.0"
-
-_HALF_CHARACTERS = re.compile("[\ud800-\udfff]")
-"""Halves of a surrogate pair, which Graph's JSON may hold alone and UTF-8 may not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +43,7 @@ def dumps(saved: SavedPlan) -> str:
         **plan_json(saved.plan),
     }
     document["checksum"] = _checksum(document)
-    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-    return _HALF_CHARACTERS.sub(lambda half: f"\\u{ord(half[0]):04x}", text)
+    return json_text(document)
 
 
 def loads(text: str, *, source: str) -> SavedPlan:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from pydantic import ValidationError
@@ -19,7 +18,13 @@ from reconciler.planfile.models import (
     SummaryModel,
     TenantModel,
 )
-from reconciler.planfile.writing import change_json, policy_json, summary_json, tenant_json
+from reconciler.planfile.writing import (
+    change_json,
+    json_text,
+    policy_json,
+    summary_json,
+    tenant_json,
+)
 
 
 class OutcomeModel(Model):
@@ -58,7 +63,7 @@ def dumps_result(result: ApplyResult) -> str:
         "summary": summary_json(result.summary),
         "outcomes": [_outcome_json(outcome) for outcome in result.outcomes],
     }
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    return json_text(document)
 
 
 def loads_result(document: dict[str, Any], *, source: str) -> ApplyResult:

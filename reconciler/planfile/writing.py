@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -25,6 +26,15 @@ from reconciler.plan import (
     action_of,
     fingerprint,
 )
+
+_HALF_CHARACTERS = re.compile("[\ud800-\udfff]")
+"""Halves of a surrogate pair, which Graph's JSON may hold alone and UTF-8 may not."""
+
+
+def json_text(document: Mapping[str, Any]) -> str:
+    """Write a document as text that fits into a file, with a final newline."""
+    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    return _HALF_CHARACTERS.sub(lambda half: f"\\u{ord(half[0]):04x}", text)
 
 
 def plan_json(plan: Plan) -> dict[str, Any]:

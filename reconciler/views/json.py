@@ -4,23 +4,40 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from reconciler.diagnostics import Diagnostic
+from reconciler.diagnostics import Diagnostic, has_errors
 from reconciler.planfile import FORMAT_VERSION
 from reconciler.planfile.writing import location_json
 
 
-def render_diagnostics(diagnostics: Iterable[tuple[str, Diagnostic]]) -> str:
-    """Write what ``validate`` found, each with the tenant root that its file is relative to."""
-    found = list(diagnostics)
+@dataclass(frozen=True, slots=True)
+class CheckedRoot:
+    """A tenant root that was validated: its path, what comments call it, what was found."""
+
+    path: str
+    label: str
+    diagnostics: Sequence[Diagnostic]
+
+
+def render_validation(roots: Sequence[CheckedRoot]) -> str:
+    """Write what ``validate`` found; each finding names the root that its file is relative to."""
     return dump(
         {
             "format_version": FORMAT_VERSION,
-            "valid": not any(diagnostic.is_error for _, diagnostic in found),
+            "valid": not any(has_errors(root.diagnostics) for root in roots),
+            "roots": [
+                {
+                    "path": root.path,
+                    "label": root.label,
+                    "valid": not has_errors(root.diagnostics),
+                }
+                for root in roots
+            ],
             "diagnostics": [
                 {
-                    "root": root,
+                    "root": root.path,
                     "severity": diagnostic.severity.value,
                     "code": diagnostic.code,
                     "message": diagnostic.message,
@@ -28,7 +45,8 @@ def render_diagnostics(diagnostics: Iterable[tuple[str, Diagnostic]]) -> str:
                     "policy": diagnostic.policy,
                     "declared_at": location_json(diagnostic.location),
                 }
-                for root, diagnostic in found
+                for root in roots
+                for diagnostic in root.diagnostics
             ],
         }
     )

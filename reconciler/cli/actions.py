@@ -1,0 +1,78 @@
+"""What a run tells GitHub Actions besides its result: outputs, summary, annotations, masks. I/O.
+
+Everything here does nothing outside of Actions.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import click
+
+from reconciler.diagnostics import Diagnostic
+from reconciler.plan import Plan
+
+_COMMAND = re.compile(r"^(\s*)::", re.MULTILINE)
+
+
+def in_actions(environ: Mapping[str, str]) -> bool:
+    """Whether this runs as a step of GitHub Actions."""
+    return environ.get("GITHUB_ACTIONS") == "true"
+
+
+def harmless(text: str, environ: Mapping[str, str]) -> str:
+    """Keep text that quotes foreign names from being taken for a workflow command."""
+    return _COMMAND.sub(r"\1: :", text) if in_actions(environ) else text
+
+
+def mask_token(environ: Mapping[str, str]) -> None:
+    """Mask a ready token: unlike a repository's secrets, nobody has told the runner of it yet."""
+    token = environ.get("RECONCILER_ACCESS_TOKEN", "").strip()
+    if in_actions(environ) and token:
+        from reconciler.github.log_commands import mask  # noqa: PLC0415 - in Actions alone
+
+        click.echo(mask(token), err=True, nl=False)
+
+
+def annotate_plan(environ: Mapping[str, str], plan: Plan, root: str) -> None:
+    """Put a plan's findings, and the guardrails that stop it, on the lines of the YAML."""
+    if in_actions(environ):
+        from reconciler.views import annotations  # noqa: PLC0415 - in Actions alone
+
+        click.echo(annotations.render_plan(plan, root=root), err=True, nl=False)
+
+
+def annotate(environ: Mapping[str, str], diagnostics: Sequence[Diagnostic], root: str) -> None:
+    """Put errors and warnings on the lines of the YAML, where "Files changed" shows them."""
+    if in_actions(environ) and diagnostics:
+        from reconciler.views import annotations  # noqa: PLC0415 - in Actions alone
+
+        click.echo(annotations.render(diagnostics, root=root), err=True, nl=False)
+
+
+def set_outputs(environ: Mapping[str, str], outputs: Mapping[str, str]) -> None:
+    """Set the step's outputs."""
+    path = environ.get("GITHUB_OUTPUT")
+    if in_actions(environ) and path:
+        from reconciler.github.outputs import write_outputs  # noqa: PLC0415 - in Actions alone
+
+        write_outputs(Path(path), outputs)
+
+
+def summarize(environ: Mapping[str, str], markdown: Callable[[], str]) -> None:
+    """Append to the job's summary; the text is made only where there is one."""
+    path = environ.get("GITHUB_STEP_SUMMARY")
+    if in_actions(environ) and path:
+        from reconciler.github.outputs import write_summary  # noqa: PLC0415 - in Actions alone
+
+        write_summary(Path(path), markdown())
+
+
+def plan_outputs(environ: Mapping[str, str], plan: Plan, path: Path | None) -> None:
+    """Set the outputs that describe a plan; ``path`` is where it was saved."""
+    if in_actions(environ):
+        from reconciler.github.outputs import plan_outputs as outputs  # noqa: PLC0415
+
+        set_outputs(environ, outputs(plan, str(path) if path else None))

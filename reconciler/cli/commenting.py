@@ -1,0 +1,247 @@
+"""Put a plan, a result or mistakes in the files on GitHub, from the command line's options."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from reconciler.cli import actions
+from reconciler.cli.applying import read_text
+from reconciler.cli.console import Console
+from reconciler.cli.github_connection import open_github
+from reconciler.cli.github_context import context
+from reconciler.diagnostics import Diagnostic, Location, Severity
+from reconciler.errors import ConfigError, ExitCode, PlanFileError
+from reconciler.github import author as authors
+from reconciler.github.api import GitHubApi
+from reconciler.github.comments import BODY_LIMIT, PostAction, Posted, upsert
+from reconciler.github.environment import GitHubEnvironment
+from reconciler.github.event import pull_request_of
+from reconciler.github.hidden_operations import with_operations
+from reconciler.github.issues import upsert_issue
+from reconciler.github.pulls import read_pull
+from reconciler.github.refusals import PermissionDenied
+from reconciler.plan import Plan, operation_lines
+from reconciler.planfile import loads
+from reconciler.planfile.results import loads_result
+from reconciler.system_clock import SystemClock
+from reconciler.timing import Deadline
+from reconciler.views import apply_markdown, markdown, words
+from reconciler.views.markdown import Context, marker_prefix
+
+BUDGET = 60_000
+"""Characters of Markdown; the rest of GitHub's limit is left for the hidden operations."""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """What is to be shown for one tenant; ``matters`` says that there is something to look at."""
+
+    kind: str
+    label: str
+    body: str
+    title: str
+    matters: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommentCommand:
+    """The comment command."""
+
+    console: Console
+    number: int | None
+    always: bool
+    soft: bool
+    issue: bool
+    problems: bool
+    note: str | None
+    root: str
+    commit: str | None
+    timeout: float
+
+    def run(self, file: Path) -> int:
+        """Post the file's content. A fork's token may not: then say so, and use the summary."""
+        document = _document(file)
+        if self.problems and "roots" not in document:
+            raise PlanFileError(
+                f"{file} is not a result of validate, and --problems takes no other"
+            )
+        environment = GitHubEnvironment.read(self.console.environ)
+        api = self._api(environment)
+        try:
+            if self.issue:
+                return self._keep_issues(document, file, environment, api)
+            return self._comment(document, file, environment, api)
+        except PermissionDenied as denied:
+            if not self.soft:
+                raise
+            return self._soften(document, file, denied)
+
+    def _api(self, environment: GitHubEnvironment) -> GitHubApi:
+        clock = SystemClock()
+        return open_github(
+            environment, self.console.environ, clock=clock, deadline=Deadline(clock, self.timeout)
+        )
+
+    def _comment(
+        self, document: dict[str, Any], file: Path, environment: GitHubEnvironment, api: GitHubApi
+    ) -> int:
+        event = pull_request_of(environment, number=self.number)
+        commit = self.commit or event.head or read_pull(api, event.number).head
+        if self.commit is not None and self.number is not None:
+            _check_commit(api, self.number, self.commit)
+        author = authors.identify(api, in_actions=environment.in_actions)
+        for text in self._texts(document, file, commit):
+            posted = upsert(
+                api,
+                author=author,
+                pull_request=event.number,
+                body=text.body,
+                marker_prefix=marker_prefix(text.kind, text.label),
+                commit=commit,
+                create=self.always or text.matters,
+            )
+            self.console.result(f"{text.label}: {_say(posted)}\n")
+        return ExitCode.OK
+
+    def _keep_issues(
+        self, document: dict[str, Any], file: Path, environment: GitHubEnvironment, api: GitHubApi
+    ) -> int:
+        author = authors.identify(api, in_actions=environment.in_actions)
+        for text in self._texts(document, file, self.commit or environment.sha):
+            kept = upsert_issue(
+                api,
+                author=author,
+                title=text.title,
+                body=text.body,
+                marker_prefix=marker_prefix(text.kind, text.label),
+                open=text.matters,
+            )
+            self.console.result(f"{text.label}: issue {kept.action}{_at(kept.url)}\n")
+        return ExitCode.OK
+
+    def _soften(self, document: dict[str, Any], file: Path, denied: PermissionDenied) -> int:
+        for text in self._texts(document, file, self.commit):
+            actions.summarize(self.console.environ, partial(str, text.body))
+        self.console.note(f"not posted, the job summary has it instead: {denied}")
+        return ExitCode.OK
+
+    def _texts(self, document: dict[str, Any], file: Path, commit: str | None) -> Sequence[Text]:
+        made = replace(
+            context(self.console.environ, kind="plan", root=self.root, commit=commit),
+            commit=commit,
+            budget=BUDGET,
+            note=self.note,
+        )
+        if "outcomes" in document:
+            return [_of_result(document, file, replace(made, kind="apply"))]
+        if "roots" in document:
+            return _of_problems(document, file, made)
+        return [_of_plan(file, made)]
+
+
+def _check_commit(api: GitHubApi, number: int, commit: str) -> None:
+    """Refuse to write about one pull request on the pull request of another.
+
+    The number may come from a fork's own run, and whoever runs it can write any number there.
+    """
+    head = read_pull(api, number).head
+    if head != commit:
+        raise ConfigError(
+            f"commit {commit[:12]} is not the head of pull request #{number} ({head[:12]} is); "
+            "nothing was posted"
+        )
+
+
+def _document(file: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(read_text(file))
+    except (ValueError, RecursionError) as broken:
+        raise PlanFileError(f"{file} is not a plan: it is not JSON, or was cut off") from broken
+    if not isinstance(document, dict):
+        raise PlanFileError(f"{file} is not a plan of reconciler")
+    return document
+
+
+def _of_plan(file: Path, made: Context) -> Text:
+    saved = loads(read_text(file), source=str(file))
+    plan = saved.plan
+    body = with_operations(
+        markdown.render(saved, made), operation_lines(plan.operations), limit=BODY_LIMIT
+    )
+    return Text(
+        "plan", plan.tenant.label, body, _title(plan), not plan.is_empty or not plan.complete
+    )
+
+
+def _title(plan: Plan) -> str:
+    """Name the tenant and what differs, within GitHub's limit on titles."""
+    said = "incomplete plan" if not plan.complete else words.counts(plan.summary)
+    return f"Drift in {plan.tenant.label[:100]}: {said}"
+
+
+def _of_result(document: dict[str, Any], file: Path, made: Context) -> Text:
+    result = loads_result(document, source=str(file))
+    label = result.tenant.label
+    body = apply_markdown.render(result, made)
+    state = "complete" if result.complete else "incomplete"
+    matters = bool(result.outcomes)
+    return Text("apply", label, body, f"Apply {state} in {label[:100]}", matters)
+
+
+def _of_problems(document: dict[str, Any], file: Path, made: Context) -> list[Text]:
+    try:
+        return [
+            Text(
+                "plan",
+                str(root["label"]),
+                markdown.render_problems(
+                    [
+                        _diagnostic(item)
+                        for item in document["diagnostics"]
+                        if item["root"] == root["path"]
+                    ],
+                    str(root["label"]),
+                    replace(made, root=str(root["path"])),
+                ),
+                f"Mistakes in the files of {str(root['label'])[:100]}",
+                not root["valid"] or made.note is not None,
+            )
+            for root in document["roots"]
+        ]
+    except (KeyError, TypeError, ValueError) as broken:
+        raise PlanFileError(
+            f"{file} is not a result of validate that this release reads"
+        ) from broken
+
+
+def _diagnostic(item: dict[str, Any]) -> Diagnostic:
+    place = item["declared_at"]
+    location = Location(place["file"], place["line"], place["column"]) if place else None
+    return Diagnostic(
+        Severity(item["severity"]),
+        str(item["code"]),
+        str(item["message"]),
+        location,
+        str(item["help"]),
+        str(item["policy"]),
+    )
+
+
+def _say(posted: Posted) -> str:
+    said = {
+        PostAction.CREATED: "comment created",
+        PostAction.UPDATED: "comment updated",
+        PostAction.UNCHANGED: "comment is up to date",
+        PostAction.SKIPPED: "no changes, so no comment",
+        PostAction.OUTDATED: "a newer commit's comment stands, left as it is",
+    }[posted.action]
+    return said + _at(posted.url)
+
+
+def _at(url: str | None) -> str:
+    return f": {url}" if url else ""

@@ -1,0 +1,33 @@
+"""Open GitHub with the token, the addresses and the certificates of the environment."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+
+import httpx
+
+from reconciler.github.api import GitHubApi
+from reconciler.github.environment import GitHubEnvironment
+from reconciler.operations.connect import trusted_certificates
+from reconciler.ports import Clock
+from reconciler.timing import Backoff, Deadline
+
+
+def open_github(
+    environment: GitHubEnvironment,
+    environ: Mapping[str, str],
+    *,
+    clock: Clock,
+    deadline: Deadline,
+) -> GitHubApi:
+    """Make the client; nothing is sent yet. Raises where the token or the repository is missing."""
+    return GitHubApi(
+        http=httpx.Client(verify=trusted_certificates(environ), follow_redirects=False),
+        api_url=environment.api_url,
+        repository=environment.need_repository(),
+        token=environment.need_token(),
+        clock=clock,
+        deadline=deadline,
+        backoff=Backoff(random.Random()),
+    )
