@@ -1,0 +1,115 @@
+"""The README is tested: what it shows is what the program prints, and what it names exists."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from reconciler.cli.entry import _COMMANDS
+from reconciler.errors import ExitCode
+from reconciler.loader import load
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+WIDTH = "84"
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+def reconciler(*arguments: str, cwd: Path) -> str:
+    environ = {**os.environ, "COLUMNS": WIDTH, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-m", "reconciler", *arguments],
+        cwd=cwd,
+        env=environ,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    return done.stdout
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    shutil.copytree(
+        ROOT / "desired-state",
+        tmp_path / "desired-state",
+        ignore=shutil.ignore_patterns(".reconciler"),
+    )
+    return tmp_path
+
+
+def test_the_first_plan_is_the_one_shown(clone):
+    assert reconciler("plan", "--sandbox", cwd=clone) in blocks("text")
+
+
+def test_the_last_plan_ends_as_shown(clone):
+    reconciler("apply", "--sandbox", "--auto-approve", cwd=clone)
+    last = reconciler("plan", "--sandbox", cwd=clone)
+    (shown,) = [block for block in blocks("text") if block.startswith("No changes.")]
+    assert last.endswith(shown)
+
+
+def test_the_mistakes_shown_are_reported_like_that(clone):
+    policies = clone / "desired-state" / "policies" / "windows.yaml"
+    good = policies.read_text(encoding="utf-8")
+    (shown,) = [block for block in blocks("text") if "unknown key" in block]
+    in_files, in_tenant = shown.rstrip("\n").split("\n\n")
+
+    policies.write_text(good.replace("{include: Corp", "{includes: Corp"), encoding="utf-8")
+    assert in_files in reconciler("validate", cwd=clone)
+    policies.write_text(good.replace("Kiosk devices", "Kiosk device"), encoding="utf-8")
+    assert in_tenant in reconciler("plan", "--sandbox", cwd=clone)
+
+
+def test_the_yaml_shown_has_no_mistakes(tmp_path):
+    for block in blocks("yaml"):
+        if named := re.match(r"# desired-state/(\S+)\n", block):
+            file = tmp_path / named[1]
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(block, encoding="utf-8")
+    loaded = load(tmp_path)
+    assert loaded.diagnostics == ()
+    assert loaded.state is not None
+    assert len(loaded.state.policies[0].assignments) == 7
+
+
+def test_every_exit_code_is_listed():
+    listed = {int(code) for code in re.findall(r"^\| (\d+) \|", README, re.MULTILINE)}
+    assert listed == {int(code) for code in ExitCode}
+
+
+@pytest.mark.parametrize("command", sorted(_COMMANDS))
+def test_every_command_is_mentioned(command):
+    assert re.search(rf"`(reconciler )?{command}\b|reconciler {command}\b", README)
+
+
+def test_every_option_named_exists():
+    named = set(re.findall(r"`(--[a-z][a-z-]+)", README))
+    known = set()
+    for command in _COMMANDS:
+        known |= set(re.findall(r"--[a-z][a-z-]+", reconciler(command, "--help", cwd=ROOT)))
+    foreign = {"--quiet", "--editable", "--numprocesses"}
+    assert named - known - foreign == set()
+
+
+def test_links_into_the_repository_lead_somewhere():
+    for target in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert (ROOT / target).exists(), target
+
+
+def test_the_first_block_does_the_main_job():
+    (block,) = [b for b in blocks("sh") if "apply --sandbox" in b]
+    assert [line.split()[1] for line in block.splitlines() if "bin/reconciler" in line] == [
+        "plan",
+        "apply",
+        "plan",
+    ]
