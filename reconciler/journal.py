@@ -36,7 +36,8 @@ class FileJournal:
         """Open the file and name the run, so that a journal that cannot be kept stops it early."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self._path.open("a", encoding="utf-8")
+            # A name may hold half a surrogate pair; JSON can spell it, UTF-8 cannot.
+            self._file = self._path.open("a", encoding="utf-8", errors="backslashreplace")
         except OSError as fault:
             raise self._error(fault) from fault
         self._append({"event": "run", **self._run})

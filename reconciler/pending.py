@@ -55,7 +55,7 @@ class FileApprovals:
 
     def _write(self) -> None:
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            make_state_folder(self._path.parent)
             beside = self._path.with_suffix(".tmp")
             beside.write_text(self._memory.model_dump_json(indent=2) + "\n", encoding="utf-8")
             beside.replace(self._path)
@@ -64,6 +64,14 @@ class FileApprovals:
                 f"{self._path} cannot be written ({fault.strerror or fault}), so the approval "
                 "codes of this run are in its report alone; give them with --approval-code"
             ) from fault
+
+
+def make_state_folder(folder: Path) -> None:
+    """Make the folder for what a run keeps, and have git pass it over. Raises `OSError`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    ignore = folder / ".gitignore"
+    if not ignore.exists():
+        ignore.write_text("*\n", encoding="utf-8")
 
 
 def _read(path: Path) -> _Memory:

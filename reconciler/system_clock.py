@@ -5,12 +5,14 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from types import FrameType
 
 from reconciler.errors import Interrupted
+
+_STOPPING = "stopping once the writes in flight are settled; press Ctrl-C again to stop at once"
 
 
 class SystemClock:
@@ -38,16 +40,18 @@ class SystemClock:
         return self._stop.is_set()
 
     @contextmanager
-    def stopping_gently(self) -> Iterator[None]:
+    def stopping_gently(self, say: Callable[[str], None]) -> Iterator[None]:
         """While inside, the first Ctrl-C or SIGTERM asks to stop, and the second one stops at once.
 
-        Only the main thread may enter: Python hands signals to no other.
+        ``say`` tells the user so: without a word, people press twice. It is called from a thread,
+        as the lock of a terminal may be held by what the signal has interrupted. Only the main thread may enter: Python hands signals to no other.
         """
 
         def ask(_signal: int, _frame: FrameType | None) -> None:
             if self._stop.is_set():
                 raise KeyboardInterrupt
             self._stop.set()
+            threading.Thread(target=say, args=(_STOPPING,), daemon=True).start()
 
         former = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
         try:

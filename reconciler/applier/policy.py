@@ -15,15 +15,12 @@ be seen afterwards is named in the outcome.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import chain, repeat
-from typing import assert_never
 
-from reconciler.applier.approval import Approver
-from reconciler.applier.route import Method, Route
+from reconciler.applier.request import Means, Request, announce, next_request, record_refusal
 from reconciler.apply_result import PolicyOutcome, Status
 from reconciler.differ import split
 from reconciler.errors import (
@@ -40,16 +37,12 @@ from reconciler.errors import (
 from reconciler.merge import (
     Standing,
     Verdict,
-    body_digest,
     describe,
     judge_all,
-    merge,
     surprises,
 )
 from reconciler.model import Assignment
-from reconciler.plan import Create, Delete, Key, Operation, PolicyPlan, Update, action_of, key_of
-from reconciler.ports import Journal, Receipt, Tenant, Wanted
-from reconciler.timing import Backoff, Deadline
+from reconciler.plan import Key, Operation, PolicyPlan, key_of
 
 READ_BACK_WAITS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
 """Seconds before each reading after a write; the last one repeats. Graph's delay has no bound."""
@@ -59,18 +52,6 @@ WRITE_TRIES = 8
 
 A 429 is clear: it is waited for as long as the deadline allows.
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Means:
-    """What a policy's run works with; shared by all policies of a run."""
-
-    tenant: Tenant
-    route: Route
-    approver: Approver
-    journal: Journal
-    deadline: Deadline
-    backoff: Backoff
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,22 +107,21 @@ class PolicyRun:
             if self.refusal is not None:
                 raise self.refusal
             tries += 1
-            expected = self._try(to_do, reading, tries)
-            if expected is None:
+            sent = self._try(to_do, reading, tries)
+            if sent is None:
                 reading = self._read()
             else:
-                reading, tries = self._read_back(expected), 0
+                reading, tries = self._read_back(sent), 0
 
-    def _try(
-        self, to_do: Sequence[Operation], reading: _Reading, tries: int
-    ) -> tuple[Wanted, ...] | None:
+    def _try(self, to_do: Sequence[Operation], reading: _Reading, tries: int) -> Request | None:
         """Write once. None means that it is for the next reading to tell how things stand.
 
         A refusal is kept until then: after an unclear answer the write may have happened all the
         same, and then Graph refuses the repeat of what is already true.
         """
+        request = next_request(self.plan.policy, to_do, reading.direct, self.means)
         try:
-            return self._write(to_do, reading)
+            self._make(request, reading)
         except ApprovalError:
             raise
         except RouteMissingError as missing:
@@ -155,6 +135,8 @@ class PolicyRun:
                 self.refusal = unclear
         except GraphError as refused:
             self.refusal = refused
+        else:
+            return request
         return None
 
     def _read(self) -> _Reading:
@@ -166,76 +148,23 @@ class PolicyRun:
         self.verdicts = judge_all(self.plan.operations, direct, inherited)
         return _Reading(live.assignments, direct)
 
-    def _write(self, to_do: Sequence[Operation], reading: _Reading) -> tuple[Wanted, ...]:
-        """Send one request, and return the whole set that the policy should then have.
+    def _make(self, request: Request, reading: _Reading) -> None:
+        """Make one write between two lines of the journal.
 
-        The documented calls carry one operation each; the next one waits for its own reading. A
-        write that was queued for approval goes out by the call that it was queued with.
+        From the moment it is sent it counts as sent, until Graph itself says that it is refused.
         """
-        whole = merge(reading.direct, to_do)
-        digest = body_digest("assign", whole, to_do)
-        if self.means.route.method(to_do) is Method.ASSIGN or (
-            self.means.route.falls_back and self.means.approver.remembers(self.plan.policy, digest)
-        ):
-            self._send("assign", to_do, digest, reading, partial(self._assign, whole))
-            return whole
-        self._write_one(to_do[0], reading)
-        return merge(reading.direct, to_do[:1])
-
-    def _assign(self, wanted: Sequence[Wanted], code: str | None) -> Receipt:
-        return self.means.tenant.assign(self.plan.policy, wanted, approval_code=code)
-
-    def _write_one(self, operation: Operation, reading: _Reading) -> None:
-        """Send one operation by the call that Microsoft documents for it."""
-        tenant, policy = self.means.tenant, self.plan.policy
-        live = reading.direct.get(key_of(operation.target))
-
-        def call(code: str | None) -> Receipt:
-            match operation:
-                case Create():
-                    return self.means.route.create(
-                        lambda: tenant.create(
-                            policy, operation.target, operation.filter, approval_code=code
-                        )
-                    )
-                case Update():
-                    return tenant.update(policy, _there(live), operation.after, approval_code=code)
-                case Delete():
-                    return tenant.delete(policy, _there(live), approval_code=code)
-                case _:
-                    assert_never(operation)
-
-        method, key = action_of(operation).value, key_of(operation.target)
-        wanted = merge({} if live is None else {key: live}, [operation])
-        self._send(method, [operation], body_digest(method, wanted, [operation]), reading, call)
-
-    def _send(
-        self,
-        method: str,
-        operations: Sequence[Operation],
-        digest: str,
-        reading: _Reading,
-        call: Callable[[str | None], Receipt],
-    ) -> None:
-        """Make one write between two lines of the journal."""
         policy, journal = self.plan.policy, self.means.journal
-        journal.record(
-            "write",
-            policy,
-            method=method,
-            operations=[describe(operation) for operation in operations],
-            before=[_audit(assignment) for assignment in reading.assignments],
-        )
-        sent_before = dict(self.sent)
-        self.sent |= {key_of(operation.target): operation for operation in operations}
+        announce(request, policy, reading.assignments, journal)
+        before = dict(self.sent)
+        self.sent |= {key_of(operation.target): operation for operation in request.operations}
         try:
-            receipt = self.means.approver.send(policy, digest, call)
+            receipt = self.means.approver.send(policy, request.digest, request.call)
         except OutcomeUnknownError as unclear:
             journal.record("unknown", policy, error=str(unclear), request_id=unclear.request_id)
             raise
         except ReconcilerError as refused:
-            self.sent = sent_before
-            journal.record("refused", policy, error=str(refused), **_facts(refused))
+            self.sent = before
+            record_refusal(refused, policy, journal)
             raise
         self.request_id = receipt.request_id
         journal.record("accepted", policy, request_id=receipt.request_id)
@@ -245,11 +174,11 @@ class PolicyRun:
         seconds = self.means.backoff.seconds(tries) if asked is None else asked
         self.means.deadline.sleep(seconds, str(unclear))
 
-    def _read_back(self, expected: Sequence[Wanted]) -> _Reading:
+    def _read_back(self, sent: Request) -> _Reading:
         """Read until everything that was sent shows; stale readings are expected on the way.
 
-        Our own change is waited for until the deadline. What somebody else took away meanwhile
-        will not come back, so that is given up on after the listed waits, and named.
+        Our own change is waited for until the deadline. What somebody else changed meanwhile is
+        named; where the request replaced the whole set it may be our doing, and is no success.
         """
         last = READ_BACK_WAITS[-1]
         for number, wait in enumerate(chain(READ_BACK_WAITS, repeat(last)), start=1):
@@ -258,8 +187,8 @@ class PolicyRun:
             reading = self._read()
             if self._in_doubt:
                 continue
-            found = surprises(expected, reading.direct)
-            short = [surprise for surprise in found if not surprise.is_extra]
+            found = surprises(sent.expected, reading.direct)
+            short = [surprise for surprise in found if sent.replaces and not surprise.is_extra]
             if not short:
                 self.notes += [str(surprise) for surprise in found]
                 return reading
@@ -346,12 +275,6 @@ class PolicyRun:
         )
 
 
-def _there(live: Assignment | None) -> Assignment:
-    if live is None:
-        raise AssertionError("an operation that is to do has something live to work on")
-    return live
-
-
 def _without_route(missing: RouteMissingError) -> GraphError:
     return GraphError(
         f"{missing.message}; set writes: auto or writes: assign in tenant.yaml",
@@ -360,17 +283,3 @@ def _without_route(missing: RouteMissingError) -> GraphError:
         code=missing.code,
         request_id=missing.request_id,
     )
-
-
-def _facts(refused: ReconcilerError) -> dict[str, object]:
-    facts: dict[str, object] = {}
-    if isinstance(refused, GraphError):
-        facts["request_id"] = refused.request_id
-    if isinstance(refused, ApprovalError):
-        facts["approval_code"] = refused.approval_code
-    return facts
-
-
-def _audit(assignment: Assignment) -> dict[str, object]:
-    """Write an assignment so that it could be put back by hand: its target as Graph showed it."""
-    return {"id": assignment.id, "source": assignment.source, "target": assignment.raw_target}

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from reconciler.applier.approval import Approver
-from reconciler.applier.policy import Means, PolicyRun
+from reconciler.applier.policy import PolicyRun
+from reconciler.applier.request import Means
 from reconciler.applier.route import Route
 from reconciler.apply_result import ApplyResult, PolicyOutcome, Status
 from reconciler.plan import Plan, PolicyPlan

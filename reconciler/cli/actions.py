@@ -14,7 +14,9 @@ import click
 from reconciler.diagnostics import Diagnostic
 from reconciler.plan import Plan
 
-_COMMAND = re.compile(r"^(\s*)::", re.MULTILINE)
+_COMMAND = re.compile(r"(^|[\r\n])(\s*)::")
+_OLD_COMMAND = re.compile(r"##(?=\[)")
+"""The runner still obeys ``##[error]`` and its like, wherever in a line they stand."""
 
 
 def in_actions(environ: Mapping[str, str]) -> bool:
@@ -23,8 +25,13 @@ def in_actions(environ: Mapping[str, str]) -> bool:
 
 
 def harmless(text: str, environ: Mapping[str, str]) -> str:
-    """Keep text that quotes foreign names from being taken for a workflow command."""
-    return _COMMAND.sub(r"\1: :", text) if in_actions(environ) else text
+    """Keep text that quotes foreign names from being taken for a workflow command.
+
+    The runner ends a line at a lone carriage return, too.
+    """
+    if not in_actions(environ):
+        return text
+    return _OLD_COMMAND.sub("# #", _COMMAND.sub(r"\1\2: :", text))
 
 
 def mask_token(environ: Mapping[str, str]) -> None:

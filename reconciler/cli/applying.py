@@ -13,8 +13,7 @@ from reconciler.cli import actions, render
 from reconciler.cli.approved import refuse_unapproved
 from reconciler.cli.justification import justification
 from reconciler.cli.planning import RunOptions, refuse_several
-from reconciler.cli.progress import ConsoleProgress
-from reconciler.cli.session import root_of_plan
+from reconciler.cli.session import Run, root_of_plan
 from reconciler.cli.version import version
 from reconciler.errors import ConfigError, ExitCode, Interrupted, PlanFileError, UsageError
 from reconciler.operations import applying
@@ -22,7 +21,6 @@ from reconciler.operations.connect import STATE_FOLDER, Connection, Session, con
 from reconciler.operations.roots import tenant_roots
 from reconciler.plan import Plan
 from reconciler.planfile import SavedPlan, loads
-from reconciler.system_clock import SystemClock
 from reconciler.views import words
 from reconciler.views.escaping import visible
 
@@ -45,13 +43,13 @@ class ApplyCommand(RunOptions):
         refuse_several(roots, path, self.format_)
         if len(roots) > 1 and self.out is not None:
             raise UsageError(f"--out takes one result, and there are {len(roots)} tenant roots")
-        return self.each_root(roots, self._apply_root)
+        run = Run.start(self.console, self.timeout)
+        return self.each_root(roots, lambda root: self._apply_root(root, run))
 
-    def _apply_root(self, root: Path) -> ExitCode:
-        clock, progress = SystemClock(), ConsoleProgress(self.console)
+    def _apply_root(self, root: Path, run: Run) -> ExitCode:
         reason = justification(self.justification, self.console.environ)
         try:
-            with self.planned(root, clock, progress, reason) as (saved, session, connection):
+            with self.planned(root, run, reason) as (saved, session, connection):
                 self._show_plan(saved, root.as_posix())
                 actions.plan_outputs(self.console.environ, saved.plan, None)
                 self._refuse(saved.plan)
@@ -59,10 +57,10 @@ class ApplyCommand(RunOptions):
                     refuse_unapproved(saved.plan, self.console, session)
                 if not self._agreed(saved.plan, session):
                     return ExitCode.ERROR
-                with clock.stopping_gently():
+                with run.clock.stopping_gently(run.progress.note):
                     return self._write(saved.plan, root, session, connection)
         finally:
-            progress.end()
+            run.progress.end()
 
     def _apply_saved(self, path: Path) -> ExitCode:
         if self.policies:
@@ -79,21 +77,21 @@ class ApplyCommand(RunOptions):
         root = root_of_plan(path, plan, sandbox_file=self.sandbox_file)
         self._show_plan(replace(saved, plan=plan), "")
         self._refuse(plan)
-        clock, progress = SystemClock(), ConsoleProgress(self.console)
-        session = self.session(root, clock, progress)
+        run = Run.start(self.console, self.timeout)
+        session = self.session(root, run)
         reason = justification(self.justification, self.console.environ)
         try:
             with connect(
                 session, cloud=plan.tenant.cloud, tenant=plan.tenant.id, justification=reason
             ) as connection:
                 applying.refuse_stale(plan, session, connection)
-                progress.end()
+                run.progress.end()
                 if not self._agreed(plan, session):
                     return ExitCode.ERROR
-                with clock.stopping_gently():
+                with run.clock.stopping_gently(run.progress.note):
                     return self._write(plan, root, session, connection)
         finally:
-            progress.end()
+            run.progress.end()
 
     def _show_plan(self, saved: SavedPlan, root: str) -> None:
         """Show the plan before the result; on stdout only where both are text for people."""

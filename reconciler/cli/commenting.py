@@ -18,7 +18,7 @@ from reconciler.diagnostics import Diagnostic, Location, Severity
 from reconciler.errors import ConfigError, ExitCode, PlanFileError
 from reconciler.github import author as authors
 from reconciler.github.api import GitHubApi
-from reconciler.github.comments import BODY_LIMIT, PostAction, Posted, upsert
+from reconciler.github.comments import BODY_LIMIT, PostAction, Posted, check_body, upsert
 from reconciler.github.environment import GitHubEnvironment
 from reconciler.github.event import pull_request_of
 from reconciler.github.hidden_operations import with_operations
@@ -31,10 +31,14 @@ from reconciler.planfile.results import loads_result
 from reconciler.system_clock import SystemClock
 from reconciler.timing import Deadline
 from reconciler.views import apply_markdown, markdown, words
+from reconciler.views.escaping import visible
 from reconciler.views.markdown import Context, marker_prefix
 
 BUDGET = 60_000
 """Characters of Markdown; the rest of GitHub's limit is left for the hidden operations."""
+
+MOST_ROOTS = 100
+"""In one result of validate: it may come from a fork, and each root is a comment by our account."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,10 @@ class CommentCommand:
     timeout: float
 
     def run(self, file: Path) -> int:
-        """Post the file's content. A fork's token may not: then say so, and use the summary."""
+        """Post the file's content. Where the token may not, as with a fork, the summary has it.
+
+        A token that GitHub does not know at all is a failure, ``--soft`` or not.
+        """
         document = _document(file)
         if self.problems and "roots" not in document:
             raise PlanFileError(
@@ -77,9 +84,13 @@ class CommentCommand:
                 return self._keep_issues(document, file, environment, api)
             return self._comment(document, file, environment, api)
         except PermissionDenied as denied:
+            if denied.status == 401:
+                raise
+            self._summarize(document, file)
             if not self.soft:
                 raise
-            return self._soften(document, file, denied)
+            self.console.note(f"not posted, the job summary has it instead: {denied}")
+            return ExitCode.OK
 
     def _api(self, environment: GitHubEnvironment) -> GitHubApi:
         clock = SystemClock()
@@ -95,7 +106,7 @@ class CommentCommand:
         if self.commit is not None and self.number is not None:
             _check_commit(api, self.number, self.commit)
         author = authors.identify(api, in_actions=environment.in_actions)
-        for text in self._texts(document, file, commit):
+        for text in self._checked(document, file, commit):
             posted = upsert(
                 api,
                 author=author,
@@ -105,14 +116,14 @@ class CommentCommand:
                 commit=commit,
                 create=self.always or text.matters,
             )
-            self.console.result(f"{text.label}: {_say(posted)}\n")
+            self.console.result(f"{visible(text.label)}: {_say(posted)}\n")
         return ExitCode.OK
 
     def _keep_issues(
         self, document: dict[str, Any], file: Path, environment: GitHubEnvironment, api: GitHubApi
     ) -> int:
         author = authors.identify(api, in_actions=environment.in_actions)
-        for text in self._texts(document, file, self.commit or environment.sha):
+        for text in self._checked(document, file, self.commit or environment.sha):
             kept = upsert_issue(
                 api,
                 author=author,
@@ -121,14 +132,19 @@ class CommentCommand:
                 marker_prefix=marker_prefix(text.kind, text.label),
                 open=text.matters,
             )
-            self.console.result(f"{text.label}: issue {kept.action}{_at(kept.url)}\n")
+            self.console.result(f"{visible(text.label)}: issue {kept.action}{_at(kept.url)}\n")
         return ExitCode.OK
 
-    def _soften(self, document: dict[str, Any], file: Path, denied: PermissionDenied) -> int:
+    def _summarize(self, document: dict[str, Any], file: Path) -> None:
         for text in self._texts(document, file, self.commit):
             actions.summarize(self.console.environ, partial(str, text.body))
-        self.console.note(f"not posted, the job summary has it instead: {denied}")
-        return ExitCode.OK
+
+    def _checked(self, document: dict[str, Any], file: Path, commit: str | None) -> Sequence[Text]:
+        """Every text, none of them over GitHub's limit: else nothing is posted at all."""
+        texts = self._texts(document, file, commit)
+        for text in texts:
+            check_body(text.body)
+        return texts
 
     def _texts(self, document: dict[str, Any], file: Path, commit: str | None) -> Sequence[Text]:
         made = replace(
@@ -195,6 +211,8 @@ def _of_result(document: dict[str, Any], file: Path, made: Context) -> Text:
 
 def _of_problems(document: dict[str, Any], file: Path, made: Context) -> list[Text]:
     try:
+        if len(document["roots"]) > MOST_ROOTS:
+            raise PlanFileError(f"{file} has more than {MOST_ROOTS} tenant roots")
         return [
             Text(
                 "plan",
@@ -213,7 +231,7 @@ def _of_problems(document: dict[str, Any], file: Path, made: Context) -> list[Te
             )
             for root in document["roots"]
         ]
-    except (KeyError, TypeError, ValueError) as broken:
+    except (KeyError, TypeError, ValueError, AttributeError) as broken:
         raise PlanFileError(
             f"{file} is not a result of validate that this release reads"
         ) from broken
@@ -221,7 +239,9 @@ def _of_problems(document: dict[str, Any], file: Path, made: Context) -> list[Te
 
 def _diagnostic(item: dict[str, Any]) -> Diagnostic:
     place = item["declared_at"]
-    location = Location(place["file"], place["line"], place["column"]) if place else None
+    location = (
+        Location(str(place["file"]), int(place["line"]), int(place["column"])) if place else None
+    )
     return Diagnostic(
         Severity(item["severity"]),
         str(item["code"]),

@@ -139,7 +139,9 @@ class _TextHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record."""
-        click.echo(visible(f"{record.levelname.lower()}: {record.getMessage()}"), err=True)
+        over = "\r\x1b[2K" if is_terminal(sys.stderr) else ""  # a counting line may stand there
+        said = visible(f"{record.levelname.lower()}: {record.getMessage()}")
+        click.echo(f"{over}{said}", err=True)
 
 
 _LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)

@@ -38,28 +38,24 @@ def command(
 
     Exits 1 when something that plan needs is missing. PATH is a tenant root.
     """
-    from reconciler.cli.progress import ConsoleProgress  # noqa: PLC0415 - httpx, not for --help
-    from reconciler.cli.session import begin, sandbox_access  # noqa: PLC0415
+    from reconciler.cli.session import Run, sandbox_access  # noqa: PLC0415 - httpx, not for --help
     from reconciler.operations.connect import connect  # noqa: PLC0415
     from reconciler.operations.doctor import Health, examine  # noqa: PLC0415
     from reconciler.operations.planning import load  # noqa: PLC0415
-    from reconciler.system_clock import SystemClock  # noqa: PLC0415
     from reconciler.views import doctor  # noqa: PLC0415
 
     config = load(path).config
     if config is None:
         raise ConfigError(f"{path} has mistakes; see them with: reconciler validate {path}")
-    clock, progress = SystemClock(), ConsoleProgress(console)
     access = sandbox_access(
         path, sandbox=sandbox, file=sandbox_file, mode=sandbox_mode, reset=sandbox_reset
     )
-    session = begin(
-        console, clock, progress, parallelism=parallelism, timeout=timeout, sandbox=access
-    )
-    progress.stage("Examining")
+    run = Run.start(console, timeout)
+    session = run.session(parallelism=parallelism, sandbox=access)
+    run.progress.stage("Examining")
     with connect(session, cloud=config.cloud, tenant=config.tenant) as connection:
         checks = examine(config, session, connection)
-    progress.end()
+    run.progress.end()
     text = (
         doctor.render_json(checks)
         if format_ == "json"

@@ -10,6 +10,7 @@ import gc
 import importlib
 import io
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -145,12 +146,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return ExitCode.ERROR
     except ReconcilerError as failure:
         return _fail(str(failure), failure.exit_code)
-    except BrokenPipeError:
-        _discard_stdout()  # whoever read our output (head, less) has gone: end as filters do
-        return ExitCode.ERROR
-    except OSError as fault:  # a full disk under stdout, for one
-        _discard_stdout()
-        return _fail(f"{fault.strerror or fault}{f': {fault.filename}' if fault.filename else ''}")
+    except OSError as fault:
+        return _cannot_write(fault)
     except Exception as bug:  # noqa: BLE001 - the one catch-all: a traceback helps no user
         return _fail(_describe(bug))
     return code if isinstance(code, int) else ExitCode.OK
@@ -165,16 +162,20 @@ def _fail(message: str, code: ExitCode = ExitCode.ERROR) -> int:
 
 def _interrupted(message: str) -> int:
     """Leave at once: threads that still wait for an answer must not hold the user up."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an impatient one more must not break this off
     with contextlib.suppress(OSError, ValueError):
         click.echo(message, err=True)
         sys.stdout.flush()
     os._exit(ExitCode.INTERRUPTED)
 
 
-def _discard_stdout() -> None:
-    """Let nothing more be written there: what is buffered would fail once more at the very end."""
-    if sys.stdout is not None:
+def _cannot_write(fault: OSError) -> int:
+    """End where stdout takes no more: silently, as filters do, if its reader (head, less) has gone."""
+    if sys.stdout is not None:  # what is buffered would fail once more at the very end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if isinstance(fault, BrokenPipeError):
+        return ExitCode.ERROR
+    return _fail(f"{fault.strerror or fault}{f': {fault.filename}' if fault.filename else ''}")
 
 
 def _describe(bug: Exception) -> str:

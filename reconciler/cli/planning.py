@@ -10,8 +10,7 @@ from pathlib import Path
 
 from reconciler.cli import actions, render
 from reconciler.cli.console import Console, report_error, write_file
-from reconciler.cli.progress import ConsoleProgress
-from reconciler.cli.session import begin, sandbox_access
+from reconciler.cli.session import Run, sandbox_access
 from reconciler.cli.version import version
 from reconciler.diagnostics import has_errors
 from reconciler.errors import ConfigError, ExitCode, Interrupted, ReconcilerError, UsageError
@@ -22,7 +21,6 @@ from reconciler.operations.applying import expect_digest
 from reconciler.operations.connect import Connection, Session, connect
 from reconciler.operations.roots import label_of, tenant_roots
 from reconciler.planfile import SavedPlan, dumps
-from reconciler.system_clock import SystemClock
 
 _WORST_FIRST = (
     ExitCode.INTERRUPTED,
@@ -64,8 +62,8 @@ class RunOptions:
         """The guardrails that the command line sets."""
         return Limits(self.max_creates, self.max_updates, self.max_deletes, self.allow_broad)
 
-    def session(self, root: Path, clock: SystemClock, progress: ConsoleProgress) -> Session:
-        """Start the run for one root."""
+    def session(self, root: Path, run: Run) -> Session:
+        """Begin with one root."""
         access = sandbox_access(
             root,
             sandbox=self.sandbox,
@@ -73,33 +71,25 @@ class RunOptions:
             mode=self.sandbox_mode,
             reset=self.sandbox_reset,
         )
-        return begin(
-            self.console,
-            clock,
-            progress,
-            parallelism=self.parallelism,
-            timeout=self.timeout,
-            sandbox=access,
-        )
+        return run.session(parallelism=self.parallelism, sandbox=access)
 
     @contextmanager
     def planned(
         self,
         root: Path,
-        clock: SystemClock,
-        progress: ConsoleProgress,
+        run: Run,
         justification: str | None = None,
     ) -> Iterator[tuple[SavedPlan, Session, Connection]]:
         """Load a root, plan it, and keep the way to its tenant open.
 
         Raises `InvalidFilesError` after showing the mistakes of files that have any.
         """
-        session = self.session(root, clock, progress)
-        progress.stage(f"Reading {root}")
+        session = self.session(root, run)
+        run.progress.stage(f"Reading {root}")
         loaded = planning.load(root)
         desired = loaded.state
         if desired is None or has_errors(loaded.diagnostics):
-            progress.end()
+            run.progress.end()
             self._show_problems(root, loaded)
             raise InvalidFilesError("the files have mistakes, shown above; nothing was planned")
         with connect(
@@ -116,8 +106,8 @@ class RunOptions:
                 selection=planning.Selection(self.policies),
                 limits=self.limits,
             )
-            progress.end()
-            yield SavedPlan(made, clock.now(), version()), session, connection
+            run.progress.end()
+            yield SavedPlan(made, run.clock.now(), version()), session, connection
 
     def each_root(self, roots: tuple[Path, ...], work: Callable[[Path], ExitCode]) -> ExitCode:
         """Run the work for each root; one root's failure hides no other, and the worst code wins.
@@ -171,12 +161,12 @@ class PlanCommand(RunOptions):
         refuse_several(roots, path, self.format_)
         written: set[Path] = set()
         several = len(roots) > 1
-        return self.each_root(roots, lambda root: self._plan(root, written, several=several))
+        run = Run.start(self.console, self.timeout)
+        return self.each_root(roots, lambda root: self._plan(root, run, written, several=several))
 
-    def _plan(self, root: Path, written: set[Path], *, several: bool) -> ExitCode:
-        clock, progress = SystemClock(), ConsoleProgress(self.console)
+    def _plan(self, root: Path, run: Run, written: set[Path], *, several: bool) -> ExitCode:
         try:
-            with self.planned(root, clock, progress) as (saved, _session, _connection):
+            with self.planned(root, run) as (saved, _session, _connection):
                 out = None
                 if self.out is not None:
                     out = _plan_file(self.out, saved.plan.tenant.label, several=several)
@@ -190,7 +180,7 @@ class PlanCommand(RunOptions):
                 self._tell_actions(saved, root, out)
                 return self._show(saved, root)
         finally:
-            progress.end()
+            run.progress.end()
 
     def _tell_actions(self, saved: SavedPlan, root: Path, out: Path | None) -> None:
         environ = self.console.environ

@@ -77,9 +77,9 @@ def command(
         ) from refused
     except ValueError as refused:
         raise UsageError(f"cannot listen on {host}: {refused}") from refused
-    console.result(f"{server.url}\n")
-    console.note(f"serving {file}; stop with Ctrl-C")
     try:
+        console.result(f"{server.url}\n")
+        console.note(f"serving {file}; stop with Ctrl-C")
         server.serve_forever()
     except KeyboardInterrupt:
         console.note("stopped")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.cli.actions import mask_token
@@ -14,31 +16,40 @@ from reconciler.operations.connect import STATE_FOLDER, SandboxAccess, Session
 from reconciler.operations.roots import tenant_roots
 from reconciler.plan import Plan
 from reconciler.system_clock import SystemClock
+from reconciler.timing import Backoff, Deadline
 
 SANDBOX_FILE = "sandbox.json"
 
 
-def begin(
-    console: Console,
-    clock: SystemClock,
-    progress: ConsoleProgress,
-    *,
-    parallelism: int,
-    timeout: float,
-    sandbox: SandboxAccess | None,
-) -> Session:
-    """Start a session on the machine's clock."""
-    mask_token(console.environ)
-    return Session.begin(
-        clock=clock,
-        progress=progress,
-        environ=console.environ,
-        interactive=console.is_interactive,
-        parallelism=parallelism,
-        is_stopped=lambda: clock.is_stopped,
-        timeout=timeout,
-        sandbox=sandbox,
-    )
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One call of the program: its clock, its one deadline, its way to tell how far it is."""
+
+    console: Console
+    clock: SystemClock
+    deadline: Deadline
+    progress: ConsoleProgress
+
+    @classmethod
+    def start(cls, console: Console, timeout: float) -> Run:
+        """Start counting; ``timeout`` is in seconds and bounds the whole call."""
+        mask_token(console.environ)
+        clock = SystemClock()
+        return cls(console, clock, Deadline(clock, timeout), ConsoleProgress(console))
+
+    def session(self, *, parallelism: int, sandbox: SandboxAccess | None) -> Session:
+        """Begin with one tenant root."""
+        return Session(
+            clock=self.clock,
+            deadline=self.deadline,
+            backoff=Backoff(random.Random()),
+            progress=self.progress,
+            environ=self.console.environ,
+            interactive=self.console.is_interactive,
+            parallelism=parallelism,
+            is_stopped=lambda: self.clock.is_stopped,
+            sandbox=sandbox,
+        )
 
 
 def sandbox_access(

@@ -36,6 +36,27 @@ def pulls_of_commit(api: GitHubApi, commit: str) -> tuple[PullRequest, ...]:
     return tuple(_pull(entry, attempted) for entry in found)
 
 
+def commits_after(api: GitHubApi, base: str, head: str) -> tuple[str, ...] | None:
+    """The commits that ``head`` has and ``base`` lacks, oldest first.
+
+    None where ``head`` does not build on ``base``, or on so many commits that no one answer has them.
+    """
+    attempted = f"looking for what came after commit {base[:12]}"
+    answer = api.get(
+        f"{api.here}/compare/{base}...{head}", attempted=attempted, parameters={"per_page": 100}
+    )
+    try:
+        commits = tuple(str(entry["sha"]) for entry in answer["commits"])
+        if not all(COMMIT.fullmatch(commit) for commit in commits):
+            raise ValueError(commits)  # noqa: TRY301 - one answer to every odd shape, below
+        is_whole = answer["status"] in ("ahead", "identical")
+        return commits if is_whole and answer["total_commits"] == len(commits) else None
+    except (KeyError, TypeError, ValueError):
+        raise GitHubError(
+            "the answer is not a comparison as GitHub describes it", attempted=attempted
+        ) from None
+
+
 def _pull(entry: Any, attempted: str) -> PullRequest:
     try:
         head, merge_commit = entry["head"]["sha"], entry.get("merge_commit_sha")

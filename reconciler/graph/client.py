@@ -115,7 +115,7 @@ class GraphClient:
                 raise _longest(faults)
             return done
 
-        result: dict[str, Answer] = self.transport.retrying(attempted)(once)
+        result: dict[str, Answer] = self.transport.retrying()(once)
         return result
 
     def _post_batch(

@@ -25,6 +25,9 @@ from reconciler.timing import Backoff, Deadline, Pacer
 
 LOG = logging.getLogger("reconciler.graph")
 
+_LONG_WAIT = 5.0
+"""Seconds after which a person begins to wonder, and is told."""
+
 REQUEST_TIMEOUT = httpx.Timeout(60.0, connect=15.0)
 _TRIES = 6
 _TRIES_AFTER_PLAIN_500 = 3
@@ -102,17 +105,26 @@ class Transport:
             self.raise_for(answer, attempted)
             return answer
 
-        retrying = self.retrying(attempted)
-        result: Answer = retrying(once)
+        result: Answer = self.retrying()(once)
         return result
 
-    def retrying(self, attempted: str) -> Retrying:
-        """Make the loop that repeats a call for as long as it raises `TransientError`."""
+    def retrying(self) -> Retrying:
+        """Make the loop that repeats a call for as long as it raises `TransientError`.
+
+        Where the deadline ends it, the error says what it was that did not pass.
+        """
+        fault = ""
+
+        def wait(state: RetryCallState) -> float:
+            nonlocal fault
+            fault = str(_fault(state))
+            return self._wait(state)
+
         return Retrying(
             retry=retry_if_exception_type(TransientError),
             stop=_is_exhausted,
-            wait=self._wait,
-            sleep=lambda seconds: self.deadline.sleep(seconds, f"{attempted}: Graph is not ready"),
+            wait=wait,
+            sleep=lambda seconds: self.deadline.sleep(seconds, fault),
             retry_error_callback=_give_up,
         )
 
@@ -228,7 +240,8 @@ class Transport:
     def _wait(self, state: RetryCallState) -> float:
         fault = _fault(state)
         seconds = self._backoff.seconds(state.attempt_number) if fault.wait is None else fault.wait
-        LOG.info("%s; trying again in %.1f s", fault, seconds)
+        level = logging.WARNING if seconds >= _LONG_WAIT else logging.INFO
+        LOG.log(level, "%s; trying again in %.1f s", fault, seconds)
         return seconds
 
 

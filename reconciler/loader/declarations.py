@@ -225,7 +225,7 @@ class PolicyReader:
         if name is None or (name.isprintable() and name == name.strip()):
             return
         if name != name.strip():
-            message = f'the name "{name.strip()}" starts or ends with a space'
+            message = f'the name "{name}" starts or ends with a space'
             advice = "names compare exactly; remove the space unless the name in Intune has it too"
             self.diagnostics.append(
                 warning("name-whitespace", message, place, help=advice, policy=label)

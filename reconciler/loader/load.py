@@ -82,7 +82,7 @@ def _require_tenant_file(root: Path) -> None:
     """Say in one sentence what is missing, and what to do about it."""
     if not root.exists():
         raise ConfigError(
-            f'there is no folder "{root}"; run "reconciler init {root}" to make one, or name yours'
+            f'there is no folder "{root}"; name the folder that holds your {TENANT_FILE}'
         )
     if not root.is_dir():
         raise ConfigError(f'"{root}" is a file; name the folder that holds {TENANT_FILE}')
@@ -100,7 +100,9 @@ def _require_tenant_file(root: Path) -> None:
         raise ConfigError(
             f'"{root}" has no {TENANT_FILE}; name a tenant root below it: {names}{more}'
         )
-    raise ConfigError(f'"{root}" has no {TENANT_FILE}; run "reconciler init {root}" to make one')
+    raise ConfigError(
+        f'"{root}" has no {TENANT_FILE}; write one that names the tenant, as in: tenant: contoso.example'
+    )
 
 
 def _tenant(document: Document) -> Checked[TenantFile] | None:
@@ -195,5 +197,5 @@ def _no_policies() -> Diagnostic:
         "no-policies",
         "no policy is declared: there is no policy file in this tenant root",
         Location(TENANT_FILE, 1, 1),
-        help='write one, for example policies/windows.yaml, or let "reconciler import" write them',
+        help="write one, for example policies/windows.yaml",
     )

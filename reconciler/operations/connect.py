@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import random
 import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from reconciler.graph.clouds import ca_bundle, endpoints
 from reconciler.graph.compliance import GraphTenant
 from reconciler.graph.transport import Transport
 from reconciler.model import Cloud
+from reconciler.pending import make_state_folder
 from reconciler.ports import Clock, Progress
 from reconciler.timing import Backoff, Deadline
 
@@ -52,32 +52,6 @@ class Session:
     parallelism: int
     is_stopped: Callable[[], bool]
     sandbox: SandboxAccess | None = None
-
-    @classmethod
-    def begin(
-        cls,
-        *,
-        clock: Clock,
-        progress: Progress,
-        environ: Mapping[str, str],
-        interactive: bool,
-        parallelism: int,
-        is_stopped: Callable[[], bool],
-        timeout: float,
-        sandbox: SandboxAccess | None,
-    ) -> Session:
-        """Start a run, and with it the one deadline; ``timeout`` is in seconds."""
-        return cls(
-            clock=clock,
-            deadline=Deadline(clock, timeout),
-            backoff=Backoff(random.Random()),
-            progress=progress,
-            environ=environ,
-            interactive=interactive,
-            parallelism=parallelism,
-            is_stopped=is_stopped,
-            sandbox=sandbox,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +161,7 @@ def _sandbox(access: SandboxAccess, clock: Clock) -> httpx.BaseTransport:
         raise ConfigError(str(broken)) from broken
 
     def keep(state: SandboxState) -> None:
-        kept.parent.mkdir(parents=True, exist_ok=True)
+        make_state_folder(kept.parent)
         state.save(kept)
 
     app = SandboxApp(state, mode=access.mode, on_write=keep, clock=lambda: clock.now().timestamp())

@@ -94,7 +94,7 @@ def _parse(text: str, source: str) -> dict[str, Any]:
         raise PlanFileError(f"{source} is not a plan: it is nested too deep") from None
     if not isinstance(document, dict) or "format_version" not in document:
         raise PlanFileError(
-            f"{source} is not a plan of reconciler; make one with: reconciler plan --out {source}"
+            f"{source} is not a plan of reconciler; a plan is made with: reconciler plan --out plan.json"
         )
     return document
 

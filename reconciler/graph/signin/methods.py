@@ -57,7 +57,8 @@ no way to sign in: nothing usable is set in the environment. One of these is nee
     AZURE_CLIENT_CERTIFICATE_PATH (and AZURE_CLIENT_CERTIFICATE_PASSWORD)
     AZURE_CLIENT_SECRET
   RECONCILER_AUTH=managed-identity, on a machine in Azure
-  RECONCILER_AUTH=device-code or interactive with AZURE_CLIENT_ID, on a terminal"""
+  RECONCILER_AUTH=device-code or interactive with AZURE_CLIENT_ID, on a terminal
+To try the program without a tenant, give --sandbox"""
 
 
 def chosen_method(
