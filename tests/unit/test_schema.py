@@ -5,8 +5,8 @@ from jsonschema import Draft202012Validator
 
 from reconciler.loader import load
 from reconciler.loader.document import read
+from reconciler.loader.schema import policies_schema, tenant_schema
 from reconciler.loader.yaml_nodes import plain
-from reconciler.schema import policies_schema, tenant_schema
 
 CASES = Path(__file__).parents[1] / "cases" / "loader"
 

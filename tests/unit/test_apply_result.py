@@ -1,0 +1,72 @@
+"""How a run ends, in one code."""
+
+import json
+
+import pytest
+
+from reconciler.apply_result import ApplyResult, PolicyOutcome, Status
+from reconciler.errors import ExitCode
+from reconciler.model import Cloud
+from reconciler.plan import Create, Delete, PlanTenant, Summary
+from reconciler.planfile.results import dumps_result, loads_result
+from tests import build
+
+CREATE = Create(build.policy(), build.group(), None, build.at())
+DELETE = Delete(build.policy(), build.live())
+
+
+def result(*statuses, interrupted=False):
+    outcomes = tuple(
+        PolicyOutcome(build.policy(), Status(status), (CREATE,)) for status in statuses
+    )
+    tenant = PlanTenant(build.TENANT, "contoso", None, Cloud.GLOBAL)
+    return ApplyResult(tenant, "sha256:", outcomes, interrupted)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "code"),
+    [
+        ((), ExitCode.OK),
+        (("applied", "already"), ExitCode.OK),
+        (("applied", "pending_approval"), ExitCode.APPROVAL),
+        (("applied", "stale"), ExitCode.STALE),
+        (("stale", "pending_approval"), ExitCode.STALE),
+        (("failed", "applied"), ExitCode.ERROR),
+        (("unknown",), ExitCode.ERROR),
+        (("not_tried",), ExitCode.ERROR),
+        (("pending_approval", "failed", "stale"), ExitCode.ERROR),
+    ],
+)
+def test_the_worst_outcome_decides_how_a_run_ends(statuses, code):
+    found = result(*statuses)
+    assert found.exit_code is code
+    assert found.complete is (code is ExitCode.OK)
+
+
+def test_a_result_comes_back_from_its_file_whatever_its_names_are():
+    policy = build.policy(name="half \ud83d one")
+    outcome = PolicyOutcome(
+        policy, Status.FAILED, (CREATE, DELETE), (DELETE,), "why", "r", "c", ("n",)
+    )
+    tenant = PlanTenant(build.TENANT, "contoso", None, Cloud.GLOBAL)
+    found = ApplyResult(tenant, "sha256:", (outcome,))
+    text = dumps_result(found).encode().decode()
+    back = loads_result(json.loads(text), source="result.json").outcomes[0]
+    assert (back.policy.name, back.status, back.error) == (policy.name, Status.FAILED, "why")
+    assert [op.target for op in back.written] == [DELETE.target]
+
+
+def test_an_interruption_beats_everything():
+    assert result("failed", interrupted=True).exit_code is ExitCode.INTERRUPTED
+    assert result("applied", interrupted=True).exit_code is ExitCode.INTERRUPTED
+
+
+def test_the_summary_counts_what_was_written_and_not_what_was_wanted():
+    wrote = PolicyOutcome(
+        build.policy(), Status.APPLIED, (CREATE, DELETE, CREATE), (CREATE, DELETE)
+    )
+    wanted = PolicyOutcome(build.policy(), Status.FAILED, (CREATE, DELETE))
+    tenant = PlanTenant(build.TENANT, "contoso", None, Cloud.GLOBAL)
+    found = ApplyResult(tenant, "sha256:", (wrote, wanted))
+    assert found.summary == Summary(create=1, delete=1)
+    assert found.having(Status.FAILED, Status.UNKNOWN) == (wanted,)

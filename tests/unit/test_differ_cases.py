@@ -1,0 +1,218 @@
+"""Each folder below tests/cases/differ is a tenant, what is wanted of it, and what a plan then says.
+
+Nothing in between is replaced: the loader reads the YAML, the client asks the embedded Graph.
+``desired.yaml`` holds the policies, after a ``---`` where it begins with what stands in
+``tenant.yaml``. ``UPDATE_CASES=1`` rewrites every expected.txt; read the difference before keeping it.
+"""
+
+import json
+import os
+import random
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from reconciler import loader
+from reconciler.errors import ExitCode, ReconcilerError
+from reconciler.guards import Limits
+from reconciler.merge import say
+from reconciler.operations import applying, planning
+from reconciler.operations.connect import SandboxAccess, Session, connect, kept_file
+from reconciler.plan import Create, Delete, Update, key_of
+from reconciler.timing import Backoff, Deadline
+from tests.build import TENANT, FakeClock, Told
+
+CASES = Path(__file__).parents[1] / "cases" / "differ"
+FOLDERS = sorted(CASES.iterdir())
+each_case = pytest.mark.parametrize("case", FOLDERS, ids=lambda case: case.name)
+
+
+@each_case
+def test_a_plan_says_what_it_would_do(case, tmp_path):
+    with opened(case, tmp_path) as make:
+        shown = told(make())
+    expected = case / "expected.txt"
+    if os.environ.get("UPDATE_CASES"):
+        expected.write_text(shown, encoding="utf-8")
+    assert shown == expected.read_text(encoding="utf-8")
+
+
+@each_case
+def test_after_an_apply_the_plan_is_empty_and_nothing_live_is_lost(case, tmp_path):
+    with opened(case, tmp_path) as make:
+        before = make()
+        if before is None or not before.applyable:
+            return
+        had = targets(case / "live.json")
+        make.apply(before)
+        after = make()
+        has = targets(make.kept)
+    assert after.is_empty
+    assert after.diagnostics == tuple(
+        found
+        for found in before.diagnostics
+        if found.code not in ("broad-target", "scope-tag-group")
+    )
+    deleted = {op.live.id for op in before.operations if isinstance(op, Delete)}
+    updated = {op.live.id for op in before.operations if isinstance(op, Update)}
+    kept = {key: raw for key, raw in had.items() if key[1] not in deleted | updated}
+    assert has.items() >= kept.items()
+    created = sum(isinstance(op, Create) for op in before.operations)
+    assert len(has) == len(had) - len(deleted) + created
+
+
+class Planner:
+    """Plans, and applies, one case on one copy of its tenant."""
+
+    def __init__(self, root, session, connection):
+        self.root, self.session, self.connection = root, session, connection
+
+    def __call__(self):
+        loaded = loader.load(self.root)
+        assert loaded.state, [f"{found.location}: {found.message}" for found in loaded.diagnostics]
+        return planning.plan(
+            loaded.state,
+            loaded.diagnostics,
+            session=self.session,
+            connection=self.connection,
+            selection=planning.Selection(),
+            limits=Limits(),
+        )
+
+    def apply(self, plan):
+        options = applying.ApplyOptions(None, self.root / ".reconciler", (), "0.1.0")
+        result = applying.write(plan, options, session=self.session, connection=self.connection)
+        assert result.exit_code is ExitCode.OK, [outcome.error for outcome in result.outcomes]
+
+    @property
+    def kept(self):
+        kept = kept_file(self.session.sandbox)
+        return kept if kept.exists() else self.session.sandbox.file
+
+
+@contextmanager
+def opened(case, root):
+    write_root(case / "desired.yaml", root)
+    is_documented = "scope_tag_group" in (case / "desired.yaml").read_text(encoding="utf-8")
+    clock = FakeClock()
+    session = Session(
+        clock=clock,
+        deadline=Deadline(clock, 600),
+        backoff=Backoff(random.Random(1)),
+        progress=Told(),
+        environ={},
+        interactive=False,
+        parallelism=1,
+        is_stopped=lambda: False,
+        sandbox=SandboxAccess(
+            file=case / "live.json",
+            state_folder=root / ".reconciler",
+            mode="documented" if is_documented else "production",
+            reset=False,
+        ),
+    )
+    state = loader.load(root).state
+    with connect(session, cloud=state.config.cloud, tenant=TENANT) as connection:
+        yield Planner(root, session, connection)
+
+
+def write_root(source, root):
+    """Part the file into a tenant root's two files; places in the policies stay those of the file."""
+    head, mark, policies = source.read_text(encoding="utf-8").partition("---\n")
+    if not mark:
+        head, policies = "", head
+    (root / "tenant.yaml").write_text(f"tenant: {TENANT}\nlabel: contoso\n{head}", encoding="utf-8")
+    above = "#\n" * (head + mark).count("\n")
+    (root / "desired.yaml").write_text(above + policies, encoding="utf-8")
+
+
+def targets(tenant_file):
+    """Every assignment's target, as Graph stores it."""
+    tenant = json.loads(tenant_file.read_text(encoding="utf-8"))
+    return {
+        (policy["id"], entry["id"], entry.get("source", "direct")): json.dumps(entry["target"])
+        for family in ("deviceCompliancePolicies", "compliancePolicies")
+        for policy in tenant.get(family, [])
+        for entry in policy.get("assignments", [])
+    }
+
+
+# --- the plan as text
+
+
+def told(plan):
+    lines = [line for policy in plan.policies for line in told_policy(policy)]
+    lines += [told_diagnostic(found) for found in plan.diagnostics]
+    lines += [
+        f"stop {stop.code} {place(stop.declared_at)}: {stop.message}" for stop in plan.stopped_by
+    ]
+    lines.append(f"exit: plan {plan_exit(plan)}, apply {apply_exit(plan)}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def told_policy(policy):
+    yield f"{policy.policy.name} ({policy.policy.platform}) {policy.ownership}"
+    for operation in policy.operations:
+        yield f"  {told_operation(operation)}"
+    for keep in policy.kept:
+        yield f"  keep {told_live(keep.assignment)}, {place(keep.declared_at)}"
+    for change in policy.unmanaged:
+        yield f"  unmanaged {told_live(change.assignment)}"
+    for change in policy.inherited:
+        covers = f", covers {place(change.declared_at)}" if change.declared_at else ""
+        yield f"  inherited {told_live(change.assignment)}, from {change.assignment.source}{covers}"
+
+
+def told_operation(operation):
+    match operation:
+        case Create():
+            consent = ", broad" if operation.broad else ""
+            wanted = f"{told_target(operation.target)}, filter {say(operation.filter)}{consent}"
+            return f"create {wanted}, {place(operation.declared_at)}"
+        case Update():
+            filters = f"filter {say(operation.live.filter)} -> {say(operation.after)}"
+            consent = ", broad" if operation.broad else ""
+            assert key_of(operation.target) == key_of(operation.live.target)
+            return f"update {told_target(operation.target)}, {filters}{consent}, {place(operation.declared_at)}"
+        case Delete():
+            return f"delete {told_live(operation.live)}"
+
+
+def told_live(assignment):
+    return f"{told_target(assignment.target)}, filter {say(assignment.filter)}"
+
+
+def told_target(target):
+    words = [str(target.kind)]
+    words += [f'"{target.name}"'] if target.name else []
+    words += [target.id] if target.id else []
+    words += (
+        [f"({target.target_type or target.odata_type})"]
+        if target.target_type or target.odata_type
+        else []
+    )
+    return " ".join(words)
+
+
+def told_diagnostic(found):
+    help = f" | {found.help}" if found.help else ""
+    where = f"{place(found.location)}, {found.policy}"
+    return f"{found.severity} {found.code} {where}: {found.message}{help}"
+
+
+def place(location):
+    return f"at {location.line}:{location.column}" if location else "nowhere"
+
+
+def plan_exit(plan):
+    """As the plan command ends with --detailed-exitcode."""
+    return 1 if not plan.complete else 0 if plan.is_empty else 2
+
+
+def apply_exit(plan):
+    try:
+        applying.refuse_unsafe(plan)
+    except ReconcilerError as refusal:
+        return int(refusal.exit_code)
+    return 0

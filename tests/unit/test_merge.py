@@ -1,0 +1,167 @@
+"""Judging and merging; the laws stand in tests/properties/test_merge_properties.py."""
+
+import pytest
+
+from reconciler.merge import (
+    Standing,
+    body_digest,
+    describe,
+    judge,
+    judge_all,
+    merge,
+    say,
+    say_target,
+    surprises,
+)
+from reconciler.plan import Create, Delete, Update, key_of
+from reconciler.ports import Wanted
+from tests import build
+
+POLICY = build.policy()
+CREATE = Create(POLICY, build.group(name="Sales"), None, build.at())
+CREATE_FILTERED = Create(POLICY, build.group(), build.filtered(), build.at())
+UPDATE = Update(
+    POLICY,
+    build.live(filter=build.filtered()),
+    build.group(),
+    build.filtered(build.KIOSKS),
+    build.at(),
+)
+DELETE = Delete(POLICY, build.live(filter=build.filtered()))
+TO_DO, DONE, CONFLICT = Standing.TO_DO, Standing.DONE, Standing.CONFLICT
+
+
+def by_key(*assignments):
+    return {key_of(one.target): one for one in assignments}
+
+
+def there(filter=None, target=None):
+    return build.live(target, filter)
+
+
+@pytest.mark.parametrize(
+    ("operation", "live", "standing", "reason"),
+    [
+        (CREATE, None, TO_DO, ""),
+        (CREATE, there(), DONE, ""),
+        (
+            CREATE,
+            there(build.filtered()),
+            CONFLICT,
+            f"it was created meanwhile with filter include {build.CORPORATE}",
+        ),
+        (CREATE_FILTERED, there(), CONFLICT, "it was created meanwhile with filter none"),
+        (
+            CREATE_FILTERED,
+            there(build.filtered(mode="exclude")),
+            CONFLICT,
+            f"it was created meanwhile with filter exclude {build.CORPORATE}",
+        ),
+        (CREATE_FILTERED, there(build.filtered()), DONE, ""),
+        (CREATE, there(target=build.exclusion()), CONFLICT, "the group is excluded meanwhile"),
+        (CREATE, there(target=build.exclusion(build.FINANCE)), TO_DO, ""),
+        (UPDATE, None, CONFLICT, "it was removed"),
+        (UPDATE, there(build.filtered()), TO_DO, ""),
+        (UPDATE, there(build.filtered(build.KIOSKS)), DONE, ""),
+        (UPDATE, there(), CONFLICT, "its filter is now none"),
+        (
+            UPDATE,
+            there(build.filtered(mode="exclude")),
+            CONFLICT,
+            f"its filter is now exclude {build.CORPORATE}",
+        ),
+        (DELETE, None, DONE, ""),
+        (DELETE, there(build.filtered()), TO_DO, ""),
+        (DELETE, there(), CONFLICT, "its filter is now none"),
+    ],
+)
+def test_an_operation_is_judged_by_what_is_there_now(operation, live, standing, reason):
+    verdict = judge(operation, by_key(live) if live else {})
+    assert (verdict.standing, verdict.reason) == (standing, reason)
+
+
+def test_an_exclusion_is_not_created_on_an_included_group():
+    operation = Create(POLICY, build.exclusion(), None, build.at())
+    verdict = judge(operation, by_key(there()))
+    assert (verdict.standing, verdict.reason) == (CONFLICT, "the group is included meanwhile")
+
+
+def test_a_policy_set_that_covers_a_create_makes_it_done_unless_it_has_a_filter():
+    inherited = {key_of(build.group())}
+    assert judge(CREATE, {}, inherited).standing is DONE
+    assert judge(CREATE_FILTERED, {}, inherited).standing is CONFLICT
+    assert judge(CREATE, by_key(there(build.filtered())), inherited).standing is CONFLICT
+
+
+def test_a_policy_set_says_nothing_about_what_is_changed_or_deleted():
+    inherited = {key_of(build.group())}
+    live = by_key(there(build.filtered()))
+    assert [judge(op, live, inherited).standing for op in (UPDATE, DELETE)] == [TO_DO, TO_DO]
+
+
+def test_a_group_changes_sides_where_the_plan_itself_deletes_the_other_side():
+    exclude = Create(POLICY, build.exclusion(), None, build.at())
+    live = by_key(there(build.filtered()))
+    verdicts = judge_all([DELETE, exclude], live)
+    assert [verdict.standing for verdict in verdicts] == [TO_DO, TO_DO]
+    assert [entry.target for entry in merge(live, [DELETE, exclude])] == [build.exclusion()]
+
+
+def test_a_group_does_not_change_sides_on_somebody_elses_assignment():
+    other = Delete(POLICY, build.live(build.group(build.FINANCE)))
+    exclude = Create(POLICY, build.exclusion(), None, build.at())
+    live = by_key(there(), build.live(build.group(build.FINANCE)))
+    verdicts = judge_all([other, exclude], live)
+    assert [verdict.standing for verdict in verdicts] == [TO_DO, CONFLICT]
+
+
+def test_a_merge_refuses_what_is_not_to_do():
+    with pytest.raises(AssertionError):
+        merge(by_key(there()), [CREATE])
+    with pytest.raises(KeyError):
+        merge({}, [DELETE])
+
+
+def test_what_is_live_is_sent_as_it_was_read_and_what_is_new_is_not():
+    strange, foreign = build.opaque(future=1), build.live(build.group(build.FINANCE), future=2)
+    sent = merge(by_key(strange, foreign), [CREATE])
+    assert sent == (
+        Wanted(CREATE.target, None),
+        Wanted(foreign.target, None, foreign.raw_target),
+        Wanted(strange.target, None, strange.raw_target),
+    )
+
+
+def test_what_differs_after_a_write_is_named_in_order():
+    sent = [
+        Wanted(build.all_users(), None),
+        Wanted(build.group(name="Sales"), build.filtered(name="Corporate")),
+    ]
+    shown = by_key(there(), build.live(build.exclusion(build.FINANCE)))
+    assert [(str(found), found.is_extra) for found in surprises(sent, shown)] == [
+        ("all_users is missing after the write", False),
+        (f"group {build.SALES} has filter none after the write", False),
+        (f"exclusion_group {build.FINANCE} was added by somebody else during the write", True),
+    ]
+
+
+def test_the_body_digest_knows_filters_by_mode_and_id():
+    def digest(filter):
+        return body_digest("assign", [Wanted(build.group(), filter)], [CREATE])
+
+    assert digest(build.filtered(name="one name")) == digest(build.filtered(name="another"))
+    filters = [None, build.filtered(), build.filtered(mode="exclude"), build.filtered(build.KIOSKS)]
+    assert len({digest(filter) for filter in filters}) == 4
+
+
+def test_the_body_digest_knows_which_operations_are_carried_out():
+    digests = {body_digest("assign", [], ops) for ops in ([], [CREATE], [DELETE], [UPDATE])}
+    assert len(digests) == 4
+
+
+def test_an_operation_is_said_in_words():
+    assert describe(CREATE) == 'create group "Sales"'
+    assert describe(UPDATE) == f"update group {build.SALES}"
+    assert describe(Delete(POLICY, build.live(build.all_devices()))) == "delete all_devices"
+    assert say_target(build.collection()) == 'collection "SMS00042"'
+    assert say(build.filtered(mode="exclude", name="Kiosks")) == "exclude Kiosks"
