@@ -1,0 +1,243 @@
+"""A person at a terminal: questions, colours, progress, Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+from tests.e2e.run_cli import (
+    COMMAND,
+    TIME_LIMIT,
+    copy_example,
+    environment,
+    kept_tenant,
+    plain,
+    run,
+    served,
+    terminal,
+)
+
+PROMPT = 'Only "yes" is accepted: '
+APPLY = ("apply", "--sandbox", "--policy", "Linux*")
+
+
+@pytest.fixture
+def root(tmp_path):
+    return copy_example(tmp_path)
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + TIME_LIMIT
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def plan_faults(folder, *faults):
+    (folder / "faults.json").write_text(json.dumps(faults))
+    return ("--faults", "faults.json", "--keep", "kept.json")
+
+
+def test_yes_applies(tmp_path, root):
+    with terminal(*APPLY, cwd=tmp_path) as screen:
+        screen.wait_for(PROMPT)
+        assert "Apply this to contoso-prod: 1 to create, 0 to change, 0 to delete?" in screen.text
+        assert not (root / ".reconciler").exists()
+        screen.send("yes\n")
+        assert screen.finish() == 0
+    assert "Apply complete: 1 created, 0 changed, 0 deleted.\n" in screen.text
+    assert (root / ".reconciler").exists()
+
+
+@pytest.mark.parametrize("keys", ["no\n", "y\n", "YES\n", "\x04"])
+def test_anything_but_yes_writes_nothing_and_says_so(tmp_path, root, keys):
+    with terminal(*APPLY, cwd=tmp_path) as screen:
+        screen.wait_for(PROMPT)
+        screen.send(keys)
+        assert screen.finish() == 1
+    assert screen.text.endswith("\nNot applied; nothing was written.\n")
+    assert not (root / ".reconciler").exists()
+
+
+def test_ctrl_c_at_the_question_exits_130_and_writes_nothing(tmp_path, root):
+    with terminal(*APPLY, cwd=tmp_path) as screen:
+        screen.wait_for(PROMPT)
+        screen.send("\x03")
+        assert screen.finish() == 130
+    assert screen.text.endswith("\nInterrupted; nothing more was done.\n")
+    assert not (root / ".reconciler").exists()
+
+
+def test_the_time_that_a_person_thinks_does_not_count(tmp_path, root):
+    with terminal(*APPLY, "--timeout", "2.5", cwd=tmp_path) as screen:
+        screen.wait_for(PROMPT)
+        asked = time.monotonic()
+        wait_until(lambda: time.monotonic() - asked > 2.6)
+        screen.send("yes\n")
+        assert screen.finish() == 0
+
+
+def test_a_plan_is_coloured_on_a_terminal_and_the_words_stay_the_same(tmp_path, root):
+    piped = run("plan", "--sandbox", "-q", cwd=tmp_path, env={"COLUMNS": "80"})
+    with terminal("plan", "--sandbox", "-q", cwd=tmp_path, columns=80) as screen:
+        assert screen.finish() == 0
+    assert "\x1b[32m  + create " in screen.screen
+    assert "\x1b[33m  ~ change " in screen.screen
+    assert screen.text == piped.stdout
+    assert plain(piped.stdout) == piped.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "env"),
+    [(("--no-color",), {}), ((), {"NO_COLOR": "1"}), ((), {"TERM": "dumb"})],
+)
+def test_no_colour_where_none_is_wanted(tmp_path, root, options, env):
+    with terminal("plan", "--sandbox", "-q", *options, cwd=tmp_path, env=env) as screen:
+        assert screen.finish() == 0
+    assert "\x1b" not in screen.screen
+
+
+def test_progress_counts_on_one_line_and_is_gone_before_the_result(tmp_path, root):
+    with terminal("plan", "--sandbox", cwd=tmp_path) as screen:
+        assert screen.finish() == 0
+    shown, _, result = screen.screen.rpartition("\r\x1b[2K")
+    assert result.startswith("Tenant contoso-prod")
+    assert "Reading the tenant... " in shown
+    assert "\n" not in shown
+
+
+def test_progress_is_gone_before_an_error(tmp_path, root):
+    with terminal("plan", cwd=tmp_path) as screen:
+        assert screen.finish() == 1
+    assert screen.screen.rpartition("\r\x1b[2K")[2].startswith("Error: no way to sign in")
+
+
+@pytest.mark.parametrize("columns", [80, 40])
+def test_sentences_fit_a_narrow_screen(tmp_path, root, columns):
+    with terminal("plan", "--sandbox", "-q", "-v", cwd=tmp_path, columns=columns) as screen:
+        assert screen.finish() == 0
+    closing = screen.text[screen.text.index("\nPlan: ") :].splitlines()
+    assert [line for line in closing if len(line) > columns and "sha256:" not in line] == []
+
+
+def test_ctrl_c_while_reading_exits_130_at_once(tmp_path, root):
+    slow = {"kind": "slow", "seconds": 20, "path": "assignmentFilters", "method": "GET"}
+    with (
+        served(root / "sandbox.json", *plan_faults(tmp_path, slow), cwd=tmp_path) as way,
+        terminal("plan", cwd=tmp_path, env=way) as screen,
+    ):
+        screen.wait_for("Reading the tenant... 1")
+        pressed = time.monotonic()
+        screen.send("\x03")
+        assert screen.finish() == 130
+        assert time.monotonic() - pressed < 10
+    assert screen.text.endswith("Interrupted; nothing more was done.\n")
+
+
+def test_ctrl_c_while_writing_ends_the_write_in_flight_reports_and_exits_130(tmp_path, root):
+    slow = {"kind": "slow", "seconds": 1, "path": "/assign$", "method": "POST"}
+    apply = ("apply", "--auto-approve", "--parallelism", "1", "--journal", "j.jsonl")
+    with served(root / "sandbox.json", *plan_faults(tmp_path, slow), cwd=tmp_path) as way:
+        with terminal(*apply, cwd=tmp_path, env=way) as screen:
+            wait_until(lambda: _journalled(tmp_path, "assign"))
+            screen.send("\x03")
+            assert screen.finish() == 130
+        assert "Applied and read back:\n  Android - Warehouse scanners\n" in screen.text
+        assert "Not tried:\n  Android - Work profile\n" in screen.text
+        assert "Policies: 5 not tried.\n" in screen.text
+        again = run("apply", "--auto-approve", cwd=tmp_path, env=way)
+        assert again.stdout.endswith("Apply complete: 7 created, 1 changed, 0 deleted.\n")
+
+
+def test_a_second_ctrl_c_while_writing_stops_at_once_and_says_what_is_not_known(tmp_path, root):
+    slow = {"kind": "slow", "seconds": 20, "path": "/assign$", "method": "POST"}
+    apply = ("apply", "--auto-approve", "--parallelism", "1", "--journal", "j.jsonl")
+    with (
+        served(root / "sandbox.json", *plan_faults(tmp_path, slow), cwd=tmp_path) as way,
+        terminal(*apply, cwd=tmp_path, env=way) as screen,
+    ):
+        wait_until(lambda: _journalled(tmp_path, "assign"))
+        began = time.monotonic()
+        while not screen.has_ended(within=0.5):  # two signals that meet are one to a process
+            screen.send("\x03")
+        assert screen.finish() == 130
+        assert time.monotonic() - began < 10
+    assert "what was in flight may have been done or not" in screen.text
+
+
+def test_a_signal_to_stop_from_a_pipeline_is_a_ctrl_c(tmp_path, root):
+    slow = {"kind": "slow", "seconds": 1, "path": "/assign$", "method": "POST"}
+    apply = ("apply", "--auto-approve", "--parallelism", "1", "--journal", "j.jsonl")
+    with served(root / "sandbox.json", *plan_faults(tmp_path, slow), cwd=tmp_path) as way:
+        process = subprocess.Popen(
+            [*COMMAND, *apply, "--format", "json", "-q"],
+            cwd=tmp_path,
+            env=environment(way),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        wait_until(lambda: _journalled(tmp_path, "assign"))
+        os.kill(process.pid, signal.SIGTERM)
+        stdout, _ = process.communicate(timeout=TIME_LIMIT)
+    result = json.loads(stdout)
+    assert (process.returncode, result["interrupted"], result["complete"]) == (130, True, False)
+    assert [outcome["status"] for outcome in result["outcomes"]] == ["applied"] + ["not_tried"] * 5
+
+
+def _journalled(folder, word):
+    journal = folder / "j.jsonl"
+    return journal.exists() and any(
+        f'"{word}"' in line for line in journal.read_text().splitlines() if '"write"' in line
+    )
+
+
+def test_killed_in_the_middle_and_run_again_it_converges(tmp_path, root):
+    slow = {"kind": "slow", "seconds": 1, "path": "/assign$", "method": "POST", "skip": 1}
+    with served(root / "sandbox.json", *plan_faults(tmp_path, slow), cwd=tmp_path) as way:
+        process = subprocess.Popen(
+            [*COMMAND, "apply", "--auto-approve", "--parallelism", "1", "-q"],
+            cwd=tmp_path,
+            env=environment(way),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        wait_until((tmp_path / "kept.json").exists)
+        process.kill()
+        process.wait(TIME_LIMIT)
+        assert run("apply", "--auto-approve", cwd=tmp_path, env=way).code == 0
+        assert run("plan", "--detailed-exitcode", cwd=tmp_path, env=way).code == 0
+
+
+def test_a_person_stops_one_tenant_and_the_next_is_not_begun(tmp_path, root):
+    for name in ("eu", "us"):
+        copy_example(tmp_path / "tenants" / name)
+    slow = {"kind": "slow", "seconds": 1, "path": "/assign$", "method": "POST"}
+    apply = ("apply", "tenants", "--auto-approve", "--parallelism", "1", "--journal", "j.jsonl")
+    with (
+        served(root / "sandbox.json", *plan_faults(tmp_path, slow), cwd=tmp_path) as way,
+        terminal(*apply, cwd=tmp_path, env=way) as screen,
+    ):
+        wait_until(lambda: _journalled(tmp_path, "assign"))
+        screen.send("\x03")
+        assert screen.finish() == 130
+    assert screen.text.count("Tenant contoso-prod") == 1
+    assert "Policies: 5 not tried." in screen.text
+
+
+def test_no_to_one_tenant_and_yes_to_the_next(tmp_path, root):
+    roots = [copy_example(tmp_path / "tenants" / name) for name in ("eu", "us")]
+    with terminal("apply", "tenants", "--sandbox", "--policy", "Linux*", cwd=tmp_path) as screen:
+        screen.wait_for(PROMPT)
+        screen.send("no\n")
+        screen.wait_for("Not applied")
+        screen.screen = ""
+        screen.wait_for(PROMPT)
+        screen.send("yes\n")
+        assert screen.finish() == 1
+    assert not (roots[0] / ".reconciler").exists()
+    assert kept_tenant(roots[1]) != json.loads((roots[1] / "sandbox.json").read_text())
