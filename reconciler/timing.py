@@ -70,10 +70,11 @@ class Pacer:
     """Keeps writes under Graph's documented rate, so that a large apply meets no 429.
 
     100 writes in 20 seconds per app and tenant ([D] throttling-limits, Intune device
-    configuration); a tenth is left free for whatever else runs as the same app.
+    configuration). A fifth is left free for requests that bunch up on their way, and for whatever
+    else runs as the same app.
     """
 
-    def __init__(self, clock: Clock, *, writes: int = 90, window: float = 20.0) -> None:
+    def __init__(self, clock: Clock, *, writes: int = 80, window: float = 20.0) -> None:
         self._clock = clock
         self._writes = writes
         self._window = window

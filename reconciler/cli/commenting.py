@@ -178,7 +178,8 @@ def _document(file: Path) -> dict[str, Any]:
         document = json.loads(read_text(file))
     except (ValueError, RecursionError) as broken:
         raise PlanFileError(f"{file} is not a plan: it is not JSON, or was cut off") from broken
-    if not isinstance(document, dict):
+    is_ours = isinstance(document, dict) and {"checksum", "outcomes", "roots"} & document.keys()
+    if not is_ours:
         raise PlanFileError(f"{file} is not a plan of reconciler")
     return document
 

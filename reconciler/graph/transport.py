@@ -28,7 +28,8 @@ LOG = logging.getLogger("reconciler.graph")
 _LONG_WAIT = 5.0
 """Seconds after which a person begins to wonder, and is told."""
 
-REQUEST_TIMEOUT = httpx.Timeout(60.0, connect=15.0)
+_LONGEST_ANSWER = 60.0
+_LONGEST_CONNECT = 15.0
 _TRIES = 6
 _TRIES_AFTER_PLAIN_500 = 3
 _MAY_PASS = frozenset({408, 424, 502, 504})
@@ -222,7 +223,7 @@ class Transport:
                     "Authorization": f"Bearer {token}",
                     "client-request-id": client_request_id,
                 },
-                timeout=REQUEST_TIMEOUT,
+                timeout=self._timeout(),
                 follow_redirects=False,
             )
         )
@@ -236,6 +237,11 @@ class Transport:
             client_request_id,
         )
         return answer
+
+    def _timeout(self) -> httpx.Timeout:
+        """Wait for an answer no longer than the run may last."""
+        left = max(self.deadline.remaining(), 1.0)
+        return httpx.Timeout(min(_LONGEST_ANSWER, left), connect=min(_LONGEST_CONNECT, left))
 
     def _wait(self, state: RetryCallState) -> float:
         fault = _fault(state)

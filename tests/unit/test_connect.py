@@ -1,0 +1,112 @@
+"""The way to a tenant: the real one, or the embedded one that keeps what is written."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from reconciler.errors import ConfigError
+from reconciler.model import Cloud, Policy
+from reconciler.operations.connect import SandboxAccess, connect, kept_file
+from tests.clocks import TENANT, FakeClock, group, policy_id, session, target, tenant
+
+ONE = Policy(policy_id(1), "Policy 1", "classic")
+
+
+@pytest.fixture
+def access(tmp_path):
+    file = tmp_path / "sandbox.json"
+    file.write_text(json.dumps(tenant({1: [target("group", group(1))]})))
+    return SandboxAccess(file, tmp_path / ".reconciler", "production", reset=False)
+
+
+def opened(access, **options):
+    return connect(
+        session(FakeClock(), sandbox=access, **options), cloud=Cloud.GLOBAL, tenant=TENANT
+    )
+
+
+def count(access):
+    with opened(access) as way:
+        return len(way.tenant.read_policy(ONE).assignments)
+
+
+def test_the_embedded_graph_needs_no_sign_in(access):
+    with opened(access) as way:
+        assert way.tenant.identify().id == TENANT
+        assert "without sign-in" in way.tokens.describe()
+
+
+def test_reading_keeps_nothing(access):
+    count(access)
+
+    assert not access.state_folder.exists()
+
+
+def test_what_is_written_is_there_for_the_next_run_and_the_file_stays(access):
+    before = access.file.read_bytes()
+    with opened(access) as way:
+        way.tenant.assign(ONE, [])
+
+    assert count(access) == 0
+    assert access.file.read_bytes() == before
+
+
+def test_a_reset_starts_over(access):
+    with opened(access) as way:
+        way.tenant.assign(ONE, [])
+
+    fresh = SandboxAccess(access.file, access.state_folder, access.mode, reset=True)
+
+    assert count(fresh) == 1
+    assert count(access) == 1
+
+
+def test_an_edited_tenant_file_starts_over_by_itself(access):
+    with opened(access) as way:
+        way.tenant.assign(ONE, [])
+    first = kept_file(access)
+    access.file.write_text(access.file.read_text() + "\n")
+
+    assert kept_file(access) != first
+    assert count(access) == 1
+
+
+@pytest.mark.parametrize("content", [None, "{", "[]", '{"organization": {}}'])
+def test_a_tenant_file_that_cannot_be_used_is_named(access, content):
+    access.file.unlink()
+    if content is not None:
+        access.file.write_text(content)
+
+    with pytest.raises(ConfigError, match="sandbox"), opened(access):
+        raise AssertionError("must not be reached")
+
+
+def test_the_sandbox_behaves_as_asked(access):
+    documented = SandboxAccess(access.file, access.state_folder, "documented", reset=False)
+    with opened(documented) as way:
+        (live,) = way.tenant.read_policy(ONE).assignments
+        way.tenant.delete(ONE, live)
+
+    assert count(documented) == 0
+
+
+def test_certificates_that_cannot_be_read_are_named(tmp_path):
+    bundle = tmp_path / "ca.pem"
+    bundle.write_text("no certificate")
+    environ = {"RECONCILER_ACCESS_TOKEN": "any", "SSL_CERT_FILE": str(bundle)}
+
+    with (
+        pytest.raises(ConfigError, match=r"ca\.pem"),
+        connect(session(FakeClock(), environ=environ), cloud=Cloud.GLOBAL, tenant=TENANT),
+    ):
+        raise AssertionError("must not be reached")
+
+
+def test_connecting_sends_nothing():
+    environ = {"RECONCILER_ACCESS_TOKEN": "any", "RECONCILER_GRAPH_URL": "http://127.0.0.1:1"}
+    run = session(FakeClock(), environ=environ)
+
+    with connect(run, cloud=Cloud.GLOBAL, tenant=TENANT) as way:
+        assert way.client.transport.graph == "http://127.0.0.1:1"

@@ -1,0 +1,125 @@
+"""Which call writes, and how a run learns that the documented one does not exist."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from reconciler.applier.route import Method, Route
+from reconciler.diagnostics import Location
+from reconciler.errors import RouteMissingError, ThrottledError
+from reconciler.model import Assignment, Policy, Target, TargetKind, Writes
+from reconciler.plan import Create, Delete
+from reconciler.ports import Receipt
+from tests.clocks import Heard
+
+POLICY = Policy("p", "Policy", "classic")
+CREATE = Create(POLICY, Target(TargetKind.GROUP, "g"), None, Location("f", 1, 1))
+DELETE = Delete(POLICY, Assignment("a", Target(TargetKind.GROUP, "h"), None, "direct", "{}"))
+DONE = Receipt("r")
+
+
+def missing():
+    raise RouteMissingError("no route", attempted="creating", status=400)
+
+
+@pytest.mark.parametrize(
+    ("writes", "operations", "method"),
+    [
+        (Writes.CREATE, [CREATE], Method.CREATE),
+        (Writes.CREATE, [DELETE], Method.CREATE),
+        (Writes.ASSIGN, [CREATE], Method.ASSIGN),
+        (Writes.AUTO, [CREATE], Method.CREATE),
+        (Writes.AUTO, [CREATE, CREATE], Method.CREATE),
+        (Writes.AUTO, [CREATE, DELETE], Method.ASSIGN),
+        (Writes.AUTO, [DELETE], Method.ASSIGN),
+    ],
+)
+def test_the_call_follows_from_writes_and_from_what_is_due(writes, operations, method):
+    assert Route(writes, Heard()).method(operations) is method
+
+
+def test_auto_takes_assign_once_the_route_is_known_to_be_missing_and_says_so_once():
+    heard = Heard()
+    route = Route(Writes.AUTO, heard)
+
+    for _ in range(3):
+        with pytest.raises(RouteMissingError):
+            route.create(missing)
+
+    assert route.method([CREATE]) is Method.ASSIGN
+    assert len(heard.notes) == 1
+
+
+def test_create_alone_never_falls_back():
+    heard = Heard()
+    route = Route(Writes.CREATE, heard)
+    with pytest.raises(RouteMissingError):
+        route.create(missing)
+
+    assert not route.falls_back
+    assert route.method([CREATE]) is Method.CREATE
+    assert heard.notes == []
+
+
+def test_while_the_first_create_is_on_its_way_the_others_wait_for_its_answer():
+    route = Route(Writes.AUTO, Heard())
+    under_way, may_answer = threading.Event(), threading.Event()
+    calls, ends = [], []
+
+    def first():
+        calls.append("first")
+        under_way.set()
+        assert may_answer.wait(5)
+        missing()
+
+    def attempt(call):
+        try:
+            route.create(call)
+        except RouteMissingError:
+            ends.append("missing")
+
+    threads = [threading.Thread(target=attempt, args=(first,))]
+    threads[0].start()
+    assert under_way.wait(5)
+    threads += [
+        threading.Thread(target=attempt, args=(lambda: calls.append("other"),)) for _ in range(3)
+    ]
+    for thread in threads[1:]:
+        thread.start()
+    may_answer.set()
+    for thread in threads:
+        thread.join(5)
+
+    assert calls == ["first"]
+    assert ends == ["missing"] * 4
+
+
+def test_once_a_create_has_worked_the_others_go_side_by_side():
+    route = Route(Writes.AUTO, Heard())
+    route.create(lambda: DONE)
+    together = threading.Barrier(3)
+    threads = [
+        threading.Thread(target=lambda: route.create(lambda: (together.wait(5) and DONE) or DONE))
+        for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(5)
+
+    assert not together.broken
+
+
+def test_a_create_that_fails_otherwise_proves_nothing():
+    route = Route(Writes.AUTO, Heard())
+
+    def throttled():
+        raise ThrottledError("slow down", attempted="creating", status=429)
+
+    with pytest.raises(ThrottledError):
+        route.create(throttled)
+
+    assert route.method([CREATE]) is Method.CREATE
+    assert route.create(lambda: DONE) is DONE
