@@ -13,6 +13,7 @@ ReconcilerError                   1   something failed
     ├── RouteMissingError             the documented route does not exist in this tenant's service
     ├── NotFoundError                 the object is gone
     ├── ThrottledError                not carried out; wait ``retry_after`` seconds
+    ├── NotDoneError                  not carried out; what stood in the way is out of it now
     ├── OutcomeUnknownError           a write may or may not have happened: read before anything else
     └── ApprovalError                 Multi Admin Approval stands between the request and its effect
 """
@@ -33,6 +34,11 @@ class ExitCode(IntEnum):
     GUARDRAIL = 5
     USAGE = 64
     INTERRUPTED = 130
+
+
+def one_line(text: str) -> str:
+    """Write out what does not print: a foreign name must not start a line of its own."""
+    return "".join(c if c.isprintable() else f"<U+{ord(c):04X}>" for c in text)
 
 
 class ReconcilerError(Exception):
@@ -101,7 +107,7 @@ class GraphError(ReconcilerError):
         """Keep the parts; the sentence is composed in ``__str__``."""
         super().__init__(message)
         self.message = message
-        self.attempted = attempted
+        self.attempted = one_line(attempted)
         self.status = status
         self.code = code
         self.request_id = request_id
@@ -124,6 +130,13 @@ class NotFoundError(GraphError):
 
 class ThrottledError(GraphError):
     """429: the request was rejected before it had any effect."""
+
+
+class NotDoneError(GraphError):
+    """Graph refused a write before it had any effect, for a reason that has been dealt with.
+
+    The write may be made again, on a reading of its own.
+    """
 
 
 class OutcomeUnknownError(GraphError):

@@ -149,8 +149,16 @@ class Surprise:
         return f"{say_target(self.target)} {self.what}"
 
 
-def surprises(expected: Iterable[Wanted], direct: Mapping[Key, Assignment]) -> tuple[Surprise, ...]:
-    """Name everything that a reading after the write shows beyond, or short of, what was sent."""
+def surprises(
+    expected: Iterable[Wanted], before: Iterable[Assignment], after: Iterable[Assignment]
+) -> tuple[Surprise, ...]:
+    """Name everything that a reading after the write shows beyond, or short of, what it should.
+
+    ``expected`` is the whole direct set that should now be there. ``before`` and ``after`` are
+    whole readings: what policy sets assigned was not sent, and must have stayed as it was.
+    """
+    now = list(after)
+    direct = {key_of(assignment.target): assignment for assignment in now if assignment.is_direct}
     sent = {key_of(wanted.target): wanted for wanted in expected}
     found = [
         Surprise(wanted.target, "is missing after the write")
@@ -164,17 +172,53 @@ def surprises(expected: Iterable[Wanted], direct: Mapping[Key, Assignment]) -> t
         elif assignment.filter != sent[key].filter:
             what = f"has filter {say(assignment.filter)} after the write"
             found.append(Surprise(assignment.target, what))
+        elif sent[key].raw_target and _content(assignment.raw_target) != _content(
+            sent[key].raw_target
+        ):
+            found.append(Surprise(assignment.target, "has other properties after the write"))
+    found += _surprises_of_policy_sets(before, now)
     return tuple(sorted(found, key=lambda surprise: surprise.target.sort_key))
+
+
+def _content(raw_target: str | None) -> object:
+    """What a target says besides its filter, which is compared by itself."""
+    target: dict[str, object] = json.loads(raw_target or "{}")
+    return {name: value for name, value in target.items() if "assignmentfilter" not in name.lower()}
+
+
+def _surprises_of_policy_sets(
+    before: Iterable[Assignment], after: Iterable[Assignment]
+) -> list[Surprise]:
+    def inherited(assignments: Iterable[Assignment]) -> dict[tuple[Key, str, str], Assignment]:
+        return {
+            (key_of(found.target), found.source, found.id): found
+            for found in assignments
+            if not found.is_direct
+        }
+
+    was, stands = inherited(before), inherited(after)
+    return [
+        Surprise(was[place].target, "of a policy set is missing after the write")
+        for place in was.keys() - stands.keys()
+    ] + [
+        Surprise(stands[place].target, "was assigned by a policy set meanwhile", is_extra=True)
+        for place in stands.keys() - was.keys()
+    ]
 
 
 def body_digest(method: str, wanted: Iterable[Wanted], operations: Iterable[Operation]) -> str:
     """Name what would be sent, so that a queued write can be told from a changed one."""
     parts = [
         method,
-        sorted([*key_of(w.target), *_id_of(w.filter), w.raw_target or ""] for w in wanted),
+        sorted([*key_of(w.target), *_id_of(w.filter), _canonical(w.raw_target)] for w in wanted),
         sorted([action_of(op).value, *key_of(op.target)] for op in operations),
     ]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _canonical(raw_target: str | None) -> str:
+    """The same for one target however Graph ordered its keys this time."""
+    return json.dumps(json.loads(raw_target), sort_keys=True) if raw_target else ""
 
 
 def _id_of(filter: Filter | None) -> tuple[str, str]:

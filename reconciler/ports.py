@@ -48,6 +48,13 @@ class Progress(Protocol):
         """So many more steps of the stage are done."""
         ...
 
+    def read(self, count: int) -> None:
+        """So many more objects were read; of interest in a stage without a total alone.
+
+        A stage with one counts its own steps, and reads on the way to each of them.
+        """
+        ...
+
     def note(self, message: str) -> None:
         """Say one thing that the user should know, once."""
         ...
@@ -135,10 +142,18 @@ class Reader(Protocol):
 class Writer(Protocol):
     """Writing to a tenant. Each call sends one request, once, and never repeats it by itself.
 
-    Each raises `ThrottledError` where nothing happened, `OutcomeUnknownError` where nobody can
-    tell, `ApprovalError` where a second administrator must approve, and `GraphError` where Graph
+    Each raises `ThrottledError` or `NotDoneError` where nothing happened, `OutcomeUnknownError`
+    where nobody can tell, `ApprovalError` where a second administrator must approve, and `GraphError` where Graph
     refused. ``approval_code`` finishes a write that was queued and is now approved.
     """
+
+    def prepare_write(self) -> None:
+        """Wait for all that a write may have to wait for: its turn, and a token.
+
+        Called directly before the reading that a write will rest on, so that nothing but the
+        request itself lies between the two.
+        """
+        ...
 
     def create(
         self,

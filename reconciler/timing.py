@@ -19,10 +19,22 @@ class Deadline:
         self.seconds = seconds
         self._clock = clock
         self._end = clock.monotonic() + seconds
+        self._grace = threading.local()
 
     def remaining(self) -> float:
         """Seconds left, never negative."""
-        return max(0.0, self._end - self._clock.monotonic())
+        extra: float = getattr(self._grace, "seconds", 0.0)
+        return max(0.0, self._end + extra - self._clock.monotonic())
+
+    @contextmanager
+    def grace(self, seconds: float) -> Iterator[None]:
+        """While inside, this thread alone has a little longer: to see how its last write went."""
+        over = max(0.0, self._clock.monotonic() - self._end)
+        self._grace.seconds = over + seconds
+        try:
+            yield
+        finally:
+            self._grace.seconds = 0.0
 
     def sleep(self, seconds: float, reason: str) -> None:
         """Wait, or raise `DeadlineError` at once where that would take longer than is left."""
@@ -64,6 +76,15 @@ class Backoff:
         """Seconds to wait after attempt number ``attempt``, counted from 1."""
         ceiling = min(self.CAP, self.BASE * 2.0 ** min(attempt - 1, 10))
         return self._jitter.uniform(ceiling / 2, ceiling)
+
+    def wait(self, attempt: int, asked: float | None) -> float:
+        """Seconds to wait: as Graph asks, else by back-off.
+
+        Who is told "at once" again and again still waits a second from the third time on.
+        """
+        if asked is None:
+            return self.seconds(attempt)
+        return max(asked, 1.0) if attempt > 2 else asked
 
 
 class Pacer:

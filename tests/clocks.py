@@ -68,12 +68,16 @@ class Heard:
         self.stages = []
         self.notes = []
         self.steps = 0
+        self.objects = 0
 
     def stage(self, title, total=None):
         self.stages.append((title, total))
 
     def advance(self, count=1):
         self.steps += count
+
+    def read(self, count):
+        self.objects += count
 
     def note(self, message):
         self.notes.append(message)

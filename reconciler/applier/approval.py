@@ -10,7 +10,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 
-from reconciler.errors import ApprovalError, ApprovalStatus, GraphError, ReconcilerError
+from reconciler.errors import (
+    ApprovalError,
+    ApprovalStatus,
+    GraphError,
+    NotDoneError,
+    ReconcilerError,
+)
 from reconciler.model import Policy
 from reconciler.ports import Approvals, PendingApproval, Progress, Receipt, Tenant
 
@@ -35,30 +41,52 @@ class Approver:
         self._progress = progress
         self._codes = [code.lower() for code in codes]
         self._lock = threading.Lock()
+        self._statuses: dict[str, ApprovalStatus | None] = {}
+        self._tried: dict[str, set[str]] = {}
 
     def remembers(self, policy: Policy, digest: str) -> bool:
         """Whether this very write was queued by an earlier run."""
         pending = self._approvals.get(policy.id)
         return pending is not None and pending.body_digest == digest
 
-    def send(self, policy: Policy, digest: str, call: Callable[[str | None], Receipt]) -> Receipt:
-        """Make a write, with a code where there is one that fits, and remember it if queued.
+    def prepare(self, policy: Policy) -> None:
+        """Ask where a remembered request stands, before the reading that a write will rest on."""
+        pending = self._approvals.get(policy.id)
+        if pending is not None:
+            self._statuses[policy.id] = self._tenant.approval_status(pending.code)
 
+    def send(self, policy: Policy, digest: str, call: Callable[[str | None], Receipt]) -> Receipt:
+        """Make a write, once, with a code where there is one that may fit; remember it if queued.
+
+        Raises `NotDoneError` where a code did not fit: the next one is for the next reading.
         Raises `ApprovalError` where a request still waits, and `ReconcilerError` where it was
         turned down; asking again is then for the next run.
         """
-        pending = self._approvals.get(policy.id)
-        for code in self._codes_for(policy, digest, pending):
-            try:
-                receipt = call(code)
-            except GraphError as refused:
-                if refused.status != 403 or isinstance(refused, ApprovalError):
-                    raise
-                continue
-            self._forget(policy)
-            with self._lock:
-                self._codes = [left for left in self._codes if left != code]
-            return receipt
+        codes = self._codes_for(policy, digest, self._approvals.get(policy.id))
+        tried = self._tried.setdefault(policy.id, set())
+        code = next((code for code in codes if code not in tried), None)
+        if code is None:
+            return self._ask(policy, digest, call)
+        tried.add(code)
+        try:
+            receipt = call(code)
+        except GraphError as refused:
+            if refused.status != 403 or isinstance(refused, ApprovalError):
+                raise
+            raise NotDoneError(
+                f"the approval code {code} does not fit this write",
+                attempted=refused.attempted,
+                status=refused.status,
+                code=refused.code,
+                request_id=refused.request_id,
+            ) from refused
+        self._forget(policy)
+        with self._lock:
+            self._codes = [left for left in self._codes if left != code]
+        return receipt
+
+    def _ask(self, policy: Policy, digest: str, call: Callable[[str | None], Receipt]) -> Receipt:
+        """Make the write without a code, and remember it where Graph queues it."""
         try:
             return call(None)
         except ApprovalError as queued:
@@ -74,23 +102,19 @@ class Approver:
     def _codes_for(
         self, policy: Policy, digest: str, pending: PendingApproval | None
     ) -> Sequence[str]:
-        """List the codes worth trying for a write: the remembered one alone, where it fits."""
+        """List the codes worth trying for a write: a remembered one that fits, then those given."""
         with self._lock:
             given = tuple(self._codes)
         if pending is None:
             return given
-        status = self._tenant.approval_status(pending.code)
-        if status is ApprovalStatus.PENDING:
-            raise ApprovalError(
-                "the request still waits for a second administrator",
-                attempted=f'assigning "{policy.name}"',
-                approval_code=pending.code,
-            )
+        status = self._statuses.get(policy.id)
         fits = pending.body_digest == digest
+        if status is ApprovalStatus.PENDING:
+            raise _waits(policy, pending, fits=fits)
         if status in _DECIDED:
             self._forget(policy)
             said = f'the approval request {pending.code} for "{policy.name}" {_DECIDED[status]}'
-            if fits:
+            if fits and not given:
                 raise ReconcilerError(f"{said}; run apply again to ask anew")
             self._progress.note(said)
             return given
@@ -103,7 +127,7 @@ class Approver:
                 f"{pending.code} no longer fits and a new one is needed"
             )
             return given
-        return (pending.code,)
+        return (pending.code, *given)
 
     def _remember(self, policy: Policy, pending: PendingApproval) -> None:
         """Keep a code for the next run. It is in the report too, so a full disk is no failure."""
@@ -117,6 +141,20 @@ class Approver:
             self._approvals.forget(policy.id)
         except ReconcilerError as fault:
             self._progress.note(str(fault))
+
+
+def _waits(policy: Policy, pending: PendingApproval, *, fits: bool) -> ApprovalError:
+    moved = (
+        ""
+        if fits
+        else "; the policy has moved since, so that approval will not fit and a new one will be "
+        "needed: cancel the request in the Intune portal, then run apply again"
+    )
+    return ApprovalError(
+        f"the request still waits for a second administrator{moved}",
+        attempted=f'assigning "{policy.name}"',
+        approval_code=pending.code,
+    )
 
 
 def _still_open(queued: ApprovalError, pending: PendingApproval, *, fits: bool) -> ApprovalError:

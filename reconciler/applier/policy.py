@@ -2,6 +2,7 @@
 
 The loop of `PolicyRun` is the whole of the contract's laws of apply:
 
+    wait                      for all there is to wait for: our turn, a token, an approval's state
     read the policy           a reading that is not whole raises, and nothing is written
     judge each operation      done: skip it;  conflict: somebody touched what we change, refuse
     nothing left to do        then it is settled
@@ -15,6 +16,7 @@ be seen afterwards is named in the outcome.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -29,6 +31,7 @@ from reconciler.errors import (
     DeadlineError,
     GraphError,
     Interrupted,
+    NotDoneError,
     OutcomeUnknownError,
     ReconcilerError,
     RouteMissingError,
@@ -39,6 +42,7 @@ from reconciler.merge import (
     Verdict,
     describe,
     judge_all,
+    say_target,
     surprises,
 )
 from reconciler.model import Assignment
@@ -54,6 +58,15 @@ A 429 is clear: it is waited for as long as the deadline allows.
 """
 
 
+LOG = logging.getLogger("reconciler.applier")
+
+LONG_WAIT = 5.0
+"""Seconds after which a person begins to wonder, and is told."""
+
+LAST_LOOK = 15.0
+"""Seconds over the deadline for the one reading that tells how a write in flight went."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Reading:
     """One complete reading of a policy; ``direct`` leaves out what policy sets assigned."""
@@ -67,7 +80,9 @@ class PolicyRun:
     """The course of one policy.
 
     ``sent`` holds every operation that may have had an effect, ``verdicts`` how the latest reading
-    judged the plan's operations: what is sent and not judged to be done is in doubt.
+    judged the plan's operations: what is sent and not judged to be done is in doubt. ``lost`` names
+    what the plan saw as declared and there, and that reading does not show so any more. ``unclear``
+    and ``throttled`` count answers since the last success.
     """
 
     plan: PolicyPlan
@@ -76,6 +91,10 @@ class PolicyRun:
     verdicts: tuple[Verdict, ...] = ()
     request_id: str | None = None
     refusal: GraphError | None = None
+    unclear: int = 0
+    throttled: int = 0
+    has_renewed: bool = False
+    lost: tuple[str, ...] = ()
     notes: list[str] = field(default_factory=list)
 
     def outcome(self) -> PolicyOutcome:
@@ -95,31 +114,35 @@ class PolicyRun:
             return self._failed(f"internal error ({type(bug).__name__}); please report it")
 
     def _run(self) -> PolicyOutcome:
-        reading = self._read()
-        tries = 0
         while True:
-            conflicts = [v for v in self.verdicts if v.standing is Standing.CONFLICT]
-            if conflicts:
-                return self._conflicting(conflicts)
-            to_do = [v.operation for v in self.verdicts if v.standing is Standing.TO_DO]
-            if not to_do:
-                return self._settled()
+            self.means.approver.prepare(self.plan.policy)
+            self.means.tenant.prepare_write()
+            reading = self._read()
+            if (ended := self._nothing_to_write()) is not None:
+                return ended
             if self.refusal is not None:
                 raise self.refusal
-            tries += 1
-            sent = self._try(to_do, reading, tries)
-            if sent is None:
-                reading = self._read()
-            else:
-                reading, tries = self._read_back(sent), 0
+            sent = self._try(reading)
+            if sent is not None:
+                self._read_back(sent, reading)
+                if (ended := self._nothing_to_write()) is not None:
+                    return ended
+                self.unclear = 0
 
-    def _try(self, to_do: Sequence[Operation], reading: _Reading, tries: int) -> Request | None:
+    def _nothing_to_write(self) -> PolicyOutcome | None:
+        """End where the latest reading leaves nothing to write, or forbids it."""
+        conflicts = [v for v in self.verdicts if v.standing is Standing.CONFLICT]
+        if conflicts:
+            return self._conflicting(conflicts)
+        return None if self._to_do else self._settled()
+
+    def _try(self, reading: _Reading) -> Request | None:
         """Write once. None means that it is for the next reading to tell how things stand.
 
         A refusal is kept until then: after an unclear answer the write may have happened all the
         same, and then Graph refuses the repeat of what is already true.
         """
-        request = next_request(self.plan.policy, to_do, reading.direct, self.means)
+        request = next_request(self.plan.policy, self._to_do, reading.direct, self.means)
         try:
             self._make(request, reading)
         except ApprovalError:
@@ -127,17 +150,31 @@ class PolicyRun:
         except RouteMissingError as missing:
             if not self.means.route.falls_back:
                 self.refusal = _without_route(missing)
+        except NotDoneError as hindered:
+            self._count_renewal(hindered)
         except ThrottledError as throttled:
-            self._wait(throttled, tries)
+            self.throttled += 1
+            self._wait(throttled, self.throttled)
         except OutcomeUnknownError as unclear:
-            self._wait(unclear, tries)
-            if tries >= WRITE_TRIES:
+            self.unclear += unclear.retry_after is None
+            self._wait(unclear, max(self.unclear, 1))
+            if self.unclear >= WRITE_TRIES:
                 self.refusal = unclear
         except GraphError as refused:
             self.refusal = refused
         else:
             return request
         return None
+
+    def _count_renewal(self, hindered: NotDoneError) -> None:
+        """A fresh token is worth one repeat; an approval code that did not fit is not tried again."""
+        if hindered.status == 401 and self.has_renewed:
+            self.refusal = hindered
+        self.has_renewed |= hindered.status == 401
+
+    @property
+    def _to_do(self) -> list[Operation]:
+        return [v.operation for v in self.verdicts if v.standing is Standing.TO_DO]
 
     def _read(self) -> _Reading:
         """Read the policy, and judge the plan's operations by what is there."""
@@ -146,6 +183,12 @@ class PolicyRun:
         if problems:
             raise ReconcilerError(f"{problems[0].message}; {problems[0].help}")
         self.verdicts = judge_all(self.plan.operations, direct, inherited)
+        self.lost = tuple(
+            say_target(keep.assignment.target)
+            for keep in self.plan.kept
+            if (found := direct.get(key_of(keep.assignment.target))) is None
+            or found.filter != keep.assignment.filter
+        )
         return _Reading(live.assignments, direct)
 
     def _make(self, request: Request, reading: _Reading) -> None:
@@ -170,11 +213,12 @@ class PolicyRun:
         journal.record("accepted", policy, request_id=receipt.request_id)
 
     def _wait(self, unclear: GraphError, tries: int) -> None:
-        asked = unclear.retry_after
-        seconds = self.means.backoff.seconds(tries) if asked is None else asked
+        seconds = self.means.backoff.wait(tries, unclear.retry_after)
+        level = logging.WARNING if seconds >= LONG_WAIT else logging.INFO
+        LOG.log(level, "%s; reading it again in %.1f s", unclear, seconds)
         self.means.deadline.sleep(seconds, str(unclear))
 
-    def _read_back(self, sent: Request) -> _Reading:
+    def _read_back(self, sent: Request, before: _Reading) -> None:
         """Read until everything that was sent shows; stale readings are expected on the way.
 
         Our own change is waited for until the deadline. What somebody else changed meanwhile is
@@ -187,17 +231,16 @@ class PolicyRun:
             reading = self._read()
             if self._in_doubt:
                 continue
-            found = surprises(sent.expected, reading.direct)
+            found = surprises(sent.expected, before.assignments, reading.assignments)
             short = [surprise for surprise in found if sent.replaces and not surprise.is_extra]
             if not short:
                 self.notes += [str(surprise) for surprise in found]
-                return reading
+                return
             if number >= len(READ_BACK_WAITS):
                 raise ReconcilerError(
                     "Graph accepted the write but does not show it as sent: "
                     f"{'; '.join(map(str, short))}; look at the policy, then plan again"
                 )
-        raise AssertionError("unreachable")
 
     @property
     def _confirmed(self) -> tuple[Operation, ...]:
@@ -214,7 +257,16 @@ class PolicyRun:
 
     def _settled(self) -> PolicyOutcome:
         written = self._confirmed
-        self.means.journal.record("settled", self.plan.policy, written=len(written))
+        try:
+            self.means.journal.record("settled", self.plan.policy, written=len(written))
+        except ReconcilerError as fault:  # all is done and seen; only the last line is missing
+            self.notes.append(str(fault))
+        if self.lost:
+            return self._ended(
+                Status.STALE,
+                "somebody else changed what the plan saw as declared and there: "
+                f"{', '.join(self.lost)}; plan again",
+            )
         return PolicyOutcome(
             self.plan.policy,
             Status.APPLIED if written else Status.ALREADY,
@@ -250,7 +302,7 @@ class PolicyRun:
     def _stopped(self, stopped: ReconcilerError) -> PolicyOutcome:
         """Settle a write in flight by one more reading; what was never sent was not tried."""
         if self.sent:
-            with suppress(ReconcilerError):
+            with suppress(ReconcilerError), self.means.deadline.grace(LAST_LOOK):
                 self._read()
         if self.verdicts and all(verdict.standing is Standing.DONE for verdict in self.verdicts):
             return self._settled()

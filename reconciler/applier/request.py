@@ -6,6 +6,7 @@ operation, and the next one waits for a reading of its own.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import assert_never
@@ -53,7 +54,7 @@ def next_request(
 ) -> Request:
     """Choose the call. A write that was queued for approval goes by the call that queued it."""
     assign = _assign(policy, to_do, direct, means)
-    if means.route.method(to_do) is Method.ASSIGN:
+    if means.route.method(policy.family, to_do) is Method.ASSIGN:
         return assign
     if means.route.falls_back and means.approver.remembers(policy, assign.digest):
         return assign
@@ -102,9 +103,10 @@ def _documented(
         match operation:
             case Create():
                 return means.route.create(
+                    policy.family,
                     lambda: tenant.create(
                         policy, operation.target, operation.filter, approval_code=code
-                    )
+                    ),
                 )
             case Update():
                 return tenant.update(policy, _there(live), operation.after, approval_code=code)
@@ -136,4 +138,5 @@ def _facts(refused: ReconcilerError) -> dict[str, object]:
 
 def _audit(assignment: Assignment) -> dict[str, object]:
     """Write an assignment so that it could be put back by hand: its target as Graph showed it."""
-    return {"id": assignment.id, "source": assignment.source, "target": assignment.raw_target}
+    target = json.loads(assignment.raw_target)
+    return {"id": assignment.id, "source": assignment.source, "target": target}

@@ -24,29 +24,34 @@ class Method(StrEnum):
 
 
 class Route:
-    """The choice for one run. Safe to share between threads."""
+    """The choice for one run. Safe to share between threads.
+
+    Graph lacks routes type by type (graph.md section 2). Where the first create of the run meets a
+    missing one it is taken to be missing everywhere; where one family has it and another has not,
+    each is remembered by itself.
+    """
 
     def __init__(self, writes: Writes, progress: Progress) -> None:
         self._writes = writes
         self._progress = progress
         self._first = threading.Lock()
-        self._create_exists: bool | None = None
+        self._exists: dict[str, bool] = {}
 
-    def method(self, operations: Sequence[Operation]) -> Method:
+    def method(self, family: str, operations: Sequence[Operation]) -> Method:
         """Choose the call for these operations; ``auto`` creates where nothing but creates is due."""
         if self._writes is Writes.CREATE:
             return Method.CREATE
-        if self._writes is Writes.ASSIGN or self._create_exists is False:
+        if self._writes is Writes.ASSIGN or self._is_missing(family):
             return Method.ASSIGN
         only_creates = all(isinstance(operation, Create) for operation in operations)
         return Method.CREATE if only_creates else Method.ASSIGN
 
-    def create(self, call: Callable[[], Receipt]) -> Receipt:
+    def create(self, family: str, call: Callable[[], Receipt]) -> Receipt:
         """Make a create call. Until one has been answered the others queue up behind it."""
-        if self._create_exists:
+        if self._exists.get(family):
             return call()
         with self._first:
-            if self._create_exists is False and self.falls_back:
+            if self._is_missing(family) and self.falls_back:
                 raise RouteMissingError(
                     "another policy of this run has met the missing route",
                     attempted="creating an assignment",
@@ -54,9 +59,9 @@ class Route:
             try:
                 receipt = call()
             except RouteMissingError:
-                self._remember_missing()
+                self._remember_missing(family)
                 raise
-            self._create_exists = True
+            self._exists[family] = True
             return receipt
 
     @property
@@ -64,10 +69,15 @@ class Route:
         """Whether ``assign`` may be taken where the create call does not exist."""
         return self._writes is Writes.AUTO
 
-    def _remember_missing(self) -> None:
-        self._create_exists = False
-        if self.falls_back:
+    def _is_missing(self, family: str) -> bool:
+        nowhere = bool(self._exists) and not any(self._exists.values())
+        return not self._exists.get(family, not nowhere)
+
+    def _remember_missing(self, family: str) -> None:
+        is_first = not self._exists
+        self._exists[family] = False
+        if self.falls_back and is_first:
             self._progress.note(
-                "this tenant has no route for the documented create call (POST .../assignments); "
-                "writing with assign for the rest of the run"
+                "note: this tenant has no create call (POST .../assignments), as is usual; "
+                "writing with assign"
             )

@@ -112,6 +112,10 @@ class GraphTenant:
         """Look groups up by name and by id."""
         return find_groups(self._client, names, ids)
 
+    def prepare_write(self) -> None:
+        """Wait for a turn under Graph's write rate, and have a token at hand."""
+        self._client.transport.prepare_write()
+
     def create(
         self,
         policy: Policy,
@@ -180,6 +184,8 @@ class GraphTenant:
         Multi Admin Approval finishes a queued write only when the very same body comes again.
         """
         entries = sorted(wanted, key=lambda entry: key_of(entry.target))
+        if approval_code is not None or self._justification is not None:
+            entries = [_in_sorted_keys(entry) for entry in entries]
         return self._write(
             "POST",
             Version.BETA,
@@ -262,6 +268,14 @@ def _assignments(items: Iterable[Mapping[str, Any]], attempted: str) -> tuple[As
         _in_one_order(wire.assignment(wire.parse(wire.AssignmentItem, item, attempted)))
         for item in items
     )
+
+
+def _in_sorted_keys(wanted: Wanted) -> Wanted:
+    """Sort an opaque target's keys too, where Multi Admin Approval may compare two bodies."""
+    if wanted.raw_target is None:
+        return wanted
+    target = json.dumps(json.loads(wanted.raw_target), sort_keys=True, separators=(",", ":"))
+    return replace(wanted, raw_target=target)
 
 
 def _in_one_order(assignment: Assignment) -> Assignment:

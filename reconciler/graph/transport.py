@@ -2,7 +2,7 @@
 
 Reads are repeated until they succeed, the fault turns out to be lasting, or the deadline comes.
 A write is sent **once**: what follows an unclear answer is a read, and that is the applier's
-business (contract, law 5). The one exception is a 401, which Graph gives before doing anything.
+business (contract, law 5). Everything that a write may wait for is done before, in `prepare_write`.
 
 Sources: https://learn.microsoft.com/graph/throttling, graph.md section 7.
 """
@@ -18,7 +18,7 @@ from typing import NoReturn, Protocol
 import httpx
 from tenacity import RetryCallState, Retrying, retry_if_exception_type
 
-from reconciler.errors import GraphError, OutcomeUnknownError, ReconcilerError
+from reconciler.errors import GraphError, NotDoneError, OutcomeUnknownError, ReconcilerError
 from reconciler.graph.answers import Answer, is_throttled, refusal, retry_after
 from reconciler.ports import Clock
 from reconciler.timing import Backoff, Deadline, Pacer
@@ -159,17 +159,15 @@ class Transport:
         body: object = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """Send a request with effects, once, at the pace that Graph allows.
+        """Send a request with effects, once; `prepare_write` has waited for its turn.
 
-        Raises `OutcomeUnknownError` where nobody can tell whether it happened, and the error that
-        fits Graph's refusal otherwise.
+        Raises `OutcomeUnknownError` where nobody can tell whether it happened, `NotDoneError` after
+        a 401 that a fresh token answers, and the error that fits Graph's refusal otherwise.
         """
-        wait = self._pacer.reserve()
-        if wait > 0:
-            self.deadline.sleep(wait, f"{attempted}: keeping to Graph's write rate")
         self.deadline.check(attempted)
+        self._check_home(url, attempted)
         try:
-            answer = self._signed(method, url, body, headers or {}, attempted)
+            answer = self._send(method, url, body, headers or {}, self._tokens.token())
         except (httpx.HTTPError, OSError) as fault:
             raise OutcomeUnknownError(
                 f"the connection failed, so the outcome is unknown ({_name(fault)})",
@@ -186,7 +184,26 @@ class Transport:
                 request_id=answer.request_id,
                 retry_after=retry_after(answer.headers, self._clock.now()),
             )
+        if answer.status == 401:
+            self._tokens.token(fresh=True)
+            raise NotDoneError(
+                answer.message,
+                attempted=attempted,
+                status=answer.status,
+                code=answer.code,
+                request_id=answer.request_id,
+            )
         raise refusal(answer, attempted, now=self._clock.now())
+
+    def prepare_write(self) -> None:
+        """Wait for a turn under Graph's write rate, and have a token at hand.
+
+        Raises `DeadlineError` where the turn comes too late, and `AuthError`.
+        """
+        wait = self._pacer.reserve()
+        if wait > 0:
+            self.deadline.sleep(wait, "keeping to Graph's write rate")
+        self._tokens.token()
 
     def is_home(self, url: str) -> bool:
         """Whether a link leads back to the one origin that the token may go to."""
@@ -196,16 +213,19 @@ class Transport:
     def _signed(
         self, method: str, url: str, body: object, headers: Mapping[str, str], attempted: str
     ) -> Answer:
+        self._check_home(url, attempted)
+        answer = self._send(method, url, body, headers, self._tokens.token())
+        if answer.status == 401:
+            answer = self._send(method, url, body, headers, self._tokens.token(fresh=True))
+        return answer
+
+    def _check_home(self, url: str, attempted: str) -> None:
         if not self.is_home(url):
             raise GraphError(
                 "Graph sent a link that leads to another host; it was not followed",
                 attempted=attempted,
                 code="ForeignLink",
             )
-        answer = self._send(method, url, body, headers, self._tokens.token())
-        if answer.status == 401:
-            answer = self._send(method, url, body, headers, self._tokens.token(fresh=True))
-        return answer
 
     def _send(
         self, method: str, url: str, body: object, headers: Mapping[str, str], token: str
@@ -245,7 +265,7 @@ class Transport:
 
     def _wait(self, state: RetryCallState) -> float:
         fault = _fault(state)
-        seconds = self._backoff.seconds(state.attempt_number) if fault.wait is None else fault.wait
+        seconds = self._backoff.wait(state.attempt_number, fault.wait)
         level = logging.WARNING if seconds >= _LONG_WAIT else logging.INFO
         LOG.log(level, "%s; trying again in %.1f s", fault, seconds)
         return seconds

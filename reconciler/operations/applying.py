@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 from reconciler import applier
 from reconciler.apply_result import ApplyResult
 from reconciler.drift import Moved, moved
-from reconciler.errors import GuardrailError, NotFoundError, ReconcilerError, StalePlanError
-from reconciler.graph.parallel import in_parallel
-from reconciler.guards import Limits, over_limits, tightened
+from reconciler.errors import GuardrailError, ReconcilerError, StalePlanError, one_line
+from reconciler.guards import Limits, stops, tightened
 from reconciler.journal import FileJournal, NoJournal
 from reconciler.merge import say_target
+from reconciler.model import AssignmentFilter, Group, LiveState, TargetKind
 from reconciler.operations.connect import Connection, Session
 from reconciler.operations.tenant_check import check_tenant, identify
 from reconciler.pending import FileApprovals
-from reconciler.plan import Plan, PolicyPlan
+from reconciler.plan import Create, Plan, PolicyPlan, filter_after
 from reconciler.ports import Reader
+
+_GROUP_KINDS = frozenset({TargetKind.GROUP, TargetKind.EXCLUSION_GROUP})
 
 APPROVALS_FILE = "approvals.json"
 
@@ -55,16 +57,18 @@ def expect_digest(plan: Plan, expected: str | None) -> None:
 
 
 def tighten(plan: Plan, limits: Limits) -> Plan:
-    """Put the command line's limits over a saved plan; they can only make it stricter."""
+    """Judge a saved plan anew: by its own guardrails, which the command line can only tighten.
+
+    What the file says of stops counts too, and is not relied upon: a file can be edited.
+    """
     guardrails = tightened(plan.guardrails, limits)
-    over = over_limits(tuple(plan.operations), guardrails)
-    known = {stop.code for stop in plan.stopped_by}
-    added = tuple(stop for stop in over if stop.code not in known)
-    return replace(plan, guardrails=guardrails, stopped_by=(*plan.stopped_by, *added))
+    known = set(plan.stopped_by)
+    found = [stop for stop in stops(tuple(plan.operations), guardrails) if stop not in known]
+    return replace(plan, guardrails=guardrails, stopped_by=(*plan.stopped_by, *found))
 
 
 def refuse_stale(plan: Plan, session: Session, connection: Connection) -> None:
-    """Read the policies that a saved plan touches, and raise where the tenant has moved.
+    """Read the tenant again, and raise where it is not as a saved plan saw it.
 
     Raises `AuthError` for another tenant and `StalePlanError` that names each difference.
     """
@@ -76,27 +80,65 @@ def refuse_stale(plan: Plan, session: Session, connection: Connection) -> None:
         cloud=plan.tenant.cloud,
     )
     check_tenant(plan.tenant.id, identity, declared_in="this plan")
+    session.progress.stage("Comparing with the tenant")
+    live = connection.tenant.read_policies()
     touched = [policy for policy in plan.policies if policy.operations]
-    session.progress.stage("Comparing with the tenant", len(touched))
-    found = in_parallel(
-        [partial(_moved, policy, connection.tenant) for policy in touched],
-        workers=session.parallelism,
-    )
-    lines = [line for policy in found for line in policy]
+    _refuse([line for policy in touched for line in _moved(policy, live)])
+
+
+def _moved(plan: PolicyPlan, live: LiveState) -> Iterator[str]:
+    policy, now = plan.policy, live.policies.get(plan.policy.id)
+    if now is None:
+        yield f'"{policy.name}": the policy is gone'
+        return
+    if now.policy.name != policy.name:
+        yield f'"{policy.name}": the policy is now called "{now.policy.name}"'
+    for difference in moved(plan, now.assignments):
+        yield _line(difference)
+
+
+def refuse_gone(plan: Plan, session: Session, tenant: Reader) -> None:
+    """Raise where a group or a filter that would be assigned is no more what the plan names.
+
+    Graph takes the id of a deleted group without a word, and shows it as deleted afterwards.
+    """
+    session.progress.stage("Checking groups and filters")
+    groups = {
+        operation.target.id
+        for operation in plan.operations
+        if isinstance(operation, Create) and operation.target.kind in _GROUP_KINDS
+    } - {None}
+    known = tenant.find_groups(names=(), ids=[id for id in groups if id]).by_id if groups else {}
+    uses_filters = any(filter_after(operation) for operation in plan.operations)
+    filters = tenant.read_filters() if uses_filters else {}
+    lines: list[str] = []
+    for operation in plan.operations:
+        name = f'"{operation.policy.name}"'
+        if operation.target.id in groups:
+            group = known.get(operation.target.id or "")
+            lines += _gone(f"{name}: {say_target(operation.target)}", operation.target.name, group)
+        filter = filter_after(operation)
+        if filter is not None:
+            what = f'{name}: filter "{filter.name or filter.id}"'
+            lines += _gone(what, filter.name, filters.get(filter.id))
+    _refuse(list(dict.fromkeys(lines)))
+
+
+def _gone(what: str, name: str | None, found: Group | AssignmentFilter | None) -> list[str]:
+    if found is None:
+        return [f"{what} no longer exists"]
+    if name is not None and found.name != name:
+        return [f'{what} is now called "{found.name}"']
+    return []
+
+
+def _refuse(lines: list[str]) -> None:
     if lines:
         raise StalePlanError(
             "the tenant has moved since this plan was made, so nothing was written:\n"
-            + "\n".join(f"  {line}" for line in lines)
+            + "\n".join(f"  {one_line(line)}" for line in lines)
             + "\nmake a new plan and review it"
         )
-
-
-def _moved(policy: PolicyPlan, tenant: Reader) -> tuple[str, ...]:
-    try:
-        live = tenant.read_policy(policy.policy)
-    except NotFoundError:
-        return (f'"{policy.policy.name}": the policy is gone',)
-    return tuple(_line(difference) for difference in moved(policy, live.assignments))
 
 
 def _line(difference: Moved) -> str:
@@ -115,8 +157,13 @@ def _line(difference: Moved) -> str:
 def write(
     plan: Plan, options: ApplyOptions, *, session: Session, connection: Connection
 ) -> ApplyResult:
-    """Write what the plan says. The plan has been judged, and the user has been asked."""
+    """Write what the plan says. The plan has been judged, and the user has been asked.
+
+    Raises `StalePlanError` where a group or filter is gone, and `JournalError`; what happens to
+    single policies is in the result.
+    """
     refuse_unsafe(plan)
+    refuse_gone(plan, session, connection.tenant)
     run: dict[str, object] = {
         "tenant": plan.tenant.id,
         "digest": plan.digest,

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Protocol, TypeVar
 
 from reconciler.diagnostics import Diagnostic, Location, Severity, in_order
-from reconciler.model import Assignment, Filter, Guardrails, Policy, Target
+from reconciler.model import Assignment, Filter, Guardrails, Policy, Target, TargetKind
 from reconciler.plan import (
     Create,
     Delete,
@@ -49,6 +49,28 @@ class IncoherentPlanError(ValueError):
 
 def plan(document: PlanModel) -> Plan:
     """Rebuild the plan. Raises `IncoherentPlanError`."""
+    tenant, limits = document.tenant, document.guardrails
+    diagnostics = (
+        *(_finding(item, Severity.ERROR) for item in document.errors),
+        *(_finding(item, Severity.WARNING) for item in document.warnings),
+    )
+    return Plan(
+        tenant=PlanTenant(tenant.id, tenant.label, tenant.display_name, tenant.cloud),
+        policies=_policies(document),
+        writes=document.writes,
+        guardrails=Guardrails(
+            limits.max_creates, limits.max_updates, limits.max_deletes, limits.broad_targets
+        ),
+        complete=document.complete,
+        diagnostics=in_order(diagnostics),
+        stopped_by=tuple(
+            Stop(stop.code, stop.message, _location(stop.declared_at)) for stop in limits.stopped_by
+        ),
+        selection=document.selection,
+    )
+
+
+def _policies(document: PlanModel) -> tuple[PolicyPlan, ...]:
     policies = {
         item.id: Policy(
             item.id,
@@ -64,7 +86,7 @@ def plan(document: PlanModel) -> Plan:
     unchanged = _by_policy(document.unchanged, policies)
     unmanaged = _by_policy(document.unmanaged, policies)
     inherited = _by_policy(document.inherited, policies)
-    plans = tuple(
+    return tuple(
         PolicyPlan(
             policy=policies[item.id],
             ownership=item.ownership,
@@ -78,31 +100,6 @@ def plan(document: PlanModel) -> Plan:
         )
         for item in document.policies
     )
-    limits = document.guardrails
-    return Plan(
-        tenant=PlanTenant(
-            document.tenant.id,
-            document.tenant.label,
-            document.tenant.display_name,
-            document.tenant.cloud,
-        ),
-        policies=plans,
-        writes=document.writes,
-        guardrails=Guardrails(
-            limits.max_creates, limits.max_updates, limits.max_deletes, limits.broad_targets
-        ),
-        complete=document.complete,
-        diagnostics=in_order(
-            (
-                *(_finding(item, Severity.ERROR) for item in document.errors),
-                *(_finding(item, Severity.WARNING) for item in document.warnings),
-            )
-        ),
-        stopped_by=tuple(
-            Stop(stop.code, stop.message, _location(stop.declared_at)) for stop in limits.stopped_by
-        ),
-        selection=document.selection,
-    )
 
 
 def _by_policy(items: Iterable[I], policies: Mapping[str, Policy]) -> Mapping[str, list[I]]:
@@ -115,7 +112,16 @@ def _by_policy(items: Iterable[I], policies: Mapping[str, Policy]) -> Mapping[st
 
 
 def operation(change: ChangeModel, policy: Policy) -> Operation:
-    """Rebuild one operation. Raises `IncoherentPlanError`."""
+    """Rebuild one operation. Raises `IncoherentPlanError` for one that no plan would hold."""
+    found = _operation(change, policy)
+    if found.target.kind is TargetKind.OPAQUE:
+        raise IncoherentPlanError("an unknown kind of target is only ever left alone")
+    if found.target.id is not None and found.target.id != found.target.id.lower():
+        raise IncoherentPlanError("ids are in lower case")
+    return found
+
+
+def _operation(change: ChangeModel, policy: Policy) -> Operation:
     where = _location(change.declared_at)
     if change.action == "delete":
         return Delete(policy, _live(_required(change.live, "live")))

@@ -85,7 +85,7 @@ def test_after_a_merge_every_operation_is_done_and_nothing_surprises(plan):
     assert not problems
     verdicts = judge_all(plan.operations, after, inherited)
     assert [verdict.standing for verdict in verdicts] == [Standing.DONE] * len(plan.operations)
-    assert surprises(sent, after) == ()
+    assert surprises(sent, (), after.values()) == ()
 
 
 @quick
@@ -142,12 +142,14 @@ def test_whatever_is_missing_or_altered_after_a_write_is_named(plan, data):
     if not shown:
         return
     key = data.draw(st.sampled_from(sorted(shown)))
-    (missing,) = surprises(sent, {k: a for k, a in shown.items() if k != key})
+    (missing,) = surprises(sent, (), [a for k, a in shown.items() if k != key])
     assert (key_of(missing.target), missing.is_extra) == (key, False)
     other = data.draw(filters.filter(lambda found: found != shown[key].filter))
-    (altered,) = surprises(sent, {**shown, key: replace(shown[key], filter=other)})
+    (altered,) = surprises(sent, (), {**shown, key: replace(shown[key], filter=other)}.values())
     assert (key_of(altered.target), altered.is_extra) == (key, False)
-    (extra,) = surprises([entry for entry in sent if key_of(entry.target) != key], shown)
+    (extra,) = surprises(
+        [entry for entry in sent if key_of(entry.target) != key], (), shown.values()
+    )
     assert (key_of(extra.target), extra.is_extra) == (key, True)
 
 

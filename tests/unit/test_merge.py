@@ -1,5 +1,7 @@
 """Judging and merging; the laws stand in tests/properties/test_merge_properties.py."""
 
+from dataclasses import replace
+
 import pytest
 
 from reconciler.merge import (
@@ -138,11 +140,38 @@ def test_what_differs_after_a_write_is_named_in_order():
         Wanted(build.group(name="Sales"), build.filtered(name="Corporate")),
     ]
     shown = by_key(there(), build.live(build.exclusion(build.FINANCE)))
-    assert [(str(found), found.is_extra) for found in surprises(sent, shown)] == [
+    assert [(str(found), found.is_extra) for found in surprises(sent, (), shown.values())] == [
         ("all_users is missing after the write", False),
         (f"group {build.SALES} has filter none after the write", False),
         (f"exclusion_group {build.FINANCE} was added by somebody else during the write", True),
     ]
+
+
+def test_what_a_policy_set_lost_or_gained_during_the_write_is_named():
+    ours = build.live(build.group(name="Sales"))
+    lost = build.live(build.group(build.FINANCE), source="policySets")
+    gained = build.live(build.all_users(), source="policySets")
+    sent = [Wanted(ours.target, None, ours.raw_target)]
+    assert [(str(s), s.is_extra) for s in surprises(sent, [ours, lost], [ours, gained])] == [
+        ("all_users was assigned by a policy set meanwhile", True),
+        (f"group {build.FINANCE} of a policy set is missing after the write", False),
+    ]
+
+
+def test_a_property_that_a_write_lost_is_named():
+    strange = build.opaque(future=1)
+    sent = [Wanted(strange.target, None, strange.raw_target)]
+    without = replace(strange, raw_target=build.opaque().raw_target)
+    (found,) = surprises(sent, [strange], [without])
+    assert str(found).endswith("has other properties after the write")
+    assert surprises(sent, [strange], [strange]) == ()
+
+
+def test_the_body_digest_does_not_know_in_which_order_keys_were_read():
+    def digest(raw):
+        return body_digest("assign", [Wanted(build.group(), None, raw)], [CREATE])
+
+    assert digest('{"a":1,"b":2}') == digest('{"b":2,"a":1}') != digest('{"a":1,"b":3}')
 
 
 def test_the_body_digest_knows_filters_by_mode_and_id():

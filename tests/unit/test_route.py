@@ -37,7 +37,7 @@ def missing():
     ],
 )
 def test_the_call_follows_from_writes_and_from_what_is_due(writes, operations, method):
-    assert Route(writes, Heard()).method(operations) is method
+    assert Route(writes, Heard()).method("classic", operations) is method
 
 
 def test_auto_takes_assign_once_the_route_is_known_to_be_missing_and_says_so_once():
@@ -46,9 +46,9 @@ def test_auto_takes_assign_once_the_route_is_known_to_be_missing_and_says_so_onc
 
     for _ in range(3):
         with pytest.raises(RouteMissingError):
-            route.create(missing)
+            route.create("classic", missing)
 
-    assert route.method([CREATE]) is Method.ASSIGN
+    assert route.method("classic", [CREATE]) is Method.ASSIGN
     assert len(heard.notes) == 1
 
 
@@ -56,10 +56,10 @@ def test_create_alone_never_falls_back():
     heard = Heard()
     route = Route(Writes.CREATE, heard)
     with pytest.raises(RouteMissingError):
-        route.create(missing)
+        route.create("classic", missing)
 
     assert not route.falls_back
-    assert route.method([CREATE]) is Method.CREATE
+    assert route.method("classic", [CREATE]) is Method.CREATE
     assert heard.notes == []
 
 
@@ -76,7 +76,7 @@ def test_while_the_first_create_is_on_its_way_the_others_wait_for_its_answer():
 
     def attempt(call):
         try:
-            route.create(call)
+            route.create("classic", call)
         except RouteMissingError:
             ends.append("missing")
 
@@ -98,10 +98,12 @@ def test_while_the_first_create_is_on_its_way_the_others_wait_for_its_answer():
 
 def test_once_a_create_has_worked_the_others_go_side_by_side():
     route = Route(Writes.AUTO, Heard())
-    route.create(lambda: DONE)
+    route.create("classic", lambda: DONE)
     together = threading.Barrier(3)
     threads = [
-        threading.Thread(target=lambda: route.create(lambda: (together.wait(5) and DONE) or DONE))
+        threading.Thread(
+            target=lambda: route.create("classic", lambda: (together.wait(5) and DONE) or DONE)
+        )
         for _ in range(3)
     ]
     for thread in threads:
@@ -119,7 +121,27 @@ def test_a_create_that_fails_otherwise_proves_nothing():
         raise ThrottledError("slow down", attempted="creating", status=429)
 
     with pytest.raises(ThrottledError):
-        route.create(throttled)
+        route.create("classic", throttled)
 
-    assert route.method([CREATE]) is Method.CREATE
-    assert route.create(lambda: DONE) is DONE
+    assert route.method("classic", [CREATE]) is Method.CREATE
+    assert route.create("classic", lambda: DONE) is DONE
+
+
+def test_each_family_that_has_the_route_or_lacks_it_is_remembered_by_itself():
+    """[O] graph.md section 2: routes are missing type by type."""
+    route = Route(Writes.AUTO, Heard())
+    route.create("classic", lambda: DONE)
+
+    with pytest.raises(RouteMissingError):
+        route.create("settings_catalog", missing)
+
+    assert route.method("classic", [CREATE]) is Method.CREATE
+    assert route.method("settings_catalog", [CREATE]) is Method.ASSIGN
+
+
+def test_a_route_that_the_first_create_lacks_is_asked_for_in_no_other_family():
+    route = Route(Writes.AUTO, Heard())
+    with pytest.raises(RouteMissingError):
+        route.create("classic", missing)
+
+    assert route.method("settings_catalog", [CREATE]) is Method.ASSIGN

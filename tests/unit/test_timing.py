@@ -1,6 +1,7 @@
 """The deadline, the waits, the pace."""
 
 import random
+import threading
 from contextlib import suppress
 
 import pytest
@@ -74,5 +75,25 @@ def test_a_slot_is_free_again_once_the_window_has_passed():
 def test_the_pace_stays_under_graphs_limit():
     clock = FakeClock()
     pacer = Pacer(clock)
-    waits = [pacer.reserve() for _ in range(181)]
-    assert (waits[:90], waits[90:180], waits[180]) == ([0] * 90, [20] * 90, 40)
+    waits = [pacer.reserve() for _ in range(161)]
+    assert (waits[:80], waits[80:160], waits[160]) == ([0] * 80, [20] * 80, 40)
+
+
+def test_who_is_told_at_once_again_and_again_waits_a_second():
+    backoff = Backoff(random.Random(0))
+    assert [backoff.wait(attempt, 0.0) for attempt in (1, 2, 3, 9)] == [0, 0, 1, 1]
+    assert [backoff.wait(attempt, 7.5) for attempt in (1, 9)] == [7.5, 7.5]
+
+
+def test_a_grace_is_over_with_its_block_and_for_one_thread_alone():
+    clock = FakeClock()
+    deadline = Deadline(clock, 10)
+    clock.sleep(30)
+    with deadline.grace(5):
+        deadline.check("looking once more")
+        seen = []
+        other = threading.Thread(target=lambda: seen.append(deadline.remaining()))
+        other.start()
+        other.join()
+    assert seen == [0.0]
+    assert deadline.remaining() == 0.0

@@ -1,0 +1,138 @@
+"""Between the reading that a write rests on and the write itself lies the request alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler.apply_result import Status
+from reconciler.errors import ExitCode
+from reconciler.sandbox import Fault
+from tests.clocks import declare, group, policy_id, target, targets_of
+from tests.unit.test_applier import (
+    BEFORE,
+    INHERITED,
+    ONE,
+    WANTED,
+    adds,
+    drops,
+    only,
+    run_on,
+    world,
+)
+
+
+def test_an_edit_made_while_a_write_waits_for_its_turn_is_merged(tmp_path):
+    """Law 1: the window is one round trip, however long Graph's write rate makes us wait."""
+    app, clock = world(policies={number: [] for number in range(1, 101)}, page_size=200)
+    root = declare(
+        tmp_path,
+        {f"Policy {n}": ["group: Group 1"] for n in range(1, 101)},
+        limits=200,
+        writes="assign",
+    )
+    sleep, edited = clock.sleep, []
+
+    def edit_and_sleep(seconds):
+        if seconds > 1 and not edited:
+            for number in range(1, 101):
+                edited.append(number)
+                adds(app, policy_id(number), target("group", group(5)))()
+        sleep(seconds)
+
+    clock.sleep = edit_and_sleep
+    result = run_on(app, clock, root).apply()
+
+    assert result.exit_code is ExitCode.OK
+    assert len(edited) == 100
+    for number in edited:
+        assert ("group", group(5)) in targets_of(app, policy_id(number)), number
+
+
+def test_after_a_401_the_policy_is_read_again_before_the_write_is_repeated(tmp_path):
+    app, clock = world(Fault("expired_token", method="POST", path="/assign$"))
+    root = declare(tmp_path, WANTED, writes="assign")
+    app.once("POST", "/assign", adds(app, ONE, target("group", group(5))), when="after")
+
+    result = run_on(app, clock, root).apply()
+
+    assert only(result).status is Status.APPLIED
+    assert ("group", group(5)) in targets_of(app, ONE)
+
+
+def test_a_second_401_on_a_write_is_the_end(tmp_path):
+    app, clock = world(
+        Fault("status", method="POST", path="/assign$", code=401, times=None),
+    )
+    root = declare(tmp_path, WANTED, writes="assign")
+
+    result = run_on(app, clock, root).apply()
+
+    assert only(result).status is Status.FAILED
+    assert "401" in only(result).error
+    assert [status for method, _, status in app.requests if method == "POST"].count(401) == 2
+
+
+@pytest.mark.parametrize("writes", ["assign", "create"])
+def test_what_a_policy_set_had_assigned_and_lost_in_the_write_is_no_success(tmp_path, writes):
+    app, clock = world(mode="documented")
+    root = declare(tmp_path, WANTED, writes=writes)
+    ending = "/assign" if writes == "assign" else "/assignments"
+    app.once(
+        "POST",
+        ending,
+        lambda: app.state.set_assignments(
+            ONE, [a for a in app.state.assignments_of(ONE) if a["source"] == "direct"]
+        ),
+        when="after",
+    )
+
+    result = run_on(app, clock, root).apply()
+
+    if writes == "assign":
+        assert only(result).status is Status.FAILED
+        assert f"group {group(7)} of a policy set is missing" in only(result).error
+    else:
+        assert any(group(7) in note for note in only(result).notes)
+
+
+def test_a_declared_assignment_that_somebody_took_away_meanwhile_is_told(tmp_path):
+    """The plan saw it there and left it alone; afterwards it is not as planned."""
+    app, clock = world()
+    wanted = {"Policy 1": ["group: Group 2", "group: Group 3"]}
+    root = declare(tmp_path, wanted, writes="assign")
+    run = run_on(app, clock, root)
+    plan = run.plan()
+    drops(app, ONE, 2)()
+
+    result = run.apply(plan)
+
+    assert only(result).status is Status.STALE
+    assert group(2) in only(result).error or "Group 2" in only(result).error
+    assert len(only(result).written) == 1
+    assert result.exit_code is ExitCode.STALE
+    assert INHERITED in app.state.assignments_of(ONE)
+    assert len(BEFORE) == 4
+
+
+def test_one_family_without_the_create_route_holds_nothing_up(tmp_path):
+    """[O] graph.md section 2: routes are missing type by type."""
+    app, clock = world(
+        Fault(
+            "status",
+            method="POST",
+            path="/compliancePolicies/.*/assignments$",
+            code=400,
+            error_code="No method match route template",
+            times=None,
+        ),
+        mode="documented",
+        policies={1: []},
+        linux=[],
+    )
+    root = declare(tmp_path, {"Linux": ["group: Group 3"], "Policy 1": ["group: Group 3"]})
+
+    result = run_on(app, clock, root).apply()
+
+    assert result.exit_code is ExitCode.OK
+    posts = [path for method, path, _ in app.requests if method == "POST" and "batch" not in path]
+    assert len(posts) <= 4
