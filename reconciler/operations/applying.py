@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,11 +13,11 @@ from reconciler.errors import GuardrailError, ReconcilerError, StalePlanError, o
 from reconciler.guards import Limits, stops, tightened
 from reconciler.journal import FileJournal, NoJournal
 from reconciler.merge import say_target
-from reconciler.model import AssignmentFilter, Group, LiveState, TargetKind
+from reconciler.model import AssignmentFilter, Group, LiveState, Policy, TargetKind
 from reconciler.operations.connect import Connection, Session
 from reconciler.operations.tenant_check import check_tenant, identify
 from reconciler.pending import FileApprovals
-from reconciler.plan import Create, Plan, PolicyPlan, filter_after
+from reconciler.plan import Create, Plan, filter_after
 from reconciler.ports import Reader
 
 _GROUP_KINDS = frozenset({TargetKind.GROUP, TargetKind.EXCLUSION_GROUP})
@@ -83,18 +83,38 @@ def refuse_stale(plan: Plan, session: Session, connection: Connection) -> None:
     session.progress.stage("Comparing with the tenant")
     live = connection.tenant.read_policies()
     touched = [policy for policy in plan.policies if policy.operations]
-    _refuse([line for policy in touched for line in _moved(policy, live)])
+    differences = [
+        difference
+        for policy in touched
+        if policy.policy.id in live.policies
+        for difference in moved(policy, live.policies[policy.policy.id].assignments)
+    ]
+    names = _names(differences, connection.tenant)
+    _refuse(
+        [
+            *(line for policy in touched for line in _renamed(policy.policy, live)),
+            *(_line(difference, names) for difference in differences),
+        ]
+    )
 
 
-def _moved(plan: PolicyPlan, live: LiveState) -> Iterator[str]:
-    policy, now = plan.policy, live.policies.get(plan.policy.id)
+def _renamed(policy: Policy, live: LiveState) -> Iterator[str]:
+    now = live.policies.get(policy.id)
     if now is None:
         yield f'"{policy.name}": the policy is gone'
-        return
-    if now.policy.name != policy.name:
+    elif now.policy.name != policy.name:
         yield f'"{policy.name}": the policy is now called "{now.policy.name}"'
-    for difference in moved(plan, now.assignments):
-        yield _line(difference)
+
+
+def _names(differences: Iterable[Moved], tenant: Reader) -> Mapping[str, Group]:
+    """Look up the groups that the plan did not know, so that people read names."""
+    ids = {
+        found.target.id
+        for found in differences
+        if found.target.kind in _GROUP_KINDS and found.target.name is None
+    }
+    known = [id for id in ids if id is not None]
+    return tenant.find_groups(names=(), ids=known).by_id if known else {}
 
 
 def refuse_gone(plan: Plan, session: Session, tenant: Reader) -> None:
@@ -137,14 +157,17 @@ def _refuse(lines: list[str]) -> None:
         raise StalePlanError(
             "the tenant has moved since this plan was made, so nothing was written:\n"
             + "\n".join(f"  {one_line(line)}" for line in lines)
-            + "\nmake a new plan and review it"
+            + "\nmake a new plan and review it: reconciler plan --out FILE"
         )
 
 
-def _line(difference: Moved) -> str:
-    where = f'"{difference.policy.name}": {say_target(difference.target)}'
+def _line(difference: Moved, names: Mapping[str, Group]) -> str:
+    target = difference.target
+    group = names.get(target.id or "")
+    target = replace(target, name=group.name) if group else target
+    where = f'"{difference.policy.name}": {say_target(target)}'
     if difference.before is None:
-        return f"{where} is new"
+        return f"{where} was added"
     if difference.now is None:
         return f"{where} is gone"
     fields = ", ".join(
