@@ -204,27 +204,14 @@ _NO_FILTER_WORKS = "no filter works here: narrow the target with a group"
 def _filter_fit(
     policy: Policy, filter: Filter, location: Location, directory: Directory
 ) -> Iterator[Diagnostic]:
-    name = filter.name or filter.id
-    if policy.platform is not None and policy.platform.casefold() == LINUX:
-        yield _filter_warning(
-            policy,
-            location,
-            "filter-on-linux",
-            "Intune does not evaluate filters on Linux",
-            help=_NO_FILTER_WORKS,
-        )
-        return
-    if policy.custom_compliance:
-        yield _filter_warning(
-            policy,
-            location,
-            "filter-on-custom-compliance",
-            "Intune does not evaluate filters on policies with custom compliance",
-            help=_NO_FILTER_WORKS,
-        )
+    """Warn of a filter that Intune would not evaluate on this policy."""
+    is_linux = policy.platform is not None and policy.platform.casefold() == LINUX
+    if is_linux or policy.custom_compliance:
+        yield _filter_ignored(policy, location, is_linux=is_linux)
     known = directory.filters.get(filter.id)
-    if known is None:
+    if known is None or is_linux:
         return
+    name = filter.name or filter.id
     if (known.management_type or "").casefold() == "apps":
         yield _filter_warning(
             policy,
@@ -233,10 +220,7 @@ def _filter_fit(
             f'the filter "{name}" is for managed apps and does not apply to compliance policies',
             help="use a filter for managed devices, or narrow the target with a group",
         )
-        return
-    row = PLATFORMS.get((policy.platform or "").casefold())
-    fitting = {platform.casefold() for platform in row.filter_platforms} if row else set()
-    if fitting and known.platform and known.platform.casefold() not in fitting:
+    elif known.platform and not _fits(known.platform, policy):
         yield _filter_warning(
             policy,
             location,
@@ -245,6 +229,23 @@ def _filter_fit(
             f"and the policy is for {platform_title(policy.platform)}",
             help="use a filter of the policy's own platform, or narrow the target with a group",
         )
+
+
+def _filter_ignored(policy: Policy, location: Location, *, is_linux: bool) -> Diagnostic:
+    code, where = (
+        ("filter-on-linux", "Linux")
+        if is_linux
+        else ("filter-on-custom-compliance", "policies with custom compliance")
+    )
+    message = f"Intune does not evaluate filters on {where}"
+    return _filter_warning(policy, location, code, message, help=_NO_FILTER_WORKS)
+
+
+def _fits(filter_platform: str, policy: Policy) -> bool:
+    """Whether a filter's platform is one of the policy's; of an unknown platform nothing is said."""
+    row = PLATFORMS.get((policy.platform or "").casefold())
+    fitting = {platform.casefold() for platform in row.filter_platforms} if row else set()
+    return not fitting or filter_platform.casefold() in fitting
 
 
 def _filter_warning(

@@ -65,7 +65,7 @@ def over_limits(operations: Sequence[Operation], guardrails: Guardrails) -> tupl
             key.replace("_", "-"),
             f"{count} {'assignment' if count == 1 else 'assignments'} to {verb} "
             f"{'is' if count == 1 else 'are'} over the limit of {limit}; to allow it, "
-            f"set guardrails.{key} in tenant.yaml or plan with --{key.replace('_', '-')} {count}",
+            f"set guardrails.{key} in tenant.yaml or give --{key.replace('_', '-')} {count}",
         )
         for key, count, limit, verb in checks
         if count > limit
@@ -95,8 +95,8 @@ def _broad_stops(operations: Iterable[Operation], guardrails: Guardrails) -> Ite
                 if not _consents(operation):
                     yield Stop(
                         "broad-target",
-                        f"{what}; to consent, write broad: true on its line, "
-                        "or plan with --allow-broad",
+                        f'{what}; to consent, add "broad: true" to this entry, '
+                        "below its target, or give --allow-broad",
                         _declared_at(operation),
                     )
 

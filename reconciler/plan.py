@@ -106,7 +106,6 @@ class Inherited:
 
 
 Operation: TypeAlias = Create | Update | Delete
-Change: TypeAlias = Create | Update | Delete | Keep | Unmanaged | Inherited
 
 _ACTION_ORDER = {Action.DELETE: 0, Action.UPDATE: 1, Action.CREATE: 2}
 

@@ -8,6 +8,8 @@ Graph's own ``eq`` ignores case, so equality is decided here and not by the serv
 from __future__ import annotations
 
 import difflib
+import json
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,12 +17,14 @@ from typing import Generic, Protocol, TypeVar
 
 from reconciler.diagnostics import Diagnostic, error
 from reconciler.families import platform_title
+from reconciler.lookalikes import told_apart
 from reconciler.model import (
     DesiredAssignment,
     DesiredPolicy,
     DesiredState,
     Filter,
     FilterReference,
+    Group,
     LivePolicy,
     LiveState,
     Reference,
@@ -35,6 +39,8 @@ from reconciler.ports import Directory
 
 _NEAREST = 3
 _MAX_CANDIDATES = 10
+_LONGEST_RULE = 60
+"""Characters of a dynamic group's rule that tell it from another group."""
 
 
 class _Named(Protocol):
@@ -86,9 +92,17 @@ class _Index(Generic[N]):
             self.by_folded_name[thing.name.casefold()].append(thing)
 
     def find(
-        self, reference: Reference, *, nearby: Sequence[str] | None = None, policy: str
+        self,
+        reference: Reference,
+        *,
+        nearby: Callable[[str], Iterable[str]] = lambda _name: (),
+        policy: str,
+        key: str = "",
     ) -> N | Diagnostic:
-        """Follow a reference; ``nearby`` offers names to suggest, all known ones by default."""
+        """Follow a reference; for an unknown name ``nearby`` offers more names to suggest.
+
+        ``key`` is the one that the reference stands under, where it takes an id and a name.
+        """
         if reference.id is not None:
             return self._find_by_id(reference, policy)
         name = reference.name or ""
@@ -96,7 +110,7 @@ class _Index(Generic[N]):
         if len(found) == 1:
             return found[0]
         if found:
-            return self._ambiguous(reference, found, policy)
+            return self._ambiguous(reference, found, policy, key)
         return self._unknown(reference, name, nearby, policy)
 
     def _find_by_id(self, reference: Reference, policy: str) -> N | Diagnostic:
@@ -110,11 +124,13 @@ class _Index(Generic[N]):
                 policy=policy,
             )
         if reference.name is not None and found.name != reference.name:
+            told = told_apart(reference.name, found.name)
+            told = f"{told}; " if told else ""
             return error(
                 f"{self.kind}-name-mismatch",
                 f'the {self.kind} {reference.id} is called "{found.name}", not "{reference.name}"',
                 reference.location,
-                help=f'if it was renamed, write name: "{found.name}"; '
+                help=f'{told}if it was renamed, write name: "{found.name}"; '
                 "if another one was meant, correct the id",
                 policy=policy,
             )
@@ -127,25 +143,37 @@ class _Index(Generic[N]):
             return f'it may have been deleted and created again; "{reference.name}" is now {listed}'
         return f"check the id in the portal, or name the {self.kind} instead"
 
-    def _ambiguous(self, reference: Reference, found: Sequence[N], policy: str) -> Diagnostic:
-        listed = ", ".join(self.describe(thing) for thing in found[:_MAX_CANDIDATES])
+    def _ambiguous(
+        self, reference: Reference, found: Sequence[N], policy: str, key: str
+    ) -> Diagnostic:
+        listed = [self.describe(thing) for thing in found[:_MAX_CANDIDATES]]
+        if len(found) > _MAX_CANDIDATES:
+            listed.append(f"and {len(found) - _MAX_CANDIDATES} more")
+        form = f"id: {found[0].id}"
+        if key:
+            form = f"{key}: {{{form}, name: {_spelt(found[0].name)}}}"
         return error(
             f"ambiguous-{self.kind}",
             f"{len(found)} {_plural(self.kind)} are called {reference}",
             reference.location,
-            help=f"write the id of the one that is meant: {listed}",
+            help=f"write the id of the one that is meant, as in {form}; "
+            f"there are: {'; '.join(listed)}",
             policy=policy,
         )
 
     def _unknown(
-        self, reference: Reference, name: str, nearby: Sequence[str] | None, policy: str
+        self,
+        reference: Reference,
+        name: str,
+        nearby: Callable[[str], Iterable[str]],
+        policy: str,
     ) -> Diagnostic:
         same_but_case = self.by_folded_name.get(name.casefold(), [])
         if same_but_case:
             listed = " or ".join(f'"{thing.name}" ({thing.id})' for thing in same_but_case)
             help_text = f"names compare exactly, case included; there is {listed}"
         else:
-            help_text = _suggest(name, self.by_name if nearby is None else nearby)
+            help_text = _suggest(name, [*self.by_name, *nearby(name)])
         return error(
             f"unknown-{self.kind}",
             f"no {self.kind} is called {reference}",
@@ -159,6 +187,16 @@ def _plural(kind: str) -> str:
     return "policies" if kind == "policy" else f"{kind}s"
 
 
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9 _.-]*(?<! )")
+_NO_TEXT = frozenset({"true", "false", "null"})
+
+
+def _spelt(name: str) -> str:
+    """Spell a name so that it can be pasted into YAML, between braces too."""
+    is_plain = _PLAIN.fullmatch(name) is not None and name.lower() not in _NO_TEXT
+    return name if is_plain else json.dumps(name, ensure_ascii=False)
+
+
 def _suggest(name: str, known: Iterable[str]) -> str:
     by_folded: dict[str, str] = {}
     for candidate in known:
@@ -166,7 +204,10 @@ def _suggest(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name.casefold(), list(by_folded), n=_NEAREST, cutoff=0.6)
     if not close:
         return "create it first, or correct the name: nothing is created to fill the gap"
-    return "nearest: " + ", ".join(f'"{by_folded[match]}"' for match in close)
+    nearest = [by_folded[match] for match in close]
+    told = told_apart(name, nearest[0])
+    listed = ", ".join(f'"{each}"' for each in nearest)
+    return f"nearest: {listed}; {told}" if told else f"nearest: {listed}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +258,7 @@ class _Resolver:
         self._filters = _Index(
             "filter", directory.filters.values(), lambda found: f"{found.id} ({found.platform})"
         )
-        self._groups = _Index("group", directory.groups.by_id.values(), lambda group: group.id)
+        self._groups = _Index("group", directory.groups.by_id.values(), _describe_group)
         self._declared: dict[str, DesiredPolicy] = {}
 
     def policy(self, desired: DesiredPolicy) -> ResolvedPolicy | None:
@@ -298,18 +339,20 @@ class _Resolver:
             spelling = desired.id if desired.kind is TargetKind.COLLECTION else None
             object_id = desired.id.lower() if desired.id else None
             return Target(desired.kind, object_id, spelling, desired.target_type)
-        name = desired.group.name or ""
-        nearby = [group.name for group in self._directory.groups.nearby.get(name, ())]
-        known = [*self._groups.by_name, *nearby]
-        group = self._groups.find(desired.group, nearby=known, policy=policy)
+        group = self._groups.find(
+            desired.group, nearby=self._nearby_groups, policy=policy, key="group"
+        )
         if isinstance(group, Diagnostic):
             return group
         return Target(desired.kind, group.id, group.name)
 
+    def _nearby_groups(self, name: str) -> Iterable[str]:
+        return (group.name for group in self._directory.groups.nearby.get(name, ()))
+
     def _filter(self, desired: FilterReference | None, policy: str) -> Filter | Diagnostic | None:
         if desired is None:
             return None
-        found = self._filters.find(desired.reference, policy=policy)
+        found = self._filters.find(desired.reference, policy=policy, key=desired.mode.value)
         if isinstance(found, Diagnostic):
             return found
         return Filter(desired.mode, found.id, found.name)
@@ -354,6 +397,15 @@ class _Resolver:
 
 def _label(reference: Reference) -> str:
     return reference.name or reference.id or ""
+
+
+def _describe_group(group: Group) -> str:
+    rule = group.membership_rule
+    if rule is None:
+        return f"{group.id} (assigned)"
+    flat = " ".join(rule.split())
+    cut = flat if len(flat) <= _LONGEST_RULE else f"{flat[:_LONGEST_RULE]}…"
+    return f"{group.id} (dynamic: {cut})"
 
 
 def _describe_policy(view: _PolicyView) -> str:

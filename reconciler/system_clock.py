@@ -44,7 +44,8 @@ class SystemClock:
         """While inside, the first Ctrl-C or SIGTERM asks to stop, and the second one stops at once.
 
         ``say`` tells the user so: without a word, people press twice. It is called from a thread,
-        as the lock of a terminal may be held by what the signal has interrupted. Only the main thread may enter: Python hands signals to no other.
+        as the lock of a terminal may be held by what the signal has interrupted. Only the main
+        thread may enter: Python hands signals to no other.
         """
 
         def ask(_signal: int, _frame: FrameType | None) -> None:

@@ -74,6 +74,9 @@ class Told(list):
     def advance(self, count=1):
         pass
 
+    def read(self, count):
+        pass
+
     def note(self, message):
         self.append(message)
 

@@ -40,6 +40,8 @@ CORE = (
     "ports",
     "diagnostics",
     "errors",
+    "lookalikes",
+    "unseen",
 )
 COMMANDS = tuple(cli.list_commands(None))
 
@@ -179,7 +181,7 @@ def _is_overload(node):
     )
 
 
-def test_broad_excepts_stand_at_the_program_s_end_and_around_each_policy_s_write():
+def test_broad_excepts_stand_at_the_program_s_end_and_around_each_root_and_each_policy_s_write():
     broad = {
         name(path)
         for path in MODULES
@@ -187,7 +189,11 @@ def test_broad_excepts_stand_at_the_program_s_end_and_around_each_policy_s_write
         if isinstance(node, ast.ExceptHandler)
         and (node.type is None or (isinstance(node.type, ast.Name) and node.type.id == "Exception"))
     }
-    assert broad == {"reconciler.cli.entry", "reconciler.applier.policy"}
+    assert broad == {
+        "reconciler.cli.entry",
+        "reconciler.cli.planning",
+        "reconciler.applier.policy",
+    }
 
 
 def test_the_contracts_of_the_layers_hold():

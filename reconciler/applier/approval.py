@@ -67,12 +67,12 @@ class Approver:
         code = next((code for code in codes if code not in tried), None)
         if code is None:
             return self._ask(policy, digest, call)
-        tried.add(code)
         try:
             receipt = call(code)
         except GraphError as refused:
             if refused.status != 403 or isinstance(refused, ApprovalError):
                 raise
+            tried.add(code)
             raise NotDoneError(
                 f"the approval code {code} does not fit this write",
                 attempted=refused.attempted,

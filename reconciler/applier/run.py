@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 
 from reconciler.applier.approval import Approver
 from reconciler.applier.policy import PolicyRun
@@ -13,6 +13,10 @@ from reconciler.apply_result import ApplyResult, PolicyOutcome, Status
 from reconciler.plan import Plan, PolicyPlan
 from reconciler.ports import Approvals, Journal, Progress, Tenant
 from reconciler.timing import Backoff, Deadline
+
+
+_LOOK = 0.2
+"""Seconds; Python runs a signal's handler only between two waits of the main thread."""
 
 
 def apply(
@@ -53,7 +57,11 @@ def apply(
 
     pool = ThreadPoolExecutor(max_workers=max(1, min(parallelism, len(due))))
     try:
-        outcomes = tuple(pool.map(one, due))
+        futures = [pool.submit(one, policy) for policy in due]
+        # In short waits: a signal that falls just between two looks must not wait for the third.
+        while wait(futures, timeout=_LOOK).not_done:
+            pass
+        outcomes = tuple(future.result() for future in futures)
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)  # the second Ctrl-C waits for nobody
         raise

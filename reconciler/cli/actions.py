@@ -1,4 +1,4 @@
-"""What a run tells GitHub Actions besides its result: outputs, summary, annotations, masks. I/O.
+"""What a run tells GitHub Actions besides its result: outputs, summary, annotations. I/O.
 
 Everything here does nothing outside of Actions.
 """
@@ -32,15 +32,6 @@ def harmless(text: str, environ: Mapping[str, str]) -> str:
     if not in_actions(environ):
         return text
     return _OLD_COMMAND.sub("# #", _COMMAND.sub(r"\1\2: :", text))
-
-
-def mask_token(environ: Mapping[str, str]) -> None:
-    """Mask a ready token: unlike a repository's secrets, nobody has told the runner of it yet."""
-    token = environ.get("RECONCILER_ACCESS_TOKEN", "").strip()
-    if in_actions(environ) and token:
-        from reconciler.github.log_commands import mask  # noqa: PLC0415 - in Actions alone
-
-        click.echo(mask(token), err=True, nl=False)
 
 
 def annotate_plan(environ: Mapping[str, str], plan: Plan, root: str) -> None:

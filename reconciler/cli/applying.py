@@ -127,9 +127,12 @@ class ApplyCommand(RunOptions):
         return result.exit_code
 
     def _report(self, result: ApplyResult, plan: Plan) -> None:
-        actions.summarize(
-            self.console.environ, lambda: render.result(result, "markdown", self.console)
-        )
+        try:
+            self._tell(result, plan)
+        finally:
+            self.console.summary(lambda: render.result(result, "markdown", self.console))
+
+    def _tell(self, result: ApplyResult, plan: Plan) -> None:
         if plan.is_empty and self.format_ == "text":
             return
         text = render.result(result, self.format_, self.console)

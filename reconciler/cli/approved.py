@@ -128,7 +128,7 @@ def _how(plan: Plan) -> str:
 def _tell(message: str, console: Console) -> None:
     """Say it where people look first. Indented, as names that it quotes must not act as Markdown."""
     quoted = "".join(f"    {visible(line)}\n" for line in message.splitlines())
-    actions.summarize(console.environ, lambda: f"## Not applied\n\n{quoted}")
+    console.summary(lambda: f"## Not applied\n\n{quoted}")
     actions.annotate(console.environ, [error("not-approved", message.partition("\n")[0])], "")
 
 

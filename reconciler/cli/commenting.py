@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from reconciler.cli import actions
 from reconciler.cli.applying import read_text
 from reconciler.cli.console import Console
 from reconciler.cli.github_connection import open_github
@@ -137,7 +136,7 @@ class CommentCommand:
 
     def _summarize(self, document: dict[str, Any], file: Path) -> None:
         for text in self._texts(document, file, self.commit):
-            actions.summarize(self.console.environ, partial(str, text.body))
+            self.console.summary(partial(str, text.body))
 
     def _checked(self, document: dict[str, Any], file: Path, commit: str | None) -> Sequence[Text]:
         """Every text, none of them over GitHub's limit: else nothing is posted at all."""
@@ -178,8 +177,7 @@ def _document(file: Path) -> dict[str, Any]:
         document = json.loads(read_text(file))
     except (ValueError, RecursionError) as broken:
         raise PlanFileError(f"{file} is not a plan: it is not JSON, or was cut off") from broken
-    is_ours = isinstance(document, dict) and {"checksum", "outcomes", "roots"} & document.keys()
-    if not is_ours:
+    if not isinstance(document, dict) or not {"checksum", "outcomes", "roots"} & document.keys():
         raise PlanFileError(f"{file} is not a plan of reconciler")
     return document
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping
@@ -15,7 +16,7 @@ from typing import Any, TypeVar
 
 import click
 
-from reconciler.cli.actions import harmless
+from reconciler.cli.actions import harmless, summarize
 from reconciler.cli.paint import paint
 from reconciler.errors import ConfigError
 from reconciler.views.escaping import visible
@@ -78,6 +79,16 @@ class Console:
         else:
             click.echo(harmless(visible(message), self.environ), err=True)
 
+    def summary(self, markdown: Callable[[], str]) -> None:
+        """Append to the job's summary in GitHub Actions; where that fails, say so and go on.
+
+        It repeats what stands elsewhere, so its failure must not hide what was planned or done.
+        """
+        try:
+            summarize(self.environ, markdown)
+        except ConfigError as fault:
+            self.aside(f"{visible(f'the job summary lacks this: {fault}')}\n")
+
     def _paints(self, stream: Any) -> bool:
         return self.color and is_terminal(stream)
 
@@ -112,7 +123,7 @@ def write_file(path: Path, text: str) -> None:
 def log_line(level: str, message: str, **facts: object) -> None:
     """Write one line of JSON to stderr."""
     entry = {"at": datetime.now(UTC).isoformat(), "level": level, "message": message, **facts}
-    click.echo(json.dumps(entry), err=True)
+    click.echo(harmless(json.dumps(entry), os.environ), err=True)
 
 
 def report_error(message: str) -> None:
@@ -120,10 +131,12 @@ def report_error(message: str) -> None:
     if _settings["json"]:
         log_line("error", message)
     else:
-        lines = message.splitlines() or [""]
-        click.echo(
-            "\n".join(visible(line) for line in (f"Error: {lines[0]}", *lines[1:])), err=True
-        )
+        # Split at nothing else that a name could hold, and indented, so that no line of a name can
+        # pass for an error of its own.
+        first, *rest = message.rstrip("\n").split("\n")
+        lines = [f"Error: {first}", *(f"  {line.removeprefix('  ')}" for line in rest)]
+        said = "\n".join(visible(line) for line in lines)
+        click.echo(harmless(said, os.environ), err=True)
 
 
 class _JsonHandler(logging.Handler):
@@ -141,7 +154,7 @@ class _TextHandler(logging.Handler):
         """Write one record."""
         over = "\r\x1b[2K" if is_terminal(sys.stderr) else ""  # a counting line may stand there
         said = visible(f"{record.levelname.lower()}: {record.getMessage()}")
-        click.echo(f"{over}{said}", err=True)
+        click.echo(f"{over}{harmless(said, os.environ)}", err=True)
 
 
 _LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)

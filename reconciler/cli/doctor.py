@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,34 +17,50 @@ from reconciler.cli.options import (
 )
 from reconciler.errors import ConfigError, ExitCode
 
+if TYPE_CHECKING:
+    from reconciler.operations.doctor import Check
+
 
 @click.command("doctor")
 @root_argument
 @output_options(["text", "json"])
 @connection_options
 @sandbox_options
-def command(
-    *,
+def command(*, path: Path, console: Console, format_: str, out: Path | None, **options: Any) -> int:
+    """Sign in and check everything a run depends on. Changes nothing.
+
+    Exits 1 when something that plan needs is missing. PATH is a tenant root.
+    """
+    from reconciler.operations.doctor import Health  # noqa: PLC0415 - httpx, not for --help
+    from reconciler.views import doctor  # noqa: PLC0415
+
+    checks = _examined(path, console, **options)
+    text = (
+        doctor.render_json(checks)
+        if format_ == "json"
+        else doctor.render_text(checks, width=console.width)
+    )
+    console.result(text, out=out)
+    failed = any(check.health is Health.MISSING for check in checks)
+    return ExitCode.ERROR if failed else ExitCode.OK
+
+
+def _examined(
     path: Path,
     console: Console,
-    format_: str,
-    out: Path | None,
+    *,
     parallelism: int,
     timeout: float,
     sandbox: bool,
     sandbox_file: Path | None,
     sandbox_mode: str,
     sandbox_reset: bool,
-) -> int:
-    """Sign in and check everything a run depends on. Changes nothing.
-
-    Exits 1 when something that plan needs is missing. PATH is a tenant root.
-    """
+) -> Sequence[Check]:
+    """Connect to the tenant that a root names, and look at everything."""
     from reconciler.cli.session import Run, sandbox_access  # noqa: PLC0415 - httpx, not for --help
     from reconciler.operations.connect import connect  # noqa: PLC0415
-    from reconciler.operations.doctor import Health, examine  # noqa: PLC0415
+    from reconciler.operations.doctor import examine  # noqa: PLC0415
     from reconciler.operations.planning import load  # noqa: PLC0415
-    from reconciler.views import doctor  # noqa: PLC0415
 
     config = load(path).config
     if config is None:
@@ -56,11 +74,4 @@ def command(
     with connect(session, cloud=config.cloud, tenant=config.tenant) as connection:
         checks = examine(config, session, connection)
     run.progress.end()
-    text = (
-        doctor.render_json(checks)
-        if format_ == "json"
-        else doctor.render_text(checks, width=console.width)
-    )
-    console.result(text, out=out)
-    failed = any(check.health is Health.MISSING for check in checks)
-    return ExitCode.ERROR if failed else ExitCode.OK
+    return checks

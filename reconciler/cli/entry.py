@@ -17,6 +17,7 @@ from typing import NoReturn
 
 import click
 
+from reconciler.cli.version import version_option
 from reconciler.errors import ExitCode, Interrupted, ReconcilerError
 
 _COMMANDS = {
@@ -70,15 +71,6 @@ class _LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
 
-def _version(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
-    if not value or ctx.resilient_parsing:
-        return
-    from reconciler.cli.version import version  # noqa: PLC0415 - reads the package's metadata
-
-    click.echo(f"reconciler {version()}")
-    ctx.exit()
-
-
 @click.group(
     cls=_LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -86,14 +78,7 @@ def _version(ctx: click.Context, _parameter: click.Parameter, value: bool) -> No
     "longer matches, 4 waiting for Multi Admin Approval, 5 stopped by a guardrail, 64 usage, "
     "130 interrupted.",
 )
-@click.option(
-    "--version",
-    is_flag=True,
-    expose_value=False,
-    is_eager=True,
-    callback=_version,
-    help="Print the version and exit.",
-)
+@version_option
 def cli() -> None:
     """GitOps for Microsoft Intune compliance policies.
 
@@ -149,7 +134,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except OSError as fault:
         return _cannot_write(fault)
     except Exception as bug:  # noqa: BLE001 - the one catch-all: a traceback helps no user
-        return _fail(_describe(bug))
+        return _fail(describe(bug))
     return code if isinstance(code, int) else ExitCode.OK
 
 
@@ -175,11 +160,13 @@ def _cannot_write(fault: OSError) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if isinstance(fault, BrokenPipeError):
         return ExitCode.ERROR
-    return _fail(f"{fault.strerror or fault}{f': {fault.filename}' if fault.filename else ''}")
+    return _fail(describe(fault))
 
 
-def _describe(bug: Exception) -> str:
-    """Name an unexpected exception by kind and place. Its text may hold anything, so it is left out."""
+def describe(bug: Exception) -> str:
+    """Name what the system refused by its reason; a bug by kind and place, as its text may hold anything."""
+    if isinstance(bug, OSError):
+        return f"{bug.strerror or bug}{f': {bug.filename}' if bug.filename else ''}"
     place = bug.__traceback__
     while place is not None and place.tb_next is not None:
         place = place.tb_next

@@ -5,13 +5,14 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 
-import httpx
-
 from reconciler.github.api import GitHubApi
 from reconciler.github.environment import GitHubEnvironment
-from reconciler.operations.connect import trusted_certificates
+from reconciler.operations.connect import http_client
 from reconciler.ports import Clock
 from reconciler.timing import Backoff, Deadline
+
+_CONNECTIONS = 2
+"""GitHub is asked one thing after the other."""
 
 
 def open_github(
@@ -23,7 +24,7 @@ def open_github(
 ) -> GitHubApi:
     """Make the client; nothing is sent yet. Raises where the token or the repository is missing."""
     return GitHubApi(
-        http=httpx.Client(verify=trusted_certificates(environ), follow_redirects=False),
+        http=http_client(environment.api_url, environ, connections=_CONNECTIONS),
         api_url=environment.api_url,
         repository=environment.need_repository(),
         token=environment.need_token(),

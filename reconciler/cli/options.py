@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from reconciler.cli.console import Console, console
+from reconciler.cli.version import version_option
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -64,24 +65,8 @@ def output_options(
 
 
 def console_options(function: F) -> F:
-    """Options of every command that speaks; the function gets a ``console``."""
-
-    def with_console(
-        *, no_color: bool, quiet: bool, verbose: int, log_format: str, **rest: Any
-    ) -> Any:
-        made = console(
-            no_color=no_color,
-            quiet=quiet,
-            verbose=verbose,
-            log_format=log_format,
-            environ=os.environ,
-        )
-        return function(console=made, **rest)
-
-    with_console.__name__ = getattr(function, "__name__", "command")
-    with_console.__doc__ = function.__doc__
-    with_console.__click_params__ = getattr(function, "__click_params__", [])  # type: ignore[attr-defined]
-    decorated: Any = with_console
+    """Options of every command; the function gets a ``console``."""
+    decorated: Any = _with_console(function)
     for option in reversed(
         [
             click.option("--no-color", is_flag=True, help="No colours (NO_COLOR does the same)."),
@@ -99,11 +84,33 @@ def console_options(function: F) -> F:
                 show_default=True,
                 help="Form of progress and logs on stderr.",
             ),
+            version_option,
         ]
     ):
         decorated = option(decorated)
     result: F = decorated
     return result
+
+
+def _with_console(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Put one ``console`` in the place of the options that it is made from."""
+
+    def with_console(
+        *, no_color: bool, quiet: bool, verbose: int, log_format: str, **rest: Any
+    ) -> Any:
+        made = console(
+            no_color=no_color,
+            quiet=quiet,
+            verbose=verbose,
+            log_format=log_format,
+            environ=os.environ,
+        )
+        return function(console=made, **rest)
+
+    with_console.__name__ = getattr(function, "__name__", "command")
+    with_console.__doc__ = function.__doc__
+    with_console.__click_params__ = getattr(function, "__click_params__", [])  # type: ignore[attr-defined]
+    return with_console
 
 
 def sandbox_options(function: F) -> F:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from reconciler.cli import actions, render
 from reconciler.cli.console import Console, report_error, write_file
+from reconciler.cli.entry import describe
 from reconciler.cli.session import Run, sandbox_access
 from reconciler.cli.version import version
 from reconciler.diagnostics import has_errors
@@ -20,6 +21,7 @@ from reconciler.operations import planning
 from reconciler.operations.applying import expect_digest
 from reconciler.operations.connect import Connection, Session, connect
 from reconciler.operations.roots import label_of, tenant_roots
+from reconciler.plan import Plan
 from reconciler.planfile import SavedPlan, dumps
 
 _WORST_FIRST = (
@@ -124,11 +126,15 @@ class RunOptions:
             try:
                 codes.append(work(root))
                 has_shown = True
-            except Interrupted:
+            except (Interrupted, BrokenPipeError):  # nobody is left to work for, or to tell
                 raise
             except ReconcilerError as failure:
                 report_error(f"{root}: {failure}")
                 codes.append(failure.exit_code)
+                has_shown = False
+            except Exception as fault:  # noqa: BLE001 - a bug in one root must not hide the others
+                report_error(f"{root}: {describe(fault)}")
+                codes.append(ExitCode.ERROR)
                 has_shown = False
             if codes[-1] is ExitCode.INTERRUPTED:
                 break
@@ -144,8 +150,8 @@ class RunOptions:
         if self.format_ != "github":
             actions.annotate(environ, loaded.diagnostics, root.as_posix())
         label = label_of(root, loaded)
-        actions.summarize(
-            environ, lambda: render.problems_markdown(root, label, loaded.diagnostics, environ)
+        self.console.summary(
+            lambda: render.problems_markdown(root, label, loaded.diagnostics, environ)
         )
 
 
@@ -159,44 +165,47 @@ class PlanCommand(RunOptions):
         """Plan every root that the path means; the worst exit code wins."""
         roots = tenant_roots(path)
         refuse_several(roots, path, self.format_)
-        written: set[Path] = set()
+        written: set[str] = set()
         several = len(roots) > 1
         run = Run.start(self.console, self.timeout)
         return self.each_root(roots, lambda root: self._plan(root, run, written, several=several))
 
-    def _plan(self, root: Path, run: Run, written: set[Path], *, several: bool) -> ExitCode:
+    def _plan(self, root: Path, run: Run, written: set[str], *, several: bool) -> ExitCode:
         try:
             with self.planned(root, run) as (saved, _session, _connection):
                 out = None
                 if self.out is not None:
                     out = _plan_file(self.out, saved.plan.tenant.label, several=several)
-                    if out in written:
+                    spelling = str(out).casefold()  # file systems may ignore case, too
+                    if spelling in written:
                         raise ConfigError(
                             f"its plan would overwrite {out}, that of another tenant root; give "
                             "each tenant.yaml a label of its own"
                         )
                     write_file(out, dumps(saved))
-                    written.add(out)
+                    written.add(spelling)
+                self._show(saved, root)
                 self._tell_actions(saved, root, out)
-                return self._show(saved, root)
+                return self._judge(saved.plan)
         finally:
             run.progress.end()
 
     def _tell_actions(self, saved: SavedPlan, root: Path, out: Path | None) -> None:
         environ = self.console.environ
-        actions.plan_outputs(environ, saved.plan, out)
-        actions.summarize(
-            environ, lambda: render.plan(saved, "markdown", self.console, root=root.as_posix())
+        self.console.summary(
+            lambda: render.plan(saved, "markdown", self.console, root=root.as_posix())
         )
         if self.format_ != "github":
             actions.annotate_plan(environ, saved.plan, root.as_posix())
+        actions.plan_outputs(environ, saved.plan, out)
 
-    def _show(self, saved: SavedPlan, root: Path) -> ExitCode:
-        plan = saved.plan
+    def _show(self, saved: SavedPlan, root: Path) -> None:
         self.console.result(
             render.plan(saved, self.format_, self.console, root=root.as_posix()),
             is_commands=self.format_ == "github",
         )
+
+    def _judge(self, plan: Plan) -> ExitCode:
         expect_digest(plan, self.expect_digest)
         if not plan.complete:
             return ExitCode.ERROR

@@ -7,6 +7,7 @@ import threading
 
 import click
 
+from reconciler.cli.actions import harmless
 from reconciler.cli.console import Console, is_terminal, log_line
 from reconciler.views.escaping import visible
 
@@ -39,14 +40,18 @@ class ConsoleProgress:
             elif self._console.log_json:
                 log_line("info", title, total=total)
             else:
-                click.echo(f"{self._title}...", err=True)
+                click.echo(harmless(f"{self._title}...", self._console.environ), err=True)
 
     def advance(self, count: int = 1) -> None:
         """Count steps of the stage."""
         with self._lock:
-            self._done += count
-            if self._counts and self._title:
-                self._draw()
+            self._count(count)
+
+    def read(self, count: int) -> None:
+        """Count objects, where the stage has no steps of its own to count."""
+        with self._lock:
+            if self._total is None:
+                self._count(count)
 
     def note(self, message: str) -> None:
         """Say one thing, above the counting line."""
@@ -60,9 +65,16 @@ class ConsoleProgress:
             self._clear()
             self._title = ""
 
+    def _count(self, count: int) -> None:
+        self._done += count
+        if self._counts and self._title:
+            self._draw()
+
     def _draw(self) -> None:
-        of = f" of {self._total}" if self._total is not None else ""
-        count = f" {self._done}{of}" if self._done or self._total is not None else ""
+        if self._total is not None:
+            count = f" {self._done} of {self._total} {'policy' if self._total == 1 else 'policies'}"
+        else:
+            count = f" {self._done} {'object' if self._done == 1 else 'objects'}" * bool(self._done)
         click.echo(f"\r\x1b[2K{self._title}...{count}", err=True, nl=False)
 
     def _clear(self) -> None:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from reconciler.cli.console import Console
 from reconciler.cli.options import DEFAULT_ROOT, FILE, console_options
+from reconciler.errors import ConfigError, UsageError
+
+if TYPE_CHECKING:
+    from reconciler.sandbox.app import SandboxApp
+    from reconciler.sandbox.server import SandboxServer
 
 
 @click.command("sandbox")
@@ -49,10 +55,22 @@ def command(
     Its address is the one line on stdout. Point reconciler at it with RECONCILER_GRAPH_URL, and
     give any RECONCILER_ACCESS_TOKEN.
     """
-    from reconciler.errors import ConfigError, UsageError  # noqa: PLC0415
+    app = _app(file, mode=sandbox_mode, page_size=page_size, faults=faults, keep=keep)
+    server = _server(app, host, port, verbose=console.verbose > 0 and not console.log_json)
+    try:
+        console.result(f"{server.url}\n")
+        console.note(f"serving {file}; stop with Ctrl-C")
+        server.serve_forever()
+    except KeyboardInterrupt:
+        console.note("stopped")
+
+
+def _app(
+    file: Path, *, mode: str, page_size: int, faults: Path | None, keep: Path | None
+) -> SandboxApp:
+    """Make the Graph of a tenant file. Raises `ConfigError` where a file cannot be used."""
     from reconciler.sandbox.app import SandboxApp  # noqa: PLC0415 - werkzeug, not for --help
     from reconciler.sandbox.faults import Faults  # noqa: PLC0415
-    from reconciler.sandbox.server import SandboxServer  # noqa: PLC0415
     from reconciler.sandbox.state import SandboxState  # noqa: PLC0415
 
     try:
@@ -60,16 +78,21 @@ def command(
         planned = Faults.load(faults) if faults else None
     except (OSError, ValueError) as broken:
         raise ConfigError(str(broken)) from broken
-    app = SandboxApp(
+    return SandboxApp(
         state,
-        mode=sandbox_mode,
+        mode=mode,
         page_size=page_size,
         faults=planned,
         on_write=(lambda state: state.save(keep)) if keep else None,
     )
+
+
+def _server(app: SandboxApp, host: str, port: int, *, verbose: bool) -> SandboxServer:
+    """Listen. Raises `UsageError` where the address cannot be had."""
+    from reconciler.sandbox.server import SandboxServer  # noqa: PLC0415 - werkzeug, not for --help
+
     try:
-        shows_requests = console.verbose > 0 and not console.log_json
-        server = SandboxServer(app, host, port, verbose=shows_requests)
+        return SandboxServer(app, host, port, verbose=verbose)
     except OSError as refused:
         raise UsageError(
             f"cannot listen on {host}:{port} ({refused.strerror or refused}); name another port, "
@@ -77,9 +100,3 @@ def command(
         ) from refused
     except ValueError as refused:
         raise UsageError(f"cannot listen on {host}: {refused}") from refused
-    try:
-        console.result(f"{server.url}\n")
-        console.note(f"serving {file}; stop with Ctrl-C")
-        server.serve_forever()
-    except KeyboardInterrupt:
-        console.note("stopped")

@@ -6,7 +6,6 @@ import random
 from dataclasses import dataclass
 from pathlib import Path
 
-from reconciler.cli.actions import mask_token
 from reconciler.cli.console import Console
 from reconciler.cli.options import DEFAULT_ROOT
 from reconciler.cli.progress import ConsoleProgress
@@ -33,7 +32,6 @@ class Run:
     @classmethod
     def start(cls, console: Console, timeout: float) -> Run:
         """Start counting; ``timeout`` is in seconds and bounds the whole call."""
-        mask_token(console.environ)
         clock = SystemClock()
         return cls(console, clock, Deadline(clock, timeout), ConsoleProgress(console))
 

@@ -1,8 +1,35 @@
-"""The release that is installed."""
+"""The release that is installed, and the option that prints it."""
 
-from importlib import metadata
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 def version() -> str:
     """Read the version from the package's metadata."""
-    return metadata.version("reconciler")
+    from importlib import metadata  # noqa: PLC0415 - not for --help
+
+    return metadata.version("intune-reconciler")
+
+
+def version_option(function: F) -> F:
+    """``--version``: whatever else was asked for, it alone is answered."""
+    return click.option(
+        "--version",
+        is_flag=True,
+        expose_value=False,
+        is_eager=True,
+        callback=_print,
+        help="Print the version and exit.",
+    )(function)
+
+
+def _print(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        click.echo(f"reconciler {version()}")
+        ctx.exit()

@@ -42,8 +42,6 @@ class GitHubEnvironment:
     event_name: str | None = None
     event_path: Path | None = None
     output_path: Path | None = None
-    summary_path: Path | None = None
-    actor: str | None = None
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> GitHubEnvironment:
@@ -65,8 +63,6 @@ class GitHubEnvironment:
             event_name=_text(environ, "GITHUB_EVENT_NAME"),
             event_path=_path(environ, "GITHUB_EVENT_PATH"),
             output_path=_path(environ, "GITHUB_OUTPUT"),
-            summary_path=_path(environ, "GITHUB_STEP_SUMMARY"),
-            actor=_text(environ, "GITHUB_ACTOR"),
         )
 
     def need_token(self) -> str:

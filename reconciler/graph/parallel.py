@@ -5,10 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+
+_LOOK = 0.2
+"""Seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +54,19 @@ def in_parallel(calls: Sequence[Callable[[], T]], *, workers: int) -> list[T]:
     results: dict[int, T] = {}
     try:
         for _ in calls:
-            end = ends.get()
+            end = _next(ends)
             if end.error is not None:
                 raise end.error
             results[end.number] = end.results[0]
     finally:
         stop.set()
     return [results[number] for number in range(len(calls))]
+
+
+def _next(ends: SimpleQueue[_End[T]]) -> _End[T]:
+    """Wait in short waits: Python runs a signal's handler only between two of the main thread's."""
+    while True:
+        try:
+            return ends.get(timeout=_LOOK)
+        except Empty:
+            continue

@@ -23,7 +23,16 @@ from reconciler.loader.schema import (
     ScopeTagGroup,
     Shape,
 )
-from reconciler.loader.wording import Complaint, Path, Spot, nearest, words_for, words_for_missing
+from reconciler.loader.wording import (
+    LIST_POLICIES,
+    WRITE_TENANT,
+    Complaint,
+    Path,
+    Spot,
+    nearest,
+    words_for,
+    words_for_missing,
+)
 from reconciler.loader.yaml_nodes import Mapping, Node, Scalar, Sequence, kind_of, quoted
 
 
@@ -127,9 +136,8 @@ def root_complaint(document: Document, first_key: str) -> Diagnostic | None:
     """Complain of a file that is empty, or is no mapping; None where it can be looked at."""
     root = document.root
     if root is None or (isinstance(root, Scalar) and root.value is None):
-        advice = f'write "{first_key}:" in it' + (
-            ", or delete it" if first_key == "policies" else ""
-        )
+        is_tenant = first_key == "tenant"
+        advice = WRITE_TENANT if is_tenant else f'write "{first_key}:" in it, and {LIST_POLICIES}'
         return error("empty-file", "the file is empty", Location(document.file, 1, 1), help=advice)
     if isinstance(root, Mapping):
         return None

@@ -16,7 +16,7 @@ ThingT = TypeVar("ThingT")
 _ANY = object()
 
 
-class _Declared(Generic[ThingT]):
+class Declared(Generic[ThingT]):
     """Things declared by id, by name, or by both; finds an earlier one that is the same thing.
 
     Two things are the same when their ids are; or when their names are, unless both ids, or both
@@ -28,6 +28,7 @@ class _Declared(Generic[ThingT]):
         self._by_name: dict[tuple[str, object, object], ThingT] = {}
 
     def earlier(self, reference: Reference, qualifier: str | None = None) -> ThingT | None:
+        """Find the thing that was added before, if any."""
         if reference.id is not None and reference.id in self._by_id:
             return self._by_id[reference.id]
         if reference.name is None:
@@ -38,6 +39,7 @@ class _Declared(Generic[ThingT]):
         return next((self._by_name[key] for key in keys if key in self._by_name), None)
 
     def add(self, thing: ThingT, reference: Reference, qualifier: str | None = None) -> None:
+        """Keep a thing, for what comes after it."""
         if reference.id is not None:
             self._by_id.setdefault(reference.id, thing)
         if reference.name is not None:
@@ -48,7 +50,7 @@ class _Declared(Generic[ThingT]):
 
 def check_policies(policies: Iterable[DesiredPolicy]) -> Iterator[Diagnostic]:
     """Find policies declared twice, and what is wrong inside each."""
-    declared: _Declared[DesiredPolicy] = _Declared()
+    declared: Declared[DesiredPolicy] = Declared()
     for policy in policies:
         platform = policy.platform.casefold() if policy.platform else None
         earlier = declared.earlier(policy.reference, platform)
@@ -61,8 +63,8 @@ def check_policies(policies: Iterable[DesiredPolicy]) -> Iterator[Diagnostic]:
 def check_targets(policy: DesiredPolicy) -> Iterator[Diagnostic]:
     """Find targets that one policy names twice, or on both sides."""
     label = policy.reference.name or policy.reference.id or ""
-    included: _Declared[DesiredAssignment] = _Declared()
-    excluded: _Declared[DesiredAssignment] = _Declared()
+    included: Declared[DesiredAssignment] = Declared()
+    excluded: Declared[DesiredAssignment] = Declared()
     others: dict[tuple[str, ...], DesiredAssignment] = {}
     for assignment in policy.assignments:
         if assignment.group is None:

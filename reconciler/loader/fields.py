@@ -14,9 +14,12 @@ from pydantic_core import PydanticCustomError
 
 from reconciler.loader.yaml_nodes import quoted
 from reconciler.model import NO_FILTER_ID
+from reconciler.unseen import first_unseen
 
 MAX_NAME = 256
 """Characters that Graph allows in the name of a group; policies and filters have fewer."""
+MAX_LABEL = 100
+"""Characters of a label: it stands in the names of environments, artifacts, issues and files."""
 
 GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _DOMAIN = re.compile(
@@ -49,6 +52,20 @@ def _name(text: str) -> str:
                 raise refusal(
                     "name-control-character", shown, "write the name on one line, without it"
                 )
+    return text
+
+
+def checked_label(text: str) -> str:
+    """Refuse a label that reviewers would not see as it is: it tells them which tenant they look at."""
+    if not text.strip():
+        raise refusal("label-empty", "the label is empty", "write what to call the tenant")
+    if len(text) > MAX_LABEL:
+        long = f"the label has {len(text)} characters; {MAX_LABEL} is the most"
+        raise refusal("label-too-long", long, "write a shorter label")
+    unseen = first_unseen(text)
+    if unseen is not None:
+        shown = f"the label contains the control or invisible character U+{ord(unseen):04X}"
+        raise refusal("label-invisible-character", shown, "write label: without it")
     return text
 
 
@@ -92,6 +109,11 @@ def present(value: object) -> object:
 Name: TypeAlias = Annotated[
     str, AfterValidator(_name), Field(json_schema_extra={"minLength": 1, "maxLength": MAX_NAME})
 ]
+Label: TypeAlias = Annotated[
+    str,
+    AfterValidator(checked_label),
+    Field(json_schema_extra={"minLength": 1, "maxLength": MAX_LABEL}),
+]
 Guid: TypeAlias = Annotated[
     str, AfterValidator(_guid), Field(json_schema_extra={"pattern": _GUID_PATTERN})
 ]
@@ -102,6 +124,7 @@ NameOrId: TypeAlias = Annotated[
 ]
 Limit: TypeAlias = Annotated[StrictInt, Field(ge=0)]
 OptionalName: TypeAlias = Annotated[Name | None, BeforeValidator(present)]
+OptionalLabel: TypeAlias = Annotated[Label | None, BeforeValidator(present)]
 OptionalGuid: TypeAlias = Annotated[Guid | None, BeforeValidator(present)]
 Tenant: TypeAlias = Annotated[
     str, AfterValidator(_tenant), Field(json_schema_extra={"minLength": 1})

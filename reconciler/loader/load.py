@@ -7,9 +7,11 @@ desired state that is half there would, under authoritative ownership, take assi
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from pydantic_core import PydanticCustomError
 
 from reconciler.diagnostics import Diagnostic, Location, Severity, error, has_errors, in_order
 from reconciler.errors import ConfigError
@@ -17,6 +19,7 @@ from reconciler.loader.complaints import root_complaint
 from reconciler.loader.declarations import Checked, PolicyReader, check
 from reconciler.loader.desired_checks import check_policies
 from reconciler.loader.document import Document, read
+from reconciler.loader.fields import checked_label
 from reconciler.loader.schema import GuardrailsShape, TenantFile
 from reconciler.loader.source_files import TENANT_FILE, Source, SourceFiles, discover_roots
 from reconciler.loader.yaml_nodes import Mapping, Scalar, Sequence
@@ -65,6 +68,8 @@ def load(root: Path) -> Loaded:
         diagnostics += filter(None, [root_complaint(document, "tenant")])
     files.add_folder(root, ".")
     shape = tenant.shape if tenant else None
+    if shape is not None:
+        diagnostics += _label_complaints(shape, root)
     policies, found = _policies(files, shape.ownership if shape else None)
     diagnostics += [*found, *check_policies(policies), *files.diagnostics]
     if not files.policy_files and not has_errors(files.diagnostics):
@@ -148,12 +153,28 @@ def _config(shape: TenantFile, document: Document, root: Path) -> TenantConfig:
     found = document.root.find("tenant") if isinstance(document.root, Mapping) else None
     return TenantConfig(
         tenant=shape.tenant,
-        label=shape.label or root.resolve().name or shape.tenant,
+        label=shape.label or _default_label(shape, root),
         location=document.place(found[1]) if found else document.at(1, 1),
         cloud=shape.cloud,
         writes=shape.writes,
         guardrails=_guardrails(shape.guardrails),
     )
+
+
+def _default_label(shape: TenantFile, root: Path) -> str:
+    return root.resolve().name or shape.tenant
+
+
+def _label_complaints(shape: TenantFile, root: Path) -> Iterator[Diagnostic]:
+    """Hold the name of the folder, where it serves as label, to what a label may be."""
+    if shape.label is not None:
+        return
+    try:
+        checked_label(_default_label(shape, root))
+    except PydanticCustomError as refused:
+        message = f"the folder's name cannot serve as label: {refused.message()}"
+        advice = f'write "label:" in {TENANT_FILE}, or rename the folder'
+        yield error(refused.type, message, Location(TENANT_FILE, 1, 1), help=advice)
 
 
 def _guardrails(shape: GuardrailsShape) -> Guardrails:

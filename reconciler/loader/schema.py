@@ -19,7 +19,7 @@ from pydantic import (
     Tag,
 )
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
-from pydantic_core.core_schema import NullableSchema, WithDefaultSchema
+from pydantic_core.core_schema import NullableSchema, TaggedUnionSchema, WithDefaultSchema
 
 from reconciler.loader.fields import (
     Guid,
@@ -27,6 +27,7 @@ from reconciler.loader.fields import (
     Name,
     NameOrId,
     OptionalGuid,
+    OptionalLabel,
     OptionalName,
     Tenant,
     present,
@@ -277,7 +278,7 @@ class GuardrailsShape(Shape):
     max_deletes: Limit = Field(default=0, description="Assignments that one run may delete.")
     broad_targets: BroadTargets = Field(
         default=BroadTargets.CONFIRM,
-        description="all_users or all_devices without a filter: confirm needs broad: true on its line.",
+        description="all_users or all_devices without a filter: confirm needs broad: true in the entry.",
     )
 
 
@@ -294,7 +295,7 @@ class TenantFile(Shape):
     cloud: Cloud = Field(
         default=Cloud.GLOBAL, description="The Microsoft cloud the tenant lives in."
     )
-    label: OptionalName = Field(
+    label: OptionalLabel = Field(
         default=None, description="What plans and comments call it; the folder's name if left out."
     )
     ownership: Ownership = Field(
@@ -321,6 +322,35 @@ class _NoNull(GenerateJsonSchema):
         if schema.get("default", ...) is None:
             return self.generate_inner(schema["schema"])
         return super().default_schema(schema)
+
+    def tagged_union_schema(self, schema: TaggedUnionSchema) -> JsonSchemaValue:
+        """Choose the branch by what is there, so that an editor names the key that is wrong in it.
+
+        Of a plain ``oneOf`` it could only say that none of the branches fits.
+        """
+        keys = [tag.strip("<>") for tag in map(str, schema["choices"]) if tag in _TARGET_TAGS]
+        branches = [
+            {"if": _condition(str(tag)), "then": self.generate_inner(choice)}
+            for tag, choice in schema["choices"].items()
+        ]
+        union: JsonSchemaValue = {"type": ["string", "object"], "allOf": branches}
+        if keys:
+            models = [model.model_json_schema()["properties"] for model in TARGETS.values()]
+            about = {key: each["description"] for model in models for key, each in model.items()}
+            union["properties"] = {key: {"description": said} for key, said in about.items()}
+            union["propertyNames"] = {"enum": list(about)}
+            union["if"] = {"type": "object"}
+            union["then"] = {"anyOf": [{"required": [key]} for key in keys]}
+        return union
+
+
+_TARGET_TAGS = frozenset(f"<{key}>" for key in TARGETS)
+
+
+def _condition(tag: str) -> JsonSchemaValue:
+    if tag in _TARGET_TAGS:
+        return {"type": "object", "required": [tag.strip("<>")]}
+    return {"type": "object" if tag == "<mapping>" else "string"}
 
 
 def tenant_schema() -> dict[str, object]:

@@ -1,8 +1,9 @@
 """Find and read the files of a tenant root. Does I/O: it reads folders and files.
 
 What cannot be read is a diagnostic and never passed over. Links are followed to files inside the
-tenant root and the folders it extends, and nowhere else: the lines of a file that does not parse are
-shown in logs and comments, and a link in a pull request could aim at anything on the machine.
+tenant root and the folders it extends, and nowhere else, and what it extends lies in its repository:
+the lines of a file that does not parse are shown in logs and comments, and a pull request could aim
+at anything on the machine.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ TENANT_FILE = "tenant.yaml"
 LOCK_FILE = "reconciler.lock.yaml"
 _SUFFIXES = (".yaml", ".yml")
 _TENANT_NAMES = ("tenant.yaml", "tenant.yml")
+_GIT = ".git"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,19 +43,32 @@ class SourceFiles:
         self.diagnostics: list[Diagnostic] = []
         self._seen: set[tuple[int, int]] = set()
         self._allowed = [root.resolve()]
+        self._repository = _repository(root.resolve())
 
     def add_extended(self, text: str, place: Location) -> None:
         """Add the policy files of a folder named under ``extends``."""
+        if Path(text).anchor:
+            advice = "write the path as it leads there from the folder of tenant.yaml"
+            self._error("extends-absolute", "the path is absolute", place, advice)
+            return
         folder = self.root / text
         try:
             real = folder.resolve()
-            is_folder, exists = real.is_dir(), real.exists()
+            is_inside = _is_within(real, self._repository)
+            is_folder, exists = (real.is_dir(), real.exists()) if is_inside else (False, False)
         except (OSError, RuntimeError, ValueError) as failure:
             self._error(
                 "extends-missing", f"the folder cannot be reached: {_reason(failure)}", place
             )
             return
-        if not is_folder:
+        if not is_inside:
+            message = "the path leads out of the repository's files"
+            advice = (
+                f"its top is the folder with {_GIT}, or where there is none the folder above "
+                "this tenant root; put what is shared below it"
+            )
+            self._error("extends-outside", message, place, advice)
+        elif not is_folder:
             message = "this is a file, not a folder" if exists else "there is no such folder"
             advice = "the path starts from the folder of tenant.yaml; name the folder that holds the files"
             self._error("extends-missing", message, place, advice)
@@ -77,7 +92,12 @@ class SourceFiles:
         """Add the policy files at any depth below a folder, sorted; a file reached twice counts once."""
         for source in sorted(self._walk(folder, shown), key=lambda source: source.file):
             name = source.path.name
-            if name == LOCK_FILE or (name == TENANT_FILE and source.path.parent == folder):
+            if name == TENANT_FILE and source.path.parent == folder:
+                continue
+            if name == LOCK_FILE:  # its owner believes that the names are pinned
+                message = f"this release does not enforce {LOCK_FILE}: names are not pinned"
+                advice = "remove the file; to pin an object, write its id beside its name"
+                self._error("lock-unsupported", message, _start(source.file), advice)
                 continue
             if name.lower() in _TENANT_NAMES:
                 is_taken = _is_tenant_root(source.path.parent)
@@ -154,7 +174,7 @@ class SourceFiles:
 
     def _is_allowed(self, path: Path) -> bool:
         real = path.resolve()
-        return any(real.is_relative_to(folder) for folder in self._allowed)
+        return any(_is_within(real, folder) for folder in self._allowed)
 
     def _error(self, code: str, message: str, place: Location, help: str = "") -> None:
         self.diagnostics.append(error(code, message, place, help=help))
@@ -180,6 +200,19 @@ def discover_roots(path: Path) -> tuple[Path, ...]:
 def _visible(folder: Path) -> list[os.DirEntry[str]]:
     with os.scandir(folder) as entries:
         return [entry for entry in entries if not entry.name.startswith(".")]
+
+
+def _repository(root: Path) -> Path:
+    """The top of the repository that a tenant root lies in; without one, the root's parent folder."""
+    tops = (folder for folder in (root, *root.parents) if os.path.lexists(folder / _GIT))
+    return next(tops, root.parent)
+
+
+def _is_within(real: Path, folder: Path) -> bool:
+    """Whether a resolved path lies in a folder, and not in git's own files: those may hold tokens."""
+    if not real.is_relative_to(folder):
+        return False
+    return _GIT not in (part.casefold() for part in real.relative_to(folder).parts)
 
 
 def _is_tenant_root(folder: Path) -> bool:

@@ -6,6 +6,8 @@ usual causes, which are few (a tab, a colon, a quote, an indentation).
 
 from __future__ import annotations
 
+import re
+
 END_OF_FILE = "end of file"
 """A problem that neither parser names so: a list or mapping is open where the file ends."""
 
@@ -108,6 +110,8 @@ def advice_for(problem: str, context: str, before: str, character: str) -> tuple
     """
     if "cannot start any token" in problem and character in _CANNOT_START:
         return _CANNOT_START[character]
+    if "mapping values are not allowed" in problem and (advice := _second_key(before)):
+        return "two keys on one line", advice
     if before.rstrip().endswith(("]", "}", '"', "'")) and "expected key" in _normal(problem):
         return (
             "text after the end of a value",
@@ -118,6 +122,28 @@ def advice_for(problem: str, context: str, before: str, character: str) -> tuple
             return message, advice
     detail = f"{problem} ({context})" if context else problem
     return f"not valid YAML: {detail}", "look at quotes, colons and indentation here and above"
+
+
+_TWO_KEYS = re.compile(
+    r"""[\s-]*(?P<first>\w+):\s+(?P<value>\S.*\s)?(?P<second>name|id|platform|ownership|include|exclude
+    |group|collection|all_devices|all_users|scope_tag_group|filter|broad|tenant|cloud|label|writes
+    |extends|guardrails|max_creates|max_updates|max_deletes|broad_targets|target_type
+    |entra_object_id)""",
+    re.VERBOSE,
+)
+"""The files' own keys alone: any other word before a colon may be part of a name."""
+
+
+def _second_key(before: str) -> str:
+    """Say where the second of two keys on one line belongs; "" where there is but one."""
+    found = _TWO_KEYS.fullmatch(before)
+    if found is None:
+        return ""
+    start = f'put "{found["second"]}:" on a line of its own below'
+    if found["value"] is None:
+        return f'{start}, indented deeper than "{found["first"]}:"'
+    quoting = "; or quote the text if the colon is part of it"
+    return f'{start}, in the column of "{found["first"]}:"{quoting}'
 
 
 def _normal(problem: str) -> str:

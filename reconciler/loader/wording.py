@@ -28,6 +28,10 @@ VALUES: dict[str, tuple[str, ...]] = {
 }
 
 
+LIST_POLICIES = 'list policies below it, each starting with "- name:", or delete the file'
+WRITE_TENANT = 'write "tenant: <id or domain>" in it'
+
+
 @dataclass(frozen=True, slots=True)
 class Complaint:
     """A diagnostic, and the path in the document to what it is about."""
@@ -97,10 +101,12 @@ def words_for(spot: Spot, refusal: ReadOnly[str, Any]) -> list[Complaint]:
         case "literal_error":
             return [_unknown_value(spot) if spot.name in VALUES else _not_true(spot)]
         case "too_short":
-            advice = "list the policies below it, or delete the file"
             return [
                 spot.complain(
-                    "policies-empty", '"policies" is empty and declares nothing', advice, spot.key
+                    "policies-empty",
+                    '"policies" is empty and declares nothing',
+                    LIST_POLICIES,
+                    spot.key,
                 )
             ]
         case "greater_than_equal":
@@ -142,6 +148,10 @@ def _no_value(spot: Spot) -> Complaint:
         return spot.complain("no-value", f'an entry of "{spot.name}" is empty', advice)
     if spot.name in BROAD_WORDS:
         advice = f'write "- {spot.name}" without the colon, or "{spot.name}: true"'
+    elif spot.name == "policies":
+        advice = LIST_POLICIES
+    elif spot.name == "tenant":
+        advice = "write the tenant's id or a verified domain after the colon"
     elif spot.name in ("include", "exclude") and "filter" not in spot.path:
         advice = "list the targets below it, each after a dash, or remove the key"
     else:

@@ -7,6 +7,7 @@ them all. What cannot be read past (syntax, depth, aliases without bound) ends t
 from __future__ import annotations
 
 import difflib
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -32,6 +33,12 @@ MAX_EXPANSION = 500_000
 """Values that aliases may add to one document; 50,000 written-out assignments are about half of it."""
 MAX_TEXT = 200
 """Characters of the offending line that a location carries."""
+MAX_SUGGESTIONS = 5
+"""Unknown aliases for which the nearest anchor is looked up: each look-up compares with them all."""
+MAX_COMPARED = 1_000
+"""Anchors that one look-up compares with."""
+MAX_ALIKE = 64
+"""Characters of a name that is compared: likeness takes time that grows with length."""
 
 LINE_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")  # what YAML's parsers count as one
 FORBIDDEN = re.compile(
@@ -60,6 +67,7 @@ class TreeBuilder:
         self.anchors: dict[str, _Anchor | None] = {}  # None while its value is being built
         self.count = 0
         self.expansion = 0
+        self.suggestions = 0
         self.deepest = 0
         self.is_sound = True
 
@@ -136,10 +144,11 @@ class TreeBuilder:
     def _alias(self, event: Any, depth: int) -> Node:
         name = str(event.anchor)
         if name not in self.anchors:
-            near = difflib.get_close_matches(name, self.anchors, 1)
-            advice = f"did you mean *{near[0]}?" if near else None
             self._mistake(
-                "unknown-anchor", event, f"no anchor &{name} stands above *{name}", advice
+                "unknown-anchor",
+                event,
+                f"no anchor &{name} stands above *{name}",
+                self._suggestion(name),
             )
             self.is_sound = False
             return _placed(_NOTHING, event)
@@ -159,6 +168,15 @@ class TreeBuilder:
             self._mistake("too-deep", event, f"nested deeper than {MAX_DEPTH} levels")
             raise _Unreadable
         return _placed(anchor.node, event)
+
+    def _suggestion(self, name: str) -> str | None:
+        """Name the nearest anchor, for the first few unknown aliases of a file."""
+        self.suggestions += 1
+        if self.suggestions > MAX_SUGGESTIONS or len(name) > MAX_ALIKE:
+            return None
+        known = itertools.islice(self.anchors, MAX_COMPARED)
+        near = difflib.get_close_matches(name, known, 1)
+        return f"did you mean *{near[0]}?" if near else None
 
     def _sequence(self, event: Any, depth: int) -> Sequence:
         self._check_tag(event, "tag:yaml.org,2002:seq")

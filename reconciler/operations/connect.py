@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 
 from reconciler.errors import ConfigError
 from reconciler.graph.auth import TokenSource, choose
 from reconciler.graph.client import GraphClient
-from reconciler.graph.clouds import ca_bundle, endpoints
+from reconciler.graph.clouds import ca_bundle, endpoints, is_loopback
 from reconciler.graph.compliance import GraphTenant
 from reconciler.graph.transport import Transport
 from reconciler.model import Cloud
@@ -73,17 +74,18 @@ def connect(
     a sandbox file that cannot be used.
     """
     tokens = sign_in(session, cloud=cloud, tenant=tenant)
-    with _http(session) as http:
+    graph = _graph(session, cloud)
+    with _http(session, graph) as http:
         transport = Transport(
             http=http,
-            graph=_graph(session, cloud),
+            graph=graph,
             tokens=tokens,
             clock=session.clock,
             deadline=session.deadline,
             backoff=session.backoff,
         )
         client = GraphClient(
-            transport, parallelism=session.parallelism, on_read=session.progress.advance
+            transport, parallelism=session.parallelism, on_read=session.progress.read
         )
         yield Connection(GraphTenant(client, justification=justification), tokens, client)
 
@@ -121,21 +123,28 @@ def _graph(session: Session, cloud: Cloud) -> str:
     return endpoints(cloud, session.environ).graph
 
 
-def _http(session: Session) -> httpx.Client:
+def _http(session: Session, graph: str) -> httpx.Client:
     if session.sandbox is not None:
         return httpx.Client(transport=_sandbox(session.sandbox, session.clock))
-    connections = max(session.parallelism, 2)
-    return httpx.Client(
-        verify=trusted_certificates(session.environ),
-        limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
-    )
+    return http_client(graph, session.environ, connections=max(session.parallelism, 2))
 
 
-def trusted_certificates(environ: Mapping[str, str]) -> ssl.SSLContext | bool:
-    """The certificates that the environment names, or True for the usual ones.
+def http_client(address: str, environ: Mapping[str, str], *, connections: int) -> httpx.Client:
+    """Open a client for one address, with the certificates that the environment names.
 
     Raises `ConfigError` where they cannot be read.
     """
+    verify = _trusted_certificates(environ)
+    limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
+    if is_loopback(urlsplit(address).hostname):
+        # With a transport of its own httpx looks for no proxy: one would get the token in the clear.
+        direct = httpx.HTTPTransport(verify=verify, limits=limits)
+        return httpx.Client(transport=direct, follow_redirects=False)
+    return httpx.Client(verify=verify, limits=limits, follow_redirects=False)
+
+
+def _trusted_certificates(environ: Mapping[str, str]) -> ssl.SSLContext | bool:
+    """The certificates that the environment names, or True for the usual ones."""
     bundle = ca_bundle(environ)
     if bundle is None:
         return True

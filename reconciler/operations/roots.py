@@ -1,12 +1,18 @@
-"""Find the tenant roots that a path means."""
+"""Find the tenant roots that a path means, and refuse those that would be in each other's way."""
 
 from __future__ import annotations
 
+import posixpath
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from reconciler.diagnostics import Location
 from reconciler.errors import ConfigError
 from reconciler.loader import Loaded, discover_roots, load
+from reconciler.loader.desired_checks import Declared
+from reconciler.model import DesiredPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,29 +28,28 @@ def tenant_roots(path: Path) -> tuple[Path, ...]:
     """The path itself where it is a tenant root, else every one below it.
 
     Where there is none, the path itself comes back: the loader says best what is missing there.
+    Raises `ConfigError` where two of several declare one policy of one tenant.
     """
     if (path / "tenant.yaml").is_file() or not path.is_dir():
         return (path,)
-    return discover_roots(path) or (path,)
+    found = discover_roots(path)
+    if len(found) > 1:
+        _refuse_overlap(_readable(found))
+    return found or (path,)
 
 
 def list_roots(path: Path) -> tuple[Root, ...]:
     """Name every tenant root at or below a path.
 
-    Raises `ConfigError` where there is none, and where two bear one label: their comments, issues
-    and plan files would overwrite each other.
+    Raises `ConfigError` where there is none; where two bear one label, as their comments, issues
+    and plan files would overwrite each other; and where two declare one policy of one tenant.
     """
-    found = tuple(_root(root) for root in discover_roots(path))
-    if not found:
+    loaded = [(root, load(root)) for root in discover_roots(path)]
+    if not loaded:
         raise ConfigError(f"there is no tenant root (a folder with tenant.yaml) below {path}")
-    seen: dict[str, Root] = {}
-    for root in found:
-        first = seen.setdefault(root.label, root)
-        if first is not root:
-            raise ConfigError(
-                f'{first.path} and {root.path} have one label, "{root.label}"; '
-                "give each tenant.yaml a label of its own"
-            )
+    found = tuple(_root(root, content) for root, content in loaded)
+    _refuse_one_label(found)
+    _refuse_overlap(loaded)
     return found
 
 
@@ -53,6 +58,55 @@ def label_of(path: Path, loaded: Loaded) -> str:
     return loaded.config.label if loaded.config else path.resolve().name
 
 
-def _root(path: Path) -> Root:
-    loaded = load(path)
+def _readable(roots: Iterable[Path]) -> Iterator[tuple[Path, Loaded]]:
+    """Load what can be loaded: each root says itself, at its turn, what is wrong with it."""
+    for root in roots:
+        with suppress(ConfigError):
+            yield root, load(root)
+
+
+def _refuse_one_label(roots: Iterable[Root]) -> None:
+    """Compare as GitHub does: environments and concurrency groups ignore case."""
+    seen: dict[str, Root] = {}
+    for root in roots:
+        first = seen.setdefault(root.label.casefold(), root)
+        if first is root:
+            continue
+        also = "" if first.label == root.label else f' (and "{root.label}": case does not count)'
+        raise ConfigError(
+            f'{first.path} and {root.path} have one label, "{first.label}"{also}; '
+            "give each tenant.yaml a label of its own"
+        )
+
+
+def _refuse_overlap(roots: Iterable[tuple[Path, Loaded]]) -> None:
+    """Refuse two roots with one policy: an authoritative one would delete what the other declares.
+
+    A root whose files have mistakes is passed over, as nothing of it is ever applied.
+    """
+    tenants: dict[str, Declared[tuple[Path, DesiredPolicy]]] = {}
+    for root, loaded in roots:
+        if loaded.state is None:
+            continue
+        tenant = loaded.state.config.tenant
+        declared = tenants.setdefault(tenant.casefold(), Declared())
+        for policy in loaded.state.policies:
+            platform = policy.platform.casefold() if policy.platform else None
+            earlier = declared.earlier(policy.reference, platform)
+            if earlier is not None:
+                there = _place(earlier[0], earlier[1].reference.location)
+                here = _place(root, policy.reference.location)
+                raise ConfigError(
+                    f"{earlier[0]} and {root} both declare the policy {policy.reference} of the "
+                    f"tenant {tenant}, at {there} and {here}; declare it in one of the two alone"
+                )
+            declared.add((root, policy), policy.reference, platform)
+
+
+def _place(root: Path, location: Location) -> str:
+    file = posixpath.normpath(posixpath.join(root.as_posix(), location.file))
+    return f"{file}:{location.line}:{location.column}"
+
+
+def _root(path: Path, loaded: Loaded) -> Root:
     return Root(path, label_of(path, loaded), loaded.config.tenant if loaded.config else None)

@@ -192,6 +192,12 @@ class Faults:
 def _parse(entry: Any, where: str) -> Fault:
     if not isinstance(entry, dict):
         raise ValueError(f"{where}: an object is expected")  # noqa: TRY004 - a mistake in a file, not in the code
+    known = [field.name for field in fields(Fault)]
+    strange = [name for name in entry if name not in known]
+    if strange:
+        raise ValueError(f'{where}: unknown field "{strange[0]}"; known: {", ".join(known)}')
+    if "kind" not in entry:
+        raise ValueError(f'{where}: "kind" is missing; there are {", ".join(FaultKind)}')
     try:
         return Fault(**entry)
     except (TypeError, ValueError) as error:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator
 
 from reconciler.apply_result import ApplyResult, PolicyOutcome, Status
-from reconciler.plan import Operation
 from reconciler.views import words
 from reconciler.views.escaping import visible
+from reconciler.views.text import headline, on_one_line_or_below
+from reconciler.views.wrapping import wrapped
 
 _TITLES = {
     Status.APPLIED: "Applied and read back",
@@ -37,16 +37,9 @@ def _group(status: Status, title: str, result: ApplyResult, width: int) -> Itera
         yield visible(f"  {outcome.policy.name}")
         operations = outcome.written if status is Status.APPLIED else outcome.operations
         for operation in operations:
-            yield _operation(operation)
+            details = [visible(words.filter_change(operation))]
+            yield from on_one_line_or_below(headline(operation, indent=4), details, width)
         yield from _facts(outcome, width)
-
-
-def _operation(operation: Operation) -> str:
-    said = [
-        f"    {words.sign(operation)} {words.verb(operation)} {words.target(operation.target)}",
-        words.filter_change(operation),
-    ]
-    return visible("   ".join(part for part in said if part))
 
 
 def _facts(outcome: PolicyOutcome, width: int) -> Iterator[str]:
@@ -58,14 +51,7 @@ def _facts(outcome: PolicyOutcome, width: int) -> Iterator[str]:
     if outcome.request_id and outcome.request_id not in (outcome.error or ""):
         facts.append(f"request-id {outcome.request_id}")
     for fact in facts:
-        yield from textwrap.wrap(
-            visible(fact),
-            max(width, 40),
-            initial_indent="      ",
-            subsequent_indent="      ",
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
+        yield from wrapped(visible(fact), max(width, 40), first="      ")
 
 
 def _closing(result: ApplyResult) -> str:

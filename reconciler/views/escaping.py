@@ -19,18 +19,12 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from urllib.parse import quote
 
+from reconciler.unseen import is_unseen
+
 _LONGEST_ACCENT = 4
 """Marks on one letter; living scripts need no more, and piles of them cover the lines around."""
 
-_BLANK_LETTERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
-"""Letters and signs that Unicode does not count as invisible, and that show nothing."""
-
-_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"})
 _MARKS = frozenset({"Mn", "Me", "Mc"})
-_EMOJI_STYLE = "\ufe0f"
-_EMOJI = range(0x1F000, 0x1FB00)
-_VARIATIONS = (range(0x180B, 0x1810), range(0xFE00, 0xFE10), range(0xE0100, 0xE01F0))
-"""Signs that choose a letter's style, and show nothing themselves."""
 
 
 def visible(text: str) -> str:
@@ -46,25 +40,12 @@ def visible(text: str) -> str:
     for character in text:
         is_mark = unicodedata.category(character) in _MARKS
         marks = marks + 1 if is_mark else (0 if character != " " else _LONGEST_ACCENT)
-        if _is_hidden(character, before) or marks > _LONGEST_ACCENT:
+        if is_unseen(character, before) or marks > _LONGEST_ACCENT:
             shown.append(f"<U+{ord(character):04X}>")
         else:
             shown.append(character)
         before = character
     return "".join(shown)
-
-
-def _is_hidden(character: str, before: str) -> bool:
-    code = ord(character)
-    if character == " " or code in _EMOJI:
-        return False  # an emoji may be younger than the interpreter's copy of Unicode
-    if character == _EMOJI_STYLE:
-        return not before or unicodedata.category(before) != "So"
-    return (
-        unicodedata.category(character) in _HIDDEN
-        or character in _BLANK_LETTERS
-        or any(code in styles for styles in _VARIATIONS)
-    )
 
 
 _UNSEEN_SPACES = re.compile(r"^ +| +$|(?<= ) +")

@@ -32,12 +32,12 @@ from reconciler.views.markdown_layout import (
     bullets,
     capital,
     folded,
-    many,
     row,
     size,
     table,
 )
 from reconciler.views.markdown_names import Names, with_id
+from reconciler.views.words import many
 
 SMALLEST_BUDGET = 8_000
 """Room for title, counts and footer in the worst case; a budget below it counts as this much."""
@@ -214,6 +214,7 @@ def _deletes(plan: Plan, names: Names) -> Iterator[str]:
             who = names.target(operation.target)
             if operation.target.kind is TargetKind.EXCLUSION_GROUP:
                 group = with_id(operation.target.name, operation.target.id or "", is_shared=False)
+                group += words.unfound(operation.target)
                 effect = f"would no longer exclude {group} and **may then reach** it"
             else:
                 effect = f"would **no longer be assigned** to {who}"
@@ -394,10 +395,9 @@ def _next(plan: Plan, context: Context) -> str:
 
 
 def _facts(saved: SavedPlan) -> str:
-    limits = saved.plan.guardrails
+    most = saved.plan.guardrails
     guards = (
-        f"{limits.max_creates} creates, {limits.max_updates} changes, {limits.max_deletes} deletes; "
-        f"all users or all devices without a filter: {limits.broad_targets}"
+        f"{words.limits(most)}; all users or all devices without a filter: {most.broad_targets}"
     )
     return "\n".join(
         [

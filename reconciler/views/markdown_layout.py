@@ -65,8 +65,3 @@ def _that_fit(lines: Iterable[str], room: int) -> Iterator[str]:
 def capital(text: str) -> str:
     """Begin a sentence."""
     return text[:1].upper() + text[1:]
-
-
-def many(number: int, noun: str) -> str:
-    """Count things in words."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -9,7 +9,7 @@ from reconciler.families import platform_title
 from reconciler.model import Filter, Policy, Target, TargetKind
 from reconciler.plan import Plan, filter_after
 from reconciler.views.escaping import markdown_code
-from reconciler.views.words import KIND_WORDS
+from reconciler.views.words import KIND_WORDS, unfound
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +46,9 @@ class Names:
         if target.is_broad:
             return said
         is_shared = (target.name or "", "") in self.shared
-        return f"{said} {with_id(target.name, target.id or '', is_shared=is_shared)}" + (
-            f" of type {markdown_code(target.target_type)}" if target.target_type else ""
-        )
+        named = with_id(target.name, target.id or "", is_shared=is_shared)
+        of_type = f" of type {markdown_code(target.target_type)}" if target.target_type else ""
+        return f"{said} {named}{of_type}{unfound(target)}"
 
     def filter(self, filter: Filter | None) -> str:
         """Say how an assignment is narrowed."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable, Iterator
 
 from reconciler.diagnostics import Diagnostic, Location
 from reconciler.views.escaping import visible
+from reconciler.views.wrapping import wrapped
 
 _LONGEST_LINE = 200
 
@@ -30,14 +30,7 @@ def _block(diagnostic: Diagnostic, width: int, root: str) -> Iterator[str]:
     if place is not None and place.text:
         yield from _excerpt(place, width)
     if diagnostic.help:
-        yield from textwrap.wrap(
-            visible(diagnostic.help),
-            max(width, 40),
-            initial_indent="  help: ",
-            subsequent_indent="        ",
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
+        yield from wrapped(visible(diagnostic.help), max(width, 40), first="  help: ")
 
 
 def under(root: str, place: str) -> str:

@@ -6,16 +6,16 @@ monochrome and aloud. `reconciler.cli.paint` colours by those signs.
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from reconciler.families import platform_title
-from reconciler.model import Ownership
+from reconciler.model import Ownership, TargetKind
 from reconciler.plan import Delete, Operation, Plan, PolicyPlan
 from reconciler.views import words
 from reconciler.views.escaping import visible
 from reconciler.views.problems import render as render_problems
 from reconciler.views.problems import under
+from reconciler.views.wrapping import wrapped
 
 _MIN_WIDTH = 40
 
@@ -46,7 +46,7 @@ def _heading(plan: Plan, width: int) -> str:
         lines.append(visible(f"Limited to policies matching {globs}; nothing else was looked at."))
     if not plan.is_empty:
         lines.append(f"Apply would do this{_unless(plan)}:")
-    return "\n".join(line for text in lines for line in _wrap(text, width))
+    return "\n".join(line for text in lines for line in wrapped(text, width))
 
 
 def _unless(plan: Plan) -> str:
@@ -78,18 +78,30 @@ def _quiet(word: str, assignment: object) -> str:
 
 def _operation(operation: Operation, width: int, root: str) -> list[str]:
     """Put an operation on one line where it fits, else its filter and its place below it."""
-    head = visible(
-        f"  {words.sign(operation)} {words.verb(operation)} {words.target(operation.target)}"
-    )
     details = [visible(words.filter_change(operation))]
     if not isinstance(operation, Delete):
         place = operation.declared_at
         details.append(visible(under(root, f"{place.file}:{place.line}")))
-    details = [detail for detail in details if detail]
-    one_line = "   ".join([head, *details])
+    lines = on_one_line_or_below(headline(operation, indent=2), details, width)
+    if isinstance(operation, Delete) and operation.target.kind is TargetKind.EXCLUSION_GROUP:
+        lines.append("      ! its members may then be reached")
+    return lines
+
+
+def headline(operation: Operation, *, indent: int) -> str:
+    """Say what an operation does, and to whom."""
+    who = words.target(operation.target)
+    return visible(f"{' ' * indent}{words.sign(operation)} {words.verb(operation)} {who}")
+
+
+def on_one_line_or_below(head: str, details: Iterable[str], width: int) -> list[str]:
+    """Put what there is to say of an operation beside it where that fits, else below it."""
+    present = [detail for detail in details if detail]
+    one_line = "   ".join([head, *present])
     if len(one_line) <= width:
         return [one_line]
-    return [head, *(f"      {detail}" for detail in details)]
+    depth = len(head) - len(head.lstrip()) + 4
+    return [head, *(" " * depth + detail for detail in present)]
 
 
 def _stops(plan: Plan, width: int, root: str) -> str:
@@ -98,37 +110,50 @@ def _stops(plan: Plan, width: int, root: str) -> str:
     lines = ["Apply would stop at a guardrail:"]
     for stop in plan.stopped_by:
         place = f"{under(root, str(stop.declared_at))}: " if stop.declared_at else ""
-        lines += _wrap(visible(f"{place}{stop.message}"), width, indent="  ! ")
+        lines += wrapped(visible(f"{place}{stop.message}"), width, first="  ! ", other="    ")
     return "\n".join(lines)
 
 
 def _closing(plan: Plan, width: int, verbose: bool) -> str:
-    summary = plan.summary
-    lines: list[str] = []
     if not plan.complete:
-        lines += _wrap(
-            "This plan is incomplete: the errors above keep policies from being planned, "
-            "and apply will not start.",
-            width,
-        )
-    if plan.is_empty and plan.complete:
+        return "\n".join(_closing_incomplete(plan, width, verbose))
+    if plan.is_empty:
         what = "these policies" if plan.selection else "the files"
-        lines += _wrap(f"No changes. The tenant has everything that {what} declare.", width)
+        said = f"No changes. The tenant has everything that {what} declare."
     else:
-        lines += _wrap(f"Plan: {words.counts(summary)}.", width)
+        said = f"Plan: {words.counts(plan.summary)}."
+    lines = [*wrapped(said, width), *_left_alone(plan, width, verbose)]
+    return "\n".join([*lines, f"Digest: {plan.digest}"])
+
+
+def _closing_incomplete(plan: Plan, width: int, verbose: bool) -> Iterator[str]:
+    """Print neither zeros nor a digest: together they read as if nothing had to be done."""
+    yield from wrapped(
+        "This plan is incomplete: the errors above keep policies from being planned, "
+        "and apply will not start.",
+        width,
+    )
+    left_out = _left_out(plan)
+    if left_out:
+        listed = ", ".join(f'"{name}"' for name in left_out)
+        yield from wrapped(visible(f"Not planned because of the errors above: {listed}"), width)
+    if not plan.is_empty:
+        others = ", for the other policies" if left_out else ""
+        yield from wrapped(f"Plan: {words.counts(plan.summary)}{others}.", width)
+    if plan.policies:
+        yield from _left_alone(plan, width, verbose)
+    yield from wrapped("Digest: none, as an incomplete plan cannot be approved.", width)
+
+
+def _left_out(plan: Plan) -> list[str]:
+    """Name the policies that errors keep out; some errors are about a policy that is planned."""
+    planned = {policy.policy.name for policy in plan.policies}
+    named = dict.fromkeys(found.policy for found in plan.diagnostics if found.is_error)
+    return [name for name in named if name and name not in planned]
+
+
+def _left_alone(plan: Plan, width: int, verbose: bool) -> list[str]:
+    summary = plan.summary
     hidden = summary.unchanged + summary.unmanaged + summary.inherited
     listed = " (--verbose lists them)" if hidden and not verbose else ""
-    lines += _wrap(f"Also: {words.left_alone(summary)}{listed}.", width)
-    lines.append(f"Digest: {plan.digest}")
-    return "\n".join(lines)
-
-
-def _wrap(text: str, width: int, indent: str = "") -> list[str]:
-    return textwrap.wrap(
-        text,
-        width,
-        initial_indent=indent,
-        subsequent_indent=" " * len(indent),
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+    return wrapped(f"Also: {words.left_alone(summary)}{listed}.", width)

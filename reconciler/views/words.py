@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from reconciler.model import Assignment, Filter, Target, TargetKind
+from reconciler.model import Assignment, Filter, Guardrails, Target, TargetKind
 from reconciler.plan import Action, Create, Delete, Operation, Summary, Update, action_of
 
 SIGNS = {Action.CREATE: "+", Action.UPDATE: "~", Action.DELETE: "-"}
@@ -41,9 +41,9 @@ def target(target: Target) -> str:
         case TargetKind.ALL_USERS:
             return "all users"
         case TargetKind.GROUP:
-            return f"group {named}"
+            return f"group {named}{unfound(target)}"
         case TargetKind.EXCLUSION_GROUP:
-            return f"exclude group {named}"
+            return f"exclude group {named}{unfound(target)}"
         case TargetKind.COLLECTION:
             return f"Configuration Manager collection {target.name or target.id}"
         case TargetKind.SCOPE_TAG_GROUP:
@@ -53,6 +53,12 @@ def target(target: Target) -> str:
             return f"unknown target type {bare or '(none)'}"
         case _:
             assert_never(target.kind)
+
+
+def unfound(target: Target) -> str:
+    """Say of a group without a name that it was looked up in vain; "" for every other target."""
+    is_group = target.kind in (TargetKind.GROUP, TargetKind.EXCLUSION_GROUP)
+    return " (not in the directory)" if is_group and target.name is None else ""
 
 
 def filter(filter: Filter | None) -> str:
@@ -92,4 +98,17 @@ def left_alone(summary: Summary) -> str:
     return (
         f"{summary.unchanged} unchanged, {summary.unmanaged} unmanaged (left alone), "
         f"{summary.inherited} inherited from policy sets"
+    )
+
+
+def many(number: int, noun: str) -> str:
+    """Count things."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def limits(guardrails: Guardrails) -> str:
+    """Say how much one run may do."""
+    return (
+        f"{many(guardrails.max_creates, 'create')}, {many(guardrails.max_updates, 'change')}, "
+        f"{many(guardrails.max_deletes, 'delete')}"
     )

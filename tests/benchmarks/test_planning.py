@@ -53,6 +53,9 @@ class Silence:
     def advance(self, count=1):
         pass
 
+    def read(self, count):
+        pass
+
     def note(self, message):
         pass
 

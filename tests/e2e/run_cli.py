@@ -22,6 +22,8 @@ from pathlib import Path
 from typing import Any
 
 EXAMPLE = Path(__file__).parents[2] / "desired-state"
+TENANT = "7d2f9a54-51d8-4c0e-9b57-0c1f5d6c7a11"
+OTHER_TENANT = "00000000-51d8-4c0e-9b57-0c1f5d6c7a11"
 COMMAND = (sys.executable, "-m", "reconciler")
 TIME_LIMIT = 30.0
 """Seconds after which a process that hangs fails its test."""
@@ -178,6 +180,12 @@ def copy_example(folder: Path) -> Path:
     root = folder / "desired-state"
     shutil.copytree(EXAMPLE, root, ignore=shutil.ignore_patterns(".reconciler"))
     return root
+
+
+def give_tenant(root: Path, tenant_id: str) -> None:
+    """Let a copy of the example be about another tenant, and its sandbox be that tenant."""
+    for file in (root / "tenant.yaml", root / "sandbox.json"):
+        file.write_text(file.read_text().replace(TENANT, tenant_id))
 
 
 def kept_tenant(root: Path) -> dict[str, Any]:

@@ -200,3 +200,57 @@ def test_a_bug_is_one_line_without_a_traceback(tmp_path, root):
     assert ran.error.startswith("internal error (ZeroDivisionError at sitecustomize.py:3)")
     assert "Traceback" not in ran.stderr
     assert "a secret" not in ran.stderr
+
+
+JOB = {"GITHUB_ACTIONS": "true"}
+
+
+def test_an_error_that_quotes_a_name_of_several_lines_is_no_command_and_no_error_of_its_own(
+    tmp_path,
+):
+    name = "x\n::error::forged\nError: forged ##[error]forged\r::error::again"
+    ran = run("plan", name, cwd=tmp_path, env=JOB)
+    assert ran.code == 1
+    lines = ran.stderr.splitlines()
+    assert [line for line in lines if line.lstrip().startswith("::")] == []
+    assert [line for line in lines if line.startswith("Error: ")] == lines[1:2]
+    assert "##[" not in ran.stderr
+    assert "forged" in ran.stderr
+    logged = run("plan", name, "--log-format", "json", cwd=tmp_path, env=JOB)
+    assert "##[" not in logged.stderr
+    assert json.loads(logged.stderr.splitlines()[-1])["level"] == "error"
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+@pytest.mark.parametrize("command", [("plan",), ("apply", "--auto-approve")])
+def test_a_summary_that_cannot_be_written_hides_no_result(tmp_path, root, command, form):
+    env = {**JOB, "GITHUB_STEP_SUMMARY": str(tmp_path)}
+    ran = run(*command, "--sandbox", "-q", "--format", form, cwd=tmp_path, env=env)
+    assert ran.code == 0
+    assert "the job summary lacks this: the file of GITHUB_STEP_SUMMARY cannot be" in ran.stderr
+    if form == "json":
+        assert ran.json["summary"]["create"] == 8
+    else:
+        assert ("Plan: 8 to create" in ran.stdout, "Error: " in ran.stderr) == (True, False)
+
+
+def test_outputs_that_cannot_be_written_are_an_error_after_the_plan(tmp_path, root):
+    env = {**JOB, "GITHUB_OUTPUT": str(tmp_path)}
+    ran = run("plan", "--sandbox", cwd=tmp_path, env=env)
+    assert (ran.code, "Plan: 8 to create" in ran.stdout) == (1, True)
+    assert ran.error.startswith("the file of GITHUB_OUTPUT cannot be written")
+
+
+def test_a_result_that_cannot_be_saved_is_in_the_summary_too(tmp_path, root):
+    env = {**JOB, "GITHUB_STEP_SUMMARY": str(tmp_path / "summary")}
+    options = ("--sandbox", "--auto-approve", "--out", "desired-state/tenant.yaml/x")
+    ran = run("apply", *options, cwd=tmp_path, env=env)
+    assert ran.code == 1
+    assert "Applied" in (tmp_path / "summary").read_text()
+
+
+def test_a_ready_token_is_shown_nowhere_not_even_to_mask_it(tmp_path, root):
+    env = {**JOB, "RECONCILER_ACCESS_TOKEN": "canary", "RECONCILER_GRAPH_URL": "http://127.0.0.1:9"}
+    for arguments in (("plan",), ("plan", "--sandbox"), ("doctor", "--sandbox")):
+        ran = run(*arguments, "--timeout", "2", cwd=tmp_path, env=env)
+        assert "canary" not in ran.stdout + ran.stderr

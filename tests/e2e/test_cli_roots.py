@@ -3,23 +3,40 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 
-from tests.e2e.run_cli import copy_example, kept_tenant, run
+from reconciler.cli import entry
+from reconciler.operations import planning
+from tests.e2e.run_cli import (
+    OTHER_TENANT,
+    TENANT,
+    copy_example,
+    give_tenant,
+    kept_tenant,
+    run,
+)
 
 
 @pytest.fixture
 def roots(tmp_path):
-    """Two tenant roots, each with its own label and sandbox."""
-    for name in ("eu", "us"):
+    """Two tenant roots, each with its own label, tenant and sandbox."""
+    for name, tenant_id in (("eu", TENANT), ("us", OTHER_TENANT)):
         root = copy_example(tmp_path / "made")
         tenant = root / "tenant.yaml"
         tenant.write_text(tenant.read_text().replace("contoso-prod", name, 1))
+        give_tenant(root, tenant_id)
         root.rename(tmp_path / name)
     (tmp_path / "made").rmdir()
     (tmp_path / "tenants").mkdir()
     return [(tmp_path / name).rename(tmp_path / "tenants" / name) for name in ("eu", "us")]
+
+
+def same_tenant(roots):
+    """Let the second root be about the first one's tenant, in other letters."""
+    for file in (roots[1] / "tenant.yaml", roots[1] / "sandbox.json"):
+        file.write_text(file.read_text().replace(OTHER_TENANT, TENANT.upper()))
 
 
 def break_files(root):
@@ -107,3 +124,87 @@ def test_a_label_cannot_lead_out_of_the_folder(tmp_path, roots):
         "us.json",
     ]
     assert sorted(file.name for file in tmp_path.iterdir()) == ["plans", "tenants"]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("validate",), ("plan", "--sandbox"), ("apply", "--sandbox", "--auto-approve"), ("tenants",)],
+)
+def test_two_roots_that_declare_one_policy_of_one_tenant_are_refused(tmp_path, roots, command):
+    same_tenant(roots)
+    ran = run(command[0], "tenants", *command[1:], cwd=tmp_path)
+    assert (ran.code, ran.stdout) == (1, "")
+    assert ran.error.startswith(
+        'tenants/eu and tenants/us both declare the policy "Android - Fully managed" of the '
+        f"tenant {TENANT}, at tenants/eu/policies/android/company-owned.yaml:"
+    )
+    assert " and tenants/us/policies/android/company-owned.yaml:" in ran.error
+    assert ran.error.endswith("; declare it in one of the two alone")
+    assert list(tmp_path.rglob(".reconciler")) == []
+
+
+def test_two_roots_may_share_a_tenant_where_they_share_no_policy(tmp_path, roots):
+    same_tenant(roots)
+    (roots[0] / "policies" / "linux.yaml").unlink()
+    for file in (roots[1] / "policies").rglob("*.yaml"):
+        if file.name != "linux.yaml":
+            file.unlink()
+    assert run("validate", "tenants", cwd=tmp_path).code == 0
+
+
+def test_roots_that_extend_one_folder_share_its_policies(tmp_path, roots):
+    same_tenant(roots)
+    (roots[0] / "policies").rename(tmp_path / "tenants" / "shared")
+    shutil.rmtree(roots[1] / "policies")
+    for root in roots:
+        with (root / "tenant.yaml").open("a") as tenant:
+            tenant.write("extends: [../shared]\n")
+    ran = run("validate", "tenants", cwd=tmp_path)
+    assert ran.code == 1
+    place = "tenants/shared/android/company-owned.yaml:2:11"
+    assert f", at {place} and {place}; " in ran.error
+
+
+def test_a_root_with_mistakes_is_told_of_before_it_is_compared(tmp_path, roots):
+    same_tenant(roots)
+    break_files(roots[0])
+    ran = run("validate", "tenants", cwd=tmp_path)
+    assert (ran.code, ran.error) == (1, "")
+    assert "tenants/eu/policies/linux.yaml:1:1: error: " in ran.stdout
+
+
+def test_labels_that_differ_in_case_alone_are_one_label(tmp_path, roots):
+    tenant = roots[1] / "tenant.yaml"
+    tenant.write_text(tenant.read_text().replace("label: us", "label: EU"))
+    ran = run("tenants", "tenants", cwd=tmp_path)
+    assert (ran.code, ran.stdout) == (1, "")
+    assert ran.error == (
+        'tenants/eu and tenants/us have one label, "eu" (and "EU": case does not count); '
+        "give each tenant.yaml a label of its own"
+    )
+    planned = run("plan", "tenants", "--sandbox", "--out", "plans", "-q", cwd=tmp_path)
+    assert "its plan would overwrite plans/EU.json" in planned.stderr
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (RuntimeError("secret"), "internal error (RuntimeError at test_cli_roots.py:"),
+        (OSError(28, "No space left on device"), "No space left on device\n"),
+    ],
+)
+def test_what_nobody_expected_in_one_root_hides_no_other(
+    tmp_path, roots, monkeypatch, capsys, fault, told
+):
+    def load(root, load=planning.load):
+        if root.name == "eu":
+            raise fault
+        return load(root)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("reconciler.operations.planning.load", load)
+    assert entry.run(["plan", "tenants", "--sandbox"]) == 1
+    said = capsys.readouterr()
+    assert f"Error: tenants/eu: {told}" in said.err
+    assert "secret" not in said.err
+    assert said.out.startswith("Tenant us ")

@@ -12,9 +12,11 @@ import pytest
 
 from tests.e2e.run_cli import (
     COMMAND,
+    OTHER_TENANT,
     TIME_LIMIT,
     copy_example,
     environment,
+    give_tenant,
     kept_tenant,
     plain,
     run,
@@ -214,8 +216,8 @@ def test_killed_in_the_middle_and_run_again_it_converges(tmp_path, root):
 
 
 def test_a_person_stops_one_tenant_and_the_next_is_not_begun(tmp_path, root):
-    for name in ("eu", "us"):
-        copy_example(tmp_path / "tenants" / name)
+    _, other = (copy_example(tmp_path / "tenants" / name) for name in ("eu", "us"))
+    give_tenant(other, OTHER_TENANT)
     slow = {"kind": "slow", "seconds": 1, "path": "/assign$", "method": "POST"}
     apply = ("apply", "tenants", "--auto-approve", "--parallelism", "1", "--journal", "j.jsonl")
     with (
@@ -231,6 +233,7 @@ def test_a_person_stops_one_tenant_and_the_next_is_not_begun(tmp_path, root):
 
 def test_no_to_one_tenant_and_yes_to_the_next(tmp_path, root):
     roots = [copy_example(tmp_path / "tenants" / name) for name in ("eu", "us")]
+    give_tenant(roots[1], OTHER_TENANT)
     with terminal("apply", "tenants", "--sandbox", "--policy", "Linux*", cwd=tmp_path) as screen:
         screen.wait_for(PROMPT)
         screen.send("no\n")

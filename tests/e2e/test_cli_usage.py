@@ -23,7 +23,13 @@ COMMANDS = (
 
 def test_version_is_the_package_s_own(tmp_path):
     ran = run("--version", cwd=tmp_path)
-    assert (ran.code, ran.stdout) == (0, f"reconciler {metadata.version('reconciler')}\n")
+    assert (ran.code, ran.stdout) == (0, f"reconciler {metadata.version('intune-reconciler')}\n")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_version_means_the_same_on_every_command(tmp_path, command):
+    ran = run(command, "--version", "--no-color", cwd=tmp_path)
+    assert (ran.code, ran.stdout) == (0, f"reconciler {metadata.version('intune-reconciler')}\n")
 
 
 def test_help_lists_every_command_and_every_exit_code(tmp_path):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.github.log_commands import quoted
 from reconciler.github.markers import read
 from reconciler.github.outputs import output_text, summary_text
 
@@ -28,14 +27,6 @@ def test_outputs_are_read_back_as_they_were(outputs):
 @given(st.text(max_size=400), st.integers(0, 600))
 def test_a_summary_never_goes_over_its_limit(markdown, limit):
     assert len(summary_text(markdown, limit=limit).encode(errors="replace")) <= limit
-
-
-@given(hostile)
-def test_nothing_in_quoted_text_ends_the_quotation(text):
-    lines = quoted(text).split("\n")
-    token = lines[0].removeprefix("::stop-commands::")
-    assert [token in line for line in lines].count(True) == 2
-    assert lines[-2:] == [f"::{token}::", ""]
 
 
 @given(hostile, hostile)

@@ -133,7 +133,14 @@ def test_a_misspelt_method_is_refused_with_the_nearest(pick):
                 "which are not set"
             ),
         ),
-        ({"AZURE_CLIENT_ID": CLIENT}, "no way to sign in"),
+        ({"AZURE_CLIENT_ID": CLIENT}, "no way to sign in: nothing usable is set"),
+        (
+            APP,
+            (
+                "no way to sign in: AZURE_TENANT_ID and AZURE_CLIENT_ID are set, and one of these "
+                "is missing:\n    AZURE_FEDERATED_TOKEN_FILE\n"
+            ),
+        ),
         (
             {"RECONCILER_AUTH": "device-code", "AZURE_CLIENT_ID": CLIENT},
             "RECONCILER_AUTH=device-code needs a terminal with a person at it",

@@ -142,7 +142,7 @@ def test_a_certificate_bundle_that_cannot_be_read_is_named(pick, authority, tmp_
 
 def test_a_proxy_that_is_down_is_blamed(pick, authority, monkeypatch):
     monkeypatch.setenv("HTTPS_PROXY", "http://user:Canary@127.0.0.1:9")
-    environ = authority.environ(AZURE_CLIENT_SECRET=SECRET)
+    environ = authority.environ(AZURE_CLIENT_SECRET=SECRET, AZURE_AUTHORITY_HOST="login.invalid")
 
     message = refused(pick(environ))
 
@@ -152,6 +152,16 @@ def test_a_proxy_that_is_down_is_blamed(pick, authority, monkeypatch):
 
 def test_no_proxy_is_heeded(pick, authority, monkeypatch):
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("NO_PROXY", "login.invalid")
+    environ = authority.environ(AZURE_CLIENT_SECRET=SECRET, AZURE_AUTHORITY_HOST="login.invalid")
 
-    assert pick(authority.environ(AZURE_CLIENT_SECRET=SECRET)).token()
+    assert "cannot reach login.invalid: no connection" in refused(pick(environ))
+
+
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"])
+def test_no_proxy_gets_what_is_meant_for_this_machine(
+    pick, authority, plain_authority, monkeypatch, variable
+):
+    monkeypatch.setenv(variable, "http://127.0.0.1:9")
+    for service in (authority, plain_authority):
+        assert pick(service.environ(AZURE_CLIENT_SECRET=SECRET)).token()

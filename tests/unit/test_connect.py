@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 
+import httpx
 import pytest
 
 from reconciler.errors import ConfigError
 from reconciler.model import Cloud, Policy
-from reconciler.operations.connect import SandboxAccess, connect, kept_file
+from reconciler.operations.connect import SandboxAccess, connect, http_client, kept_file
+from reconciler.sandbox import SandboxApp, SandboxServer, SandboxState
 from tests.clocks import TENANT, FakeClock, group, policy_id, session, target, tenant
 
 ONE = Policy(policy_id(1), "Policy 1", "classic")
@@ -110,3 +112,30 @@ def test_connecting_sends_nothing():
 
     with connect(run, cloud=Cloud.GLOBAL, tenant=TENANT) as way:
         assert way.client.transport.graph == "http://127.0.0.1:1"
+
+
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "ALL_PROXY"])
+def test_a_token_for_this_machine_goes_through_no_proxy(access, monkeypatch, variable):
+    monkeypatch.setenv(variable, "http://127.0.0.1:9")  # nothing listens there
+    state = SandboxState.load(access.file)
+    with SandboxServer(SandboxApp(state)) as server:
+        environ = {"RECONCILER_ACCESS_TOKEN": "any", "RECONCILER_GRAPH_URL": server.url}
+        run = session(FakeClock(), environ=environ)
+        with connect(run, cloud=Cloud.GLOBAL, tenant=TENANT) as way:
+            assert way.tenant.identify().id == TENANT
+
+
+def test_a_token_for_another_machine_goes_through_the_proxy(monkeypatch):
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    with (
+        http_client("https://graph.invalid", {}, connections=2) as http,
+        pytest.raises(httpx.ConnectError, match="refused"),
+    ):
+        http.get("https://graph.invalid")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
+def test_certificates_that_cannot_be_read_are_named_for_this_machine_too(tmp_path, host):
+    environ = {"SSL_CERT_FILE": str(tmp_path / "none.pem")}
+    with pytest.raises(ConfigError, match=r"none\.pem"):
+        http_client(f"https://{host}", environ, connections=2)

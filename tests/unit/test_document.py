@@ -170,3 +170,24 @@ def test_the_shown_line_is_bounded_and_cannot_steer_a_terminal():
     document = read(b"a: \x1b[31m" + b"x" * 500, "x.yaml")
     (found,) = document.diagnostics
     assert found.location.text == "a: \ufffd[31m" + "x" * 192
+
+
+def test_the_nearest_anchor_is_looked_up_for_the_first_unknown_aliases_alone(monkeypatch):
+    compared = []
+
+    def near(name, known, _number):
+        compared.append(len(list(known)))
+        return ["first"]
+
+    monkeypatch.setattr("reconciler.loader.yaml_builder.difflib.get_close_matches", near)
+    anchors = "".join(f"- &anchor{number} x\n" for number in range(3_000))
+    aliases = "".join(f"- *unknown{number}\n" for number in range(3_000))
+    found = read(f"{anchors}{aliases}".encode(), "x.yaml").diagnostics
+    helped = [each.help == "did you mean *first?" for each in found]
+    assert helped == [True] * 5 + [False] * 2_995
+    assert compared == [1_000] * 5
+
+
+def test_a_long_alias_is_compared_with_nothing():
+    (found,) = read(f"- &{'a' * 99} x\n- *{'a' * 98}\n".encode(), "x.yaml").diagnostics
+    assert "did you mean" not in found.help

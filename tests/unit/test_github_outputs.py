@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from reconciler.errors import ConfigError
-from reconciler.github.log_commands import endgroup, group, mask, quoted
 from reconciler.github.outputs import (
     output_text,
     plan_outputs,
@@ -118,25 +117,3 @@ def test_a_summary_without_any_room_is_left_out(tmp_path):
     path.write_text("x" * 999)
     assert not write_summary(path, "long\n" * 200, limit=1000)
     assert path.read_text() == "x" * 999
-
-
-def test_a_secret_is_masked_line_by_line():
-    assert mask("pass%word") == "::add-mask::pass%25word\n"
-    assert mask("") == ""
-    assert mask("-----BEGIN KEY-----\r\nabcdef\r\n==\n") == (
-        "::add-mask::-----BEGIN KEY-----\n::add-mask::abcdef\n"
-    )
-
-
-def test_a_group_stays_on_its_line():
-    assert (
-        group("Plan\n::error::100%") + endgroup() == "::group::Plan ::error::100%25\n::endgroup::\n"
-    )
-
-
-def test_foreign_text_commands_nothing():
-    first, *body, last, empty = quoted("::error::gotcha\n::set-env name=X::1").split("\n")
-    token = first.removeprefix("::stop-commands::")
-    assert (body, last, empty) == (["::error::gotcha", "::set-env name=X::1"], f"::{token}::", "")
-    assert len(token) == 32
-    assert token not in quoted("again")

@@ -35,7 +35,7 @@ def told(operations, guardrails):
             Guardrails(max_creates=1),
             (
                 "2 assignments to create are over the limit of 1; to allow it, set "
-                "guardrails.max_creates in tenant.yaml or plan with --max-creates 2"
+                "guardrails.max_creates in tenant.yaml or give --max-creates 2"
             ),
         ),
         (
@@ -43,7 +43,7 @@ def told(operations, guardrails):
             Guardrails(max_updates=1),
             (
                 "2 assignments to update are over the limit of 1; to allow it, set "
-                "guardrails.max_updates in tenant.yaml or plan with --max-updates 2"
+                "guardrails.max_updates in tenant.yaml or give --max-updates 2"
             ),
         ),
         (
@@ -51,7 +51,7 @@ def told(operations, guardrails):
             Guardrails(max_deletes=1),
             (
                 "2 assignments to delete are over the limit of 1; to allow it, set "
-                "guardrails.max_deletes in tenant.yaml or plan with --max-deletes 2"
+                "guardrails.max_deletes in tenant.yaml or give --max-deletes 2"
             ),
         ),
     ],
@@ -94,16 +94,16 @@ def test_a_broad_target_says_what_it_reaches_and_how_to_consent():
         (
             "broad-target",
             (
-                '"Windows 11 - Baseline" would reach every device; to consent, write broad: true on '
-                "its line, or plan with --allow-broad"
+                '"Windows 11 - Baseline" would reach every device; to consent, add "broad: true" '
+                "to this entry, below its target, or give --allow-broad"
             ),
             build.at(3),
         ),
         (
             "broad-target",
             (
-                '"Windows 11 - Baseline" would reach every user; to consent, write broad: true on '
-                "its line, or plan with --allow-broad"
+                '"Windows 11 - Baseline" would reach every user; to consent, add "broad: true" '
+                "to this entry, below its target, or give --allow-broad"
             ),
             build.at(4),
         ),

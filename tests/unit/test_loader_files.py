@@ -133,13 +133,111 @@ def test_extending_a_name_that_no_system_can_hold_is_an_error_and_no_crash(root)
     assert load(root).state is None
 
 
+@pytest.mark.parametrize(
+    ("extended", "code"),
+    [
+        ("{tmp}/secrets", "extends-absolute"),
+        ("../../secrets", "extends-outside"),
+        ("../shared/../../secrets", "extends-outside"),
+        ("../door", "extends-outside"),
+        ("../.git", "extends-outside"),
+    ],
+)
+def test_extends_does_not_lead_out_of_the_repository(tmp_path, extended, code):
+    root = tmp_path / "repository" / "root"
+    secret = write(tmp_path / "secrets" / "environ", "password: hunter2\n")
+    write(root.parent / ".git" / "config", "password: hunter2\n")
+    (root.parent / "shared").mkdir()
+    (root.parent / "door").symlink_to(secret.parent, target_is_directory=True)
+    write(
+        root / "tenant.yaml", f"tenant: contoso.com\nextends: [{extended.format(tmp=tmp_path)}]\n"
+    )
+    (root / "a.yaml").symlink_to(secret)
+    (root / "b.yaml").symlink_to(root.parent / ".git" / "config")
+    loaded = load(root)
+    assert findings(loaded) == [
+        ("a.yaml", "error", "link-outside"),
+        ("b.yaml", "error", "link-outside"),
+        ("tenant.yaml", "error", code),
+    ]
+    assert "hunter2" not in repr(loaded)
+
+
+def test_a_link_into_gits_own_files_is_not_read_though_the_whole_repository_is_extended(tmp_path):
+    root = tmp_path / "root"
+    write(tmp_path / ".git" / "config", "extraheader: hunter2\n")
+    write(root / "tenant.yaml", "tenant: contoso.com\nextends: [..]\n")
+    (root / "a.yaml").symlink_to("../.git/config")
+    loaded = load(root)
+    assert ("a.yaml", "error", "link-outside") in findings(loaded)
+    assert "hunter2" not in repr(loaded)
+
+
+def test_extends_reaches_every_folder_of_the_repository(tmp_path):
+    write(tmp_path / ".git", "gitdir: elsewhere\n")  # as in a worktree
+    write(tmp_path / "shared" / "base.yaml", POLICY.format("Base"))
+    root = tmp_path / "tenants" / "eu" / "root"
+    write(root / "tenant.yaml", "tenant: contoso.com\nextends: [../../../shared]\n")
+    assert names(load(root)) == ["Base"]
+
+
+def test_without_a_repository_extends_reaches_the_folders_beside_the_root_alone(tmp_path):
+    write(tmp_path / "shared" / "base.yaml", POLICY.format("Base"))
+    root = tmp_path / "tenants" / "root"
+    write(root / "tenant.yaml", "tenant: contoso.com\nextends: [../../shared]\n")
+    assert ("tenant.yaml", "error", "extends-outside") in findings(load(root))
+
+
+def test_a_lock_file_is_an_error_wherever_it_stands(root):
+    write(root / "reconciler.lock.yaml", "groups: {}\n")
+    write(root / "policies" / "reconciler.lock.yaml", "[")
+    assert findings(load(root)) == [
+        ("policies/reconciler.lock.yaml", "error", "lock-unsupported"),
+        ("reconciler.lock.yaml", "error", "lock-unsupported"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("label", "code"),
+    [
+        ("contoso\\u202Edorp", "label-invisible-character"),
+        ("prod\\u200B", "label-invisible-character"),
+        ("prod\\u3164", "label-invisible-character"),
+        ("two\\nlines", "label-invisible-character"),
+        ("\\e[31mred", "label-invisible-character"),
+        (" ", "label-empty"),
+        ("x" * 101, "label-too-long"),
+    ],
+)
+def test_a_label_is_what_it_looks_like_and_short(root, label, code):
+    write(root / "tenant.yaml", f'tenant: contoso.com\nlabel: "{label}"\n')
+    loaded = load(root)
+    assert findings(loaded) == [("tenant.yaml", "error", code)]
+    assert loaded.config is None
+
+
+@pytest.mark.parametrize("label", ["x" * 100, "Zürich: prod/1", "営業部", "\\U0001F6E1\\uFE0F EU"])
+def test_a_label_may_hold_anything_that_is_seen(root, label):
+    write(root / "tenant.yaml", f'tenant: contoso.com\nlabel: "{label}"\n')
+    assert findings(load(root)) == []
+
+
+def test_a_folder_name_that_is_no_label_must_be_given_one(tmp_path):
+    root = tmp_path / "eu\u202e"
+    write(root / "tenant.yaml", "tenant: contoso.com\n")
+    write(root / "a.yaml", POLICY.format("A"))
+    assert findings(load(root)) == [("tenant.yaml", "error", "label-invisible-character")]
+    write(root / "tenant.yaml", "tenant: contoso.com\nlabel: eu\n")
+    assert findings(load(root)) == []
+
+
 def test_the_label_is_the_folders_name(root, monkeypatch):
     monkeypatch.chdir(root)
     assert load(Path()).state.config.label == "root"
 
 
 def test_a_root_that_is_not_there_says_what_to_do(tmp_path):
-    with pytest.raises(ConfigError, match=r"there is no folder .*; run \"reconciler init"):
+    with pytest.raises(ConfigError, match=r"there is no folder .*; name the folder that holds"):
         load(tmp_path / "nowhere")
     with pytest.raises(ConfigError, match=r"is a file; name the folder that holds tenant\.yaml"):
         load(write(tmp_path / "tenant.yaml", ""))

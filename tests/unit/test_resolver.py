@@ -63,6 +63,26 @@ def test_an_unknown_group_is_an_error_with_the_nearest_names_of_the_directory():
     )
 
 
+@pytest.mark.parametrize(
+    ("here", "there", "said"),
+    [
+        ("Ring \u2013 1", "Ring - 1", "the dash is U+2013 here and U+002D there"),
+        ("Ring\u00a01", "Ring 1", "the space is U+00A0 here and U+0020 there"),
+        ("Ring 1", "Ring\u200b 1", "an unseen U+200B stands there and not here"),
+        ("Ring 1 ", "Ring 1", "a space stands here and not there"),
+        ("O\u2019Neil", "O'Neil", "the apostrophe is U+2019 here and U+0027 there"),
+        ("\u0421orp", "Corp", "the letter is U+0421 here and U+0043 there"),
+        ("Caf\u00e9", "Cafe\u0301", "the letter is U+00E9 here and U+0065 U+0301 there"),
+    ],
+)
+def test_a_name_that_looks_alike_is_told_apart(here, there, said):
+    known = [Group(build.SALES, there)]
+    unknown = only_problem(resolved(build.declare(build.named(here)), known=known))
+    assert unknown[3] == f'nearest: "{there}"; {said}'
+    mismatch = only_problem(resolved(build.declare(build.named(here, build.SALES)), known=known))
+    assert mismatch[3].startswith(f"{said}; if it was renamed, ")
+
+
 def test_a_name_that_differs_in_case_alone_is_an_error_that_names_the_candidate():
     assert only_problem(resolved(build.declare(build.named("sales LAPTOPS")))) == (
         "unknown-group",
@@ -76,8 +96,30 @@ def test_an_ambiguous_name_lists_ten_candidates_at_most():
     twins = [Group(f"id-{n:02}", "Twin") for n in range(12)]
     code, _, message, help = only_problem(resolved(build.declare(build.named("Twin")), known=twins))
     assert (code, message) == ("ambiguous-group", '12 groups are called "Twin"')
-    assert help == "write the id of the one that is meant: " + ", ".join(
-        f"id-{n:02}" for n in range(10)
+    listed = "; ".join(f"id-{n:02} (assigned)" for n in range(10))
+    assert help == (
+        "write the id of the one that is meant, as in group: {id: id-00, name: Twin}; "
+        f"there are: {listed}; and 2 more"
+    )
+
+
+def test_groups_of_one_name_are_told_apart_by_the_rules_of_the_dynamic_ones():
+    twins = [
+        Group("one", "A, b", 'user.department\n  -eq "Sales" ' + "x" * 60),
+        Group("two", "A, b"),
+    ]
+    assert only_problem(resolved(build.declare(build.named("A, b")), known=twins))[3] == (
+        'write the id of the one that is meant, as in group: {id: one, name: "A, b"}; there are: '
+        f'one (dynamic: user.department -eq "Sales" {"x" * 32}…); two (assigned)'
+    )
+
+
+def test_filters_of_one_name_are_written_under_their_mode():
+    twins = [build.AssignmentFilter(id, "true", "iOS") for id in ("one", "two")]
+    line = build.declare(build.named("Sales laptops"), filter=("exclude", build.named("true")))
+    assert only_problem(resolved(line, known=(SALES, *twins)))[3] == (
+        'write the id of the one that is meant, as in exclude: {id: one, name: "true"}; '
+        "there are: one (iOS); two (iOS)"
     )
 
 
@@ -97,7 +139,7 @@ def test_an_id_and_a_name_must_agree(reference, code):
 def test_a_group_that_was_created_again_is_named_with_its_new_id():
     line = build.declare(build.named("Sales laptops", build.FINANCE))
     assert only_problem(resolved(line))[3] == (
-        f'it may have been deleted and created again; "Sales laptops" is now {build.SALES}'
+        f'it may have been deleted and created again; "Sales laptops" is now {build.SALES} (assigned)'
     )
 
 
@@ -170,7 +212,10 @@ def test_a_name_that_stays_ambiguous_lists_ids_and_platforms(platform):
         "ambiguous-policy",
         1,
         '2 policies are called "Windows 11 - Baseline"',
-        "write the id of the one that is meant: one (platform: windows10), two (platform: iOS)",
+        (
+            "write the id of the one that is meant, as in id: one; "
+            "there are: one (platform: windows10); two (platform: iOS)"
+        ),
     )
 
 
@@ -220,3 +265,12 @@ def test_every_group_that_is_mentioned_is_looked_up_and_nothing_else():
     wanted = groups_wanted(build.desired(policy))
     assert wanted.names == {"Sales laptops", "Both"}
     assert wanted.ids == {build.FINANCE, build.KIOSKS}
+
+
+def test_names_to_suggest_are_gathered_for_unknown_names_alone():
+    class Untouched(dict):
+        def get(self, *_):
+            raise AssertionError("nothing is to be suggested")
+
+    resolution = resolved(build.declare(build.named("Sales laptops")), nearby=Untouched(a=()))
+    assert resolution.diagnostics == ()

@@ -242,7 +242,11 @@ def test_faults_are_read_from_a_file(tmp_path):
             '[{"kind": "reset_after"}, {"kind": "status"}]',
             "fault 2: a fault of kind status needs 'code'",
         ),
-        ('[{"kind": "status", "code": 1, "colour": "red"}]', "fault 1: .*colour"),
+        (
+            '[{"kind": "status", "code": 1, "colour": "red"}]',
+            'fault 1: unknown field "colour"; known: kind, method, path, ',
+        ),
+        ("[{}]", 'fault 1: "kind" is missing; there are status, '),
     ],
 )
 def test_a_file_of_faults_says_where_it_is_wrong(tmp_path, text, message):

@@ -64,6 +64,10 @@ def test_the_schema_accepts_every_file_that_loads(source):
         policy(include=[{"all_devices": False}]),
         policy(include=[{"group": "A", "collection": "B"}]),
         policy(include=[{"group": "A", "broad": True}]),
+        policy(include=[{"filter": {"include": "A"}}]),
+        policy(include=[{}]),
+        policy(include=[None]),
+        policy(include=[["A"]]),
         policy(include=[{"group": {}}]),
         policy(include=[{"group": 42}]),
         policy(include=[{"group": "A", "filter": "B"}]),
@@ -82,6 +86,25 @@ def test_the_schema_refuses_what_the_loader_refuses(broken, tmp_path):
     (tmp_path / "a.yaml").write_text(json.dumps(broken))
     assert not POLICIES.is_valid(broken)
     assert load(tmp_path).state is None
+
+
+@pytest.mark.parametrize(
+    ("entry", "place", "said"),
+    [
+        ({"grup": "A"}, [], "'grup' is not one of"),
+        ({"group": "A", "filtr": {}}, [], "('filtr' was unexpected)"),
+        ({"group": "A", "filter": {"includes": "B"}}, ["filter"], "('includes' was unexpected)"),
+        ({"group": {"nam": "A"}}, ["group"], "('nam' was unexpected)"),
+        ({"group": 42}, ["group"], "42 is not of type 'string', 'object'"),
+        ({"all_devices": "yes"}, ["all_devices"], "True was expected"),
+        ("everyone", [], "'everyone' is not one of ['all_devices', 'all_users']"),
+        ({"filter": {"include": "B"}}, [], "is not valid under any of the given schemas"),
+    ],
+)
+def test_a_mistake_in_an_include_entry_is_named_where_it_is(entry, place, said):
+    found = list(POLICIES.iter_errors(policy(include=[entry])))
+    start = ["policies", 0, "include", 0]
+    assert any(list(each.path) == start + place and said in each.message for each in found)
 
 
 @pytest.mark.parametrize(

@@ -105,3 +105,47 @@ def test_a_long_line_is_cut_around_the_place_and_the_caret_points_at_it(width, c
     assert len(excerpt) <= width
     under = excerpt[caret.index("^")] if caret.index("^") < len(excerpt) else None
     assert under == (line[column - 1] if column <= len(line) else None)
+
+
+@pytest.mark.parametrize("width", range(40, 130))
+def test_what_is_to_be_copied_is_never_broken(width):
+    shown = text.render(build_plans.broad_and_deleting(), width=width)
+    assert shown.count('"broad: true"') == 2
+    assert shown.count("--max-deletes 2\n") + shown.count("--max-deletes 2 ") == 1
+
+
+def test_a_deleted_exclusion_says_what_it_means():
+    shown = text.render(build_plans.broad_and_deleting(), width=80)
+    assert '- delete exclude group "Contractors"\n      ! its members may then be reached' in shown
+    assert shown.count("may then be reached") == 1
+
+
+def test_an_incomplete_plan_without_changes_does_not_look_like_one_with_nothing_to_do():
+    found = [
+        build_plans.error("x", "wrong", None, policy=build_plans.WINDOWS.name),
+        build_plans.error("x", "wrong", None, policy=build_plans.MACS.name),
+        build_plans.error("x", "wrong again", None, policy=build_plans.MACS.name),
+        build_plans.error("x", "wrong", None),
+    ]
+    planned = build_plans.policy_plan(build_plans.WINDOWS)
+    made = build_plans.plan(planned, diagnostics=tuple(found))
+    shown = text.render(made, width=80)
+    assert 'Not planned because of the errors above: "macOS - FileVault"\n' in shown
+    assert "Plan: " not in shown
+    assert "sha256:" not in shown
+
+
+def test_a_group_without_a_name_was_not_in_the_directory_and_other_targets_are_not_looked_up():
+    kind = build_plans.TargetKind.COLLECTION
+    others = [build_plans.Target(kind, "sms1"), build_plans.group(""), build_plans.ALL_USERS]
+    made = build_plans.plan(
+        build_plans.policy_plan(
+            build_plans.WINDOWS,
+            *(build_plans.create(build_plans.WINDOWS, each) for each in others),
+            build_plans.delete(build_plans.WINDOWS, build_plans.group(None, id="g1")),
+            build_plans.delete(build_plans.WINDOWS, build_plans.excluded(None)),
+        )
+    )
+    shown = text.render(made, width=120)
+    assert "- delete group g1 (not in the directory)\n" in shown
+    assert shown.count("(not in the directory)") == 2

@@ -48,17 +48,26 @@ _NEEDED: Mapping[Method, tuple[str, ...]] = {
     Method.INTERACTIVE: ("AZURE_CLIENT_ID",),
 }
 
-_NOTHING = """\
-no way to sign in: nothing usable is set in the environment. One of these is needed:
-  RECONCILER_ACCESS_TOKEN: a ready token, as `az account get-access-token` prints it
-  AZURE_CLIENT_ID and AZURE_TENANT_ID, and one of
+_CREDENTIALS = """\
     AZURE_FEDERATED_TOKEN_FILE
     the permission `id-token: write` in GitHub Actions
     AZURE_CLIENT_CERTIFICATE_PATH (and AZURE_CLIENT_CERTIFICATE_PASSWORD)
-    AZURE_CLIENT_SECRET
+    AZURE_CLIENT_SECRET"""
+
+_NOTHING = f"""\
+no way to sign in: nothing usable is set in the environment. One of these is needed:
+  RECONCILER_ACCESS_TOKEN: a ready token, as `az account get-access-token` prints it
+  AZURE_CLIENT_ID and AZURE_TENANT_ID, and one of
+{_CREDENTIALS}
   RECONCILER_AUTH=managed-identity, on a machine in Azure
   RECONCILER_AUTH=device-code or interactive with AZURE_CLIENT_ID, on a terminal
 To try the program without a tenant, give --sandbox"""
+
+_NO_CREDENTIAL = f"""\
+no way to sign in: AZURE_TENANT_ID and AZURE_CLIENT_ID are set, and one of these is missing:
+{_CREDENTIALS}
+or, without a secret, RECONCILER_AUTH=managed-identity on a machine in Azure, or
+RECONCILER_AUTH=device-code on a terminal"""
 
 
 def chosen_method(
@@ -74,7 +83,7 @@ def chosen_method(
     _explain_half_set(given)
     if interactive and "AZURE_CLIENT_ID" in given:
         return Method.DEVICE_CODE
-    raise AuthError(_NOTHING)
+    raise AuthError(_NO_CREDENTIAL if all(name in given for name in _APP) else _NOTHING)
 
 
 def _forced(value: str, given: Mapping[str, str], *, interactive: bool) -> Method:

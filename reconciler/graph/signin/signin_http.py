@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import requests
 
 from reconciler.errors import DeadlineError
-from reconciler.graph.clouds import CA_VARIABLES, MICROSOFT_LOGIN_HOSTS, origin
+from reconciler.graph.clouds import CA_VARIABLES, MICROSOFT_LOGIN_HOSTS, is_loopback, origin
 from reconciler.ports import Clock
 
 ATTEMPTS: Final = 3
@@ -95,10 +95,8 @@ class SigninHttp:
         self._origin = origin(base) if base else None
         self._retried = retried
         self._connect_seconds = connect_seconds
-        self._session = requests.Session()
-        self._session.trust_env = use_proxies
-        # Else requests puts a ~/.netrc entry for the host in place of our Authorization header.
-        self._session.auth = _as_it_stands
+        self._direct = _session(use_proxies=False)
+        self._session = _session(use_proxies=True) if use_proxies else self._direct
 
     def get(self, url: str, **options: Any) -> Answer:
         """GET, as MSAL calls it."""
@@ -112,6 +110,7 @@ class SigninHttp:
     def close(self) -> None:
         """Drop the connections."""
         self._session.close()
+        self._direct.close()
 
     def _send(self, method: str, url: str, options: Mapping[str, Any]) -> Answer:
         url = self._lowered(url)
@@ -142,8 +141,10 @@ class SigninHttp:
     def _once(self, method: str, url: str, options: Mapping[str, Any]) -> Answer:
         left = self._seconds_left()
         host = urlsplit(url).netloc
+        # A proxy would get what is meant for this machine, and in the clear where that is http.
+        session = self._direct if is_loopback(urlsplit(url).hostname) else self._session
         try:
-            response = self._session.request(
+            response = session.request(
                 method,
                 url,
                 params=options.get("params"),
@@ -207,6 +208,14 @@ class SigninHttp:
 
 class _Passing(SigninFailure):
     """A failure that the next attempt may well not meet."""
+
+
+def _session(*, use_proxies: bool) -> requests.Session:
+    session = requests.Session()
+    session.trust_env = use_proxies
+    # Else requests puts a ~/.netrc entry for the host in place of our Authorization header.
+    session.auth = _as_it_stands
+    return session
 
 
 def _as_it_stands(request: requests.PreparedRequest) -> requests.PreparedRequest:

@@ -15,7 +15,7 @@ from reconciler.families import platform_title
 from reconciler.model import Filter, Ownership, Target, TargetKind
 from reconciler.plan import Create, Delete, Key, Operation, PolicyPlan, Update, key_of
 from reconciler.views.escaping import visible_name
-from reconciler.views.words import KIND_WORDS
+from reconciler.views.words import KIND_WORDS, unfound
 
 MOST_COLUMNS = 32
 
@@ -40,7 +40,7 @@ SIGNS = {
     State.INHERITED: "\N{DOWNWARDS ARROW WITH TIP RIGHTWARDS}",
 }
 
-_EXCLUSION_WORDS = {
+EXCLUSION_WORDS = {
     State.CREATE: "exclude",
     State.CHANGE: "change",
     State.DELETE: "exclude no more",
@@ -73,11 +73,12 @@ class Column:
     name: str
     id: str
     is_exclusion: bool
+    note: str = ""
 
     @property
     def words(self) -> str:
-        """Kind and name in one."""
-        return f"{self.kind} {self.name}".strip()
+        """All of it in one."""
+        return " ".join(filter(None, (self.kind, self.name, self.note)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +167,7 @@ def mark_of(operation: Operation) -> Mark:
 
 def _mark(state: State, target: Target, filter: Filter | None, before: str = "") -> Mark:
     if target.kind is TargetKind.EXCLUSION_GROUP:
-        return Mark(state, _EXCLUSION_WORDS[state], "", before)
+        return Mark(state, EXCLUSION_WORDS[state], "", before)
     said = filter_words(filter) if filter is not None or before else ""
     return Mark(state, state.value, said, before)
 
@@ -190,4 +191,5 @@ def column(target: Target) -> Column:
         name=visible_name(name) if name else object_id,
         id=object_id if name else "",
         is_exclusion=target.kind is TargetKind.EXCLUSION_GROUP,
+        note=unfound(target).strip(),
     )

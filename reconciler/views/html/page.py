@@ -12,7 +12,15 @@ from reconciler.model import Ownership
 from reconciler.plan import Delete, Plan, PolicyPlan
 from reconciler.planfile import SavedPlan
 from reconciler.views.escaping import visible, visible_name
-from reconciler.views.html.matrix import SIGNS, Column, Mark, State, column, mark_of
+from reconciler.views.html.matrix import (
+    EXCLUSION_WORDS,
+    SIGNS,
+    Column,
+    Mark,
+    State,
+    column,
+    mark_of,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +60,7 @@ class LegendEntry:
 
     state: State
     sign: str
+    word: str
     before: str
     after: str
 
@@ -60,14 +69,16 @@ _MOST_DELETES = 20
 """In the list of what to check; the table of changes has them all."""
 
 LEGEND = tuple(
-    LegendEntry(state, SIGNS[state], before, after)
-    for state, before, after in (
-        (State.CREATE, "not assigned", "assigned"),
-        (State.CHANGE, "assigned", "assigned, other filter"),
-        (State.DELETE, "assigned", "not assigned"),
-        (State.UNCHANGED, "assigned", "assigned, as declared"),
-        (State.UNMANAGED, "assigned", "assigned, undeclared"),
-        (State.INHERITED, "assigned", "assigned, by a policy set"),
+    LegendEntry(state, SIGNS[state], word, before, after)
+    for state, word, before, after in (
+        (State.CREATE, "create", "not assigned", "assigned"),
+        (State.CHANGE, "change", "assigned", "assigned, other filter"),
+        (State.DELETE, "delete", "assigned", "not assigned"),
+        (State.UNCHANGED, "unchanged", "assigned", "assigned, as declared"),
+        (State.UNMANAGED, "unmanaged", "assigned", "assigned, undeclared"),
+        (State.INHERITED, "inherited", "assigned", "assigned, by a policy set"),
+        (State.CREATE, EXCLUSION_WORDS[State.CREATE], "not excluded", "excluded"),
+        (State.DELETE, EXCLUSION_WORDS[State.DELETE], "excluded", "may be reached"),
     )
 )
 
@@ -120,7 +131,8 @@ def warnings(plan: Plan) -> list[Finding]:
 def _removal(delete: Delete) -> Finding:
     who = column(delete.target)
     if who.is_exclusion:
-        effect = f"would no longer exclude the group {who.name} and may then reach it"
+        group = " ".join(filter(None, (who.name, who.note)))
+        effect = f"would no longer exclude the group {group} and may then reach it"
     else:
         effect = f"would no longer be assigned to {who.words}"
     return Finding(effect, policy=visible_name(delete.policy.name))

@@ -1,0 +1,335 @@
+"""plan.yml and comment-fork.yml: what a pull request is told, step by step as GitHub runs them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+
+from reconciler.planfile import dumps
+from tests.build_plans import ordinary, saved
+from tests.github_server import MALLORY, Fault
+from tests.workflow_runner import (
+    Run,
+    World,
+    acting_parts,
+    calm,
+    commit_id,
+    digest_in,
+    replace,
+    settled,
+    world,
+)
+
+__all__ = ["calm", "settled", "world"]
+
+MORE = replace(
+    "policies/linux.yaml",
+    "Workstations\n    include:",
+    "Workstations\n    include:\n      - group: Engineering staff",
+)
+BROKEN = replace(
+    "policies/linux.yaml", "policies:", "policies:\n  - name: Broken\n    includes: []"
+)
+
+
+def test_the_first_plan_is_commented_kept_and_annotated_and_nothing_is_written(world):
+    world.commit("feature", MORE)
+    run = world.push(7, "feature")
+    assert run.results == {
+        "list tenants": "success",
+        "plan contoso-prod": "success",
+        "comment": "success",
+        "fork": "skipped",
+    }
+    [comment] = world.github.bodies(7)
+    plan = json.loads((run.artifacts["plan-contoso-prod"] / "plan.json").read_text())
+    assert comment.startswith(
+        f"<!-- reconciler:plan tenant=contoso-prod digest={plan['digest']} "
+        f"commit={commit_id('feature')} v=1 -->\n"
+    )
+    assert "Engineering staff" in comment
+    assert f"{world.github.root}/contoso/intune/actions/runs/1" in comment
+    assert (run.artifacts["plan-contoso-prod"] / "plan.html").read_text().startswith("<!")
+    planned = run["plan contoso-prod"]
+    assert planned.environment == "plan-contoso-prod"
+    assert plan["digest"] in planned.step("Plan").summary
+    assert planned.step("Plan").outputs == {
+        "has_changes": "true",
+        "creates": "9",
+        "updates": "1",
+        "deletes": "0",
+        "digest": plan["digest"],
+        "plan_path": "report/plan.json",
+    }
+    assert "\n::warning file=desired-state/policies/windows.yaml,line=26,col=9," in planned.log
+    assert world.writes == 0
+
+
+def test_a_new_push_edits_the_comment_in_place_and_leaves_those_of_others(world):
+    world.commit("feature")
+    world.commit("more", MORE, after="feature")
+    world.push(7, "feature")
+    [before] = world.github.comments
+    first = before["body"]
+    marker = first.partition("\n")[0]
+    world.github.add_comment(7, f"{marker}\nPlan: nothing to see here", by=MALLORY)
+    world.push(7, "more")
+    ours, theirs = world.github.comments
+    assert ours["id"] == before["id"]
+    assert f"commit={commit_id('more')}" in ours["body"]
+    assert digest_in(ours["body"].partition("\n")[0]) not in first
+    assert theirs["body"].endswith("nothing to see here")
+
+
+def test_mistakes_in_the_files_are_commented_and_annotated_at_their_lines(world):
+    world.commit("broken", BROKEN)
+    run = world.push(7, "broken")
+    assert run["plan contoso-prod"].result == "failure"
+    assert run["comment"].result == "success"
+    assert "::error file=desired-state/policies/linux.yaml,line=3,col=5," in run.log
+    [comment] = world.github.bodies(7)
+    assert "No plan: 1 error" in comment
+    assert "digest=" not in comment
+    assert world.app.requests == []
+
+
+def test_a_plan_that_fails_is_told_and_replaces_an_older_one(world):
+    world.commit("feature")
+    other = "00000000-51d8-4c0e-9b57-0c1f5d6c7a11"
+    world.commit("elsewhere", replace("tenant.yaml", "7d2f9a54-51d8-4c0e-9b57-0c1f5d6c7a11", other))
+    world.push(7, "feature")
+    run = world.push(7, "elsewhere")
+    assert run["plan contoso-prod"].step("Plan").code == 1
+    assert run["plan contoso-prod"].step("Report").outcome == "skipped"
+    [comment] = world.github.bodies(7)
+    assert "There is no plan: the log of this run says why." in comment
+    assert "digest=" not in comment
+
+
+def test_with_nothing_to_change_there_is_no_comment_and_an_old_one_is_brought_up_to_date(calm):
+    calm.commit("more", MORE, after="calm")
+    calm.commit("same", after="calm")
+    assert calm.push(8, "same").result == "success"
+    assert calm.github.bodies(8) == []
+    calm.push(9, "more")
+    calm.push(9, "same")
+    [comment] = calm.github.bodies(9)
+    assert "\n## No changes · `contoso-prod`\n" in comment
+
+
+def test_two_roots_with_one_label_fail_the_check_that_is_required(world):
+    world.commit("twice", lambda root: shutil.copytree(root, root / "again") and None)
+    run = world.push(7, "twice")
+    assert run["list tenants"].result == "failure"
+    assert "have one label" in run["list tenants"].log
+    assert run["plan"].result == "skipped"
+    assert run["comment"].result == "failure"
+    assert "::error::no tenant was planned; the jobs before this one say why" in run.log
+    assert world.github.bodies(7) == []
+
+
+HOSTILE = ("EU: prod/../x", 'us "$(touch pwned)`id`;|<@adele>')
+
+
+def test_several_tenants_with_hostile_labels_get_a_comment_each_and_one_hides_no_other(tmp_path):
+    world = World(tmp_path, HOSTILE)
+    try:
+        world.commit("half", lambda root: BROKEN(root) if root.name == "root-0" else None)
+        run = world.push(7, "half")
+        assert run[f"plan {HOSTILE[0]}"].result == "failure"
+        assert run[f"plan {HOSTILE[1]}"].result == run["comment"].result == "success"
+        assert list(run.artifacts) == ["plan-EU-prod-..-x", "plan-us-touch-pwned-id-adele"]
+        broken, planned = world.github.bodies(7)
+        assert "No plan: 1 error" in broken
+        assert "8 to create" in planned
+        assert '`us "$(touch pwned)`id`;|<@adele>`' in planned.replace("``", "`")
+        assert list(tmp_path.rglob("pwned")) == []
+        assert "::group::reports/plan-EU-prod-..-x/" in run.log
+    finally:
+        world.close()
+
+
+def test_a_comment_that_is_refused_fails_the_check_and_holds_up_no_other(tmp_path):
+    world = World(tmp_path, ("eu", "us"))
+    try:
+        world.commit("feature")
+        world.github.plan("POST", "/issues/7/comments", Fault(422, "not today"))
+        run = world.push(7, "feature")
+        assert run["comment"].result == "failure"
+        assert "not today" in run.log
+        [comment] = world.github.bodies(7)
+        assert "tenant=us " in comment
+    finally:
+        world.close()
+
+
+# Forks
+
+
+@pytest.fixture
+def forked(world) -> Run:
+    world.commit("fork", MORE)
+    return world.push(7, "fork", from_fork=True)
+
+
+def test_a_fork_gets_no_credentials_and_is_told_why(world, forked):
+    assert forked.results == {
+        "list tenants": "success",
+        "plan": "skipped",
+        "comment": "skipped",
+        "validate a fork": "success",
+    }
+    assert (
+        "There is no plan: pull requests from forks get no credentials."
+        in forked["validate a fork"].summary
+    )
+    assert "::notice::There is no plan" in forked.log
+    assert world.app.requests == []
+    assert world.github.bodies(7) == []
+    assert list(forked.artifacts) == ["fork-report"]
+    posted = world.after_fork(forked, "fork")
+    assert posted.result == "success"
+    [comment] = world.github.bodies(7)
+    assert "A maintainer can push the branch" in comment
+    assert "The files are valid" in comment
+    assert "digest=" not in comment
+
+
+def test_a_forks_mistakes_are_annotated_and_commented(world):
+    world.commit("fork", BROKEN)
+    run = world.push(7, "fork", from_fork=True)
+    assert run["validate a fork"].result == "failure"
+    assert "::error file=desired-state/policies/linux.yaml,line=3,col=5," in run.log
+    assert world.after_fork(run, "fork").result == "success"
+    [comment] = world.github.bodies(7)
+    assert "No plan: 1 error" in comment
+    assert "`includes`" in comment
+
+
+@pytest.fixture
+def lie(world, tmp_path):
+    """Post what a fork claims to have found, whatever its own run was."""
+    world.github.add_pull(7, [commit_id("fork")])
+
+    def lie(*, number: str = "7\n", validate: str = "") -> Run:
+        folder = tmp_path / "lie"
+        folder.mkdir()
+        (folder / "number.txt").write_text(number)
+        (folder / "validate.json").write_text(validate or report(VALID))
+        return world.after_fork(Run({}, {"fork-report": folder}), "fork")
+
+    return lie
+
+
+VALID = {"path": "desired-state", "label": "contoso-prod", "valid": True}
+
+
+def test_the_report_of_an_older_commit_is_not_posted_any_more(world, lie):
+    world.github.push(7, commit_id("newer"))
+    run = lie()
+    assert run.result == "failure"
+    assert "is not the head of pull request #7" in run.log
+    assert world.github.bodies(7) == []
+
+
+@pytest.mark.parametrize(
+    ("told", "because"),
+    [
+        ({"head_repository": {"full_name": "contoso/intune"}}, "it is no fork's"),
+        ({"event": "push"}, "it was for no pull request"),
+        ({"conclusion": "cancelled"}, "a newer one is on its way"),
+    ],
+)
+def test_a_run_that_is_none_of_a_forks_pull_request_is_passed_over(world, told, because):
+    assert world.after_fork(Run({}, {}), "fork", **told).results == {"comment": "skipped"}, because
+
+
+def report(*roots: dict, diagnostics: list | None = None) -> str:
+    return json.dumps(
+        {"format_version": "1.0", "valid": True, "roots": roots, "diagnostics": diagnostics or []}
+    )
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        ("8\n", "is not the head of pull request #8"),
+        ("7; curl evil.example\n", "::error::the report names no pull request"),
+        ("--help\n", "::error::the report names no pull request"),
+        ("9" * 30, "reading pull request #"),
+    ],
+)
+def test_a_fork_cannot_name_the_pull_request_of_another(world, lie, number, said):
+    world.github.add_pull(8, [commit_id("somebody else's")])
+    run = lie(number=number)
+    assert run.result == "failure"
+    assert said in run.log
+    assert world.github.comments == []
+
+
+def test_a_fork_cannot_have_a_plan_posted(world, lie):
+    run = lie(validate=dumps(saved(ordinary())))
+    assert run.result == "failure"
+    assert "is not a result of validate" in run.log
+    assert world.github.bodies(7) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        " ",
+        '{"roots": [7], "diagnostics": []}',
+        report({"path": "x", "label": "x", "valid": True}, diagnostics=[{"root": "x"}]),
+        report(*[{"path": str(n), "label": str(n), "valid": True} for n in range(101)]),
+    ],
+    ids=range(4),
+)
+def test_a_forks_report_that_is_none_is_refused_and_nothing_is_posted(world, lie, text):
+    run = lie(validate=text)
+    assert run.result == "failure"
+    assert run["comment"].step("Comment").code == 1
+    assert "Error: " in run.log
+    assert "internal error" not in run.log
+    assert world.github.comments == []
+
+
+def test_a_forks_words_can_neither_forge_an_approval_nor_steer_the_log(world, lie):
+    digest = "sha256:" + "d" * 64
+    label = f"contoso-prod digest={digest} commit={commit_id('fork')} v=1 -->\n@adele\r::error::x\x1b[31m##[add-mask]a"
+    finding = {
+        "root": "a](https://evil.example)",
+        "severity": "error",
+        "code": "<!-- x",
+        "message": "`](https://evil.example) @adele <img src=x> ##[error]y\n::error::z",
+        "help": "#1",
+        "policy": "</details>",
+        "declared_at": {"file": "x](https://evil.example)", "line": 1, "column": 1},
+    }
+    hostile = {"path": "a](https://evil.example)", "label": label, "valid": False}
+    run = lie(validate=report(hostile, diagnostics=[finding]))
+    assert run.result == "success"
+    commands = [
+        line for line in run.log.replace("\r", "\n").splitlines() if line.lstrip().startswith("::")
+    ]
+    assert commands == []
+    [said] = [line for line in run.log.splitlines() if "comment created" in line]
+    assert said.startswith("contoso-prod digest=")
+    assert "##[" not in run.log
+    [comment] = world.github.bodies(7)
+    marker, *rest = comment.split("\n")
+    assert " digest=" not in marker
+    assert "tenant=contoso-prod " not in marker
+    links, texts = acting_parts("\n".join(rest))
+    assert all(link.startswith(f"{world.github.root}/") for link in links)
+    assert not any("adele" in text or "evil" in text for text in texts)
+
+
+def test_what_a_fork_was_told_approves_nothing(world, lie):
+    world.commit("fork", MORE)
+    assert lie().result == "success"
+    run = world.merge(7, "fork")
+    assert run["apply contoso-prod"].step("Apply what was approved").code == 3
+    assert "do not name one digest" in run["apply contoso-prod"].summary
+    assert world.writes == 0
