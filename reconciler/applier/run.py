@@ -14,7 +14,6 @@ from reconciler.plan import Plan, PolicyPlan
 from reconciler.ports import Approvals, Journal, Progress, Tenant
 from reconciler.timing import Backoff, Deadline
 
-
 _LOOK = 0.2
 """Seconds; Python runs a signal's handler only between two waits of the main thread."""
 

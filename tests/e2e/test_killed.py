@@ -254,7 +254,7 @@ def test_a_second_ctrl_c_waits_for_nobody(tmp_path):
     graph = Watched()
     root = declare(tmp_path / "root", WANTED, writes="assign")
 
-    left = []
+    left, told = [], threading.Event()
 
     def insist(process):
         """Once it has said that it stops, press again, and hold its answer back."""
@@ -266,12 +266,14 @@ def test_a_second_ctrl_c_waits_for_nobody(tmp_path):
             left.append(process.wait(5))
         except subprocess.TimeoutExpired:
             left.append("it waits for the write in flight")
+        told.set()
 
     graph.at("write", 1, "before", insist)
 
     with SandboxServer(graph) as server:
         code, _, stderr = command(graph, server.url, root, "--parallelism", 1)
 
+    assert told.wait(TIME_LIMIT)
     assert (code, left) == (130, [130])
     assert "Interrupted" in stderr
     assert "Traceback" not in stderr
