@@ -33,6 +33,7 @@ CORE = (
     "families",
     "plan",
     "resolver",
+    "lookup",
     "differ",
     "guards",
     "findings",

@@ -37,7 +37,7 @@ def harmless(text: str, environ: Mapping[str, str]) -> str:
 def annotate_plan(environ: Mapping[str, str], plan: Plan, root: str) -> None:
     """Put a plan's findings, and the guardrails that stop it, on the lines of the YAML."""
     if in_actions(environ):
-        from reconciler.views import annotations  # noqa: PLC0415 - in Actions alone
+        from reconciler.views import annotations
 
         click.echo(annotations.render_plan(plan, root=root), err=True, nl=False)
 
@@ -45,7 +45,7 @@ def annotate_plan(environ: Mapping[str, str], plan: Plan, root: str) -> None:
 def annotate(environ: Mapping[str, str], diagnostics: Sequence[Diagnostic], root: str) -> None:
     """Put errors and warnings on the lines of the YAML, where "Files changed" shows them."""
     if in_actions(environ) and diagnostics:
-        from reconciler.views import annotations  # noqa: PLC0415 - in Actions alone
+        from reconciler.views import annotations
 
         click.echo(annotations.render(diagnostics, root=root), err=True, nl=False)
 
@@ -54,7 +54,7 @@ def set_outputs(environ: Mapping[str, str], outputs: Mapping[str, str]) -> None:
     """Set the step's outputs."""
     path = environ.get("GITHUB_OUTPUT")
     if in_actions(environ) and path:
-        from reconciler.github.outputs import write_outputs  # noqa: PLC0415 - in Actions alone
+        from reconciler.github.outputs import write_outputs
 
         write_outputs(Path(path), outputs)
 
@@ -63,7 +63,7 @@ def summarize(environ: Mapping[str, str], markdown: Callable[[], str]) -> None:
     """Append to the job's summary; the text is made only where there is one."""
     path = environ.get("GITHUB_STEP_SUMMARY")
     if in_actions(environ) and path:
-        from reconciler.github.outputs import write_summary  # noqa: PLC0415 - in Actions alone
+        from reconciler.github.outputs import write_summary
 
         write_summary(Path(path), markdown())
 
@@ -71,6 +71,6 @@ def summarize(environ: Mapping[str, str], markdown: Callable[[], str]) -> None:
 def plan_outputs(environ: Mapping[str, str], plan: Plan, path: Path | None) -> None:
     """Set the outputs that describe a plan; ``path`` is where it was saved."""
     if in_actions(environ):
-        from reconciler.github.outputs import plan_outputs as outputs  # noqa: PLC0415
+        from reconciler.github.outputs import plan_outputs as outputs
 
         set_outputs(environ, outputs(plan, str(path) if path else None))

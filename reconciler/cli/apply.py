@@ -22,7 +22,7 @@ from reconciler.cli.options import (
 def _codes(
     _context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]
 ) -> tuple[str, ...]:
-    import uuid  # noqa: PLC0415 - a mistake here is rare, and --help should not pay
+    import uuid
 
     try:
         return tuple(str(uuid.UUID(value)) for value in values)
@@ -73,6 +73,6 @@ def command(*, path: Path, console: Console, **options: Any) -> int:
     `plan --out`. A saved plan is applied only as long as the tenant is as the plan saw it, and
     within the guardrails stored in it, which options can only tighten.
     """
-    from reconciler.cli.applying import ApplyCommand  # noqa: PLC0415 - httpx and pydantic
+    from reconciler.cli.applying import ApplyCommand
 
     return ApplyCommand(console=console, **options).run(path)

@@ -53,6 +53,6 @@ def command(*, file: Path, console: Console, **options: Any) -> int:
     Needs GITHUB_TOKEN and GITHUB_REPOSITORY. Comments of others are never touched, and none is
     deleted. With nothing to change an existing comment is brought up to date and none is created.
     """
-    from reconciler.cli.commenting import CommentCommand  # noqa: PLC0415 - httpx and pydantic
+    from reconciler.cli.commenting import CommentCommand
 
     return CommentCommand(console=console, **options).run(file)

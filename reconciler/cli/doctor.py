@@ -31,8 +31,8 @@ def command(*, path: Path, console: Console, format_: str, out: Path | None, **o
 
     Exits 1 when something that plan needs is missing. PATH is a tenant root.
     """
-    from reconciler.operations.doctor import Health  # noqa: PLC0415 - httpx, not for --help
-    from reconciler.views import doctor  # noqa: PLC0415
+    from reconciler.operations.doctor import Health
+    from reconciler.views import doctor
 
     checks = _examined(path, console, **options)
     text = (
@@ -57,10 +57,10 @@ def _examined(
     sandbox_reset: bool,
 ) -> Sequence[Check]:
     """Connect to the tenant that a root names, and look at everything."""
-    from reconciler.cli.session import Run, sandbox_access  # noqa: PLC0415 - httpx, not for --help
-    from reconciler.operations.connect import connect  # noqa: PLC0415
-    from reconciler.operations.doctor import examine  # noqa: PLC0415
-    from reconciler.operations.planning import load  # noqa: PLC0415
+    from reconciler.cli.session import Run, sandbox_access
+    from reconciler.operations.connect import connect
+    from reconciler.operations.doctor import examine
+    from reconciler.operations.planning import load
 
     config = load(path).config
     if config is None:

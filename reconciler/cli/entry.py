@@ -61,7 +61,7 @@ class _LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Suggest the nearest command for a mistyped one."""
-        import difflib  # noqa: PLC0415 - needed for mistakes alone
+        import difflib
 
         name = args[0]
         if name not in _COMMANDS and not name.startswith("-"):
@@ -139,7 +139,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def _fail(message: str, code: ExitCode = ExitCode.ERROR) -> int:
-    from reconciler.cli.console import report_error  # noqa: PLC0415 - failures may pay for it
+    from reconciler.cli.console import report_error
 
     report_error(message)
     return code

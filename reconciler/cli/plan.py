@@ -44,6 +44,6 @@ def command(*, path: Path, console: Console, **options: Any) -> int:
 
     PATH is a tenant root (a folder with tenant.yaml), or a folder with tenant roots below it.
     """
-    from reconciler.cli.planning import PlanCommand  # noqa: PLC0415 - httpx and pydantic
+    from reconciler.cli.planning import PlanCommand
 
     return PlanCommand(console=console, **options).run(path)

@@ -19,28 +19,28 @@ def plan(saved: SavedPlan, format_: str, console: Console, *, root: str = "") ->
     """Render a plan; ``root`` is where its files lie, for annotations and links."""
     match format_:
         case "json":
-            from reconciler.views import json as json_view  # noqa: PLC0415
+            from reconciler.views import json as json_view
 
             return json_view.inert(dumps(saved))
         case "markdown":
-            from reconciler.cli.github_context import context  # noqa: PLC0415
-            from reconciler.views import markdown  # noqa: PLC0415
+            from reconciler.cli.github_context import context
+            from reconciler.views import markdown
 
             return markdown.render(saved, context(console.environ, kind="plan", root=root))
         case "html":
-            from reconciler.views import html  # noqa: PLC0415
+            from reconciler.views import html
 
             return html.render(saved)
         case "github":
-            from reconciler.views import annotations  # noqa: PLC0415
+            from reconciler.views import annotations
 
             return annotations.render_plan(saved.plan, root=root)
         case "sarif":
-            from reconciler.views import sarif  # noqa: PLC0415
+            from reconciler.views import sarif
 
             return sarif.render_plan(saved.plan, root=root, version=version())
         case _:
-            from reconciler.views import text  # noqa: PLC0415
+            from reconciler.views import text
 
             return text.render(
                 saved.plan, width=console.width, verbose=console.verbose > 0, root=root
@@ -51,17 +51,17 @@ def result(found: ApplyResult, format_: str, console: Console) -> str:
     """Render what an apply did."""
     match format_:
         case "json":
-            from reconciler.planfile.results import dumps_result  # noqa: PLC0415
-            from reconciler.views import json as json_view  # noqa: PLC0415
+            from reconciler.planfile.results import dumps_result
+            from reconciler.views import json as json_view
 
             return json_view.inert(dumps_result(found))
         case "markdown":
-            from reconciler.cli.github_context import context  # noqa: PLC0415
-            from reconciler.views import apply_markdown  # noqa: PLC0415
+            from reconciler.cli.github_context import context
+            from reconciler.views import apply_markdown
 
             return apply_markdown.render(found, context(console.environ, kind="apply", root=""))
         case _:
-            from reconciler.views import apply_text  # noqa: PLC0415
+            from reconciler.views import apply_text
 
             return apply_text.render(found, width=console.width)
 
@@ -70,8 +70,8 @@ def problems_markdown(
     root: Path, label: str, diagnostics: Sequence[Diagnostic], environ: Mapping[str, str]
 ) -> str:
     """Render the mistakes of one root for the job's summary."""
-    from reconciler.cli.github_context import context  # noqa: PLC0415
-    from reconciler.views import markdown  # noqa: PLC0415
+    from reconciler.cli.github_context import context
+    from reconciler.views import markdown
 
     made = context(environ, kind="plan", root=_prefix(root))
     return markdown.render_problems(diagnostics, label, made)
@@ -80,15 +80,15 @@ def problems_markdown(
 def problems(found: Sequence[tuple[Path, Sequence[Diagnostic]]], format_: str, width: int) -> str:
     """Render diagnostics of one or several tenant roots."""
     if format_ == "github":
-        from reconciler.views import annotations  # noqa: PLC0415
+        from reconciler.views import annotations
 
         return "".join(annotations.render(ds, root=_prefix(root)) for root, ds in found)
     if format_ == "sarif":
-        from reconciler.views import sarif  # noqa: PLC0415
+        from reconciler.views import sarif
 
         placed = [_under(d, _prefix(root)) for root, ds in found for d in ds]
         return sarif.render(placed, root="", version=version())
-    from reconciler.views.problems import render  # noqa: PLC0415
+    from reconciler.views.problems import render
 
     blocks = [render(ds, width=width, root=_prefix(root)) for root, ds in found]
     return "\n".join(block for block in blocks if block)

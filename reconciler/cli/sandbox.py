@@ -69,9 +69,9 @@ def _app(
     file: Path, *, mode: str, page_size: int, faults: Path | None, keep: Path | None
 ) -> SandboxApp:
     """Make the Graph of a tenant file. Raises `ConfigError` where a file cannot be used."""
-    from reconciler.sandbox.app import SandboxApp  # noqa: PLC0415 - werkzeug, not for --help
-    from reconciler.sandbox.faults import Faults  # noqa: PLC0415
-    from reconciler.sandbox.state import SandboxState  # noqa: PLC0415
+    from reconciler.sandbox.app import SandboxApp
+    from reconciler.sandbox.faults import Faults
+    from reconciler.sandbox.state import SandboxState
 
     try:
         state = SandboxState.load(file)
@@ -89,7 +89,7 @@ def _app(
 
 def _server(app: SandboxApp, host: str, port: int, *, verbose: bool) -> SandboxServer:
     """Listen. Raises `UsageError` where the address cannot be had."""
-    from reconciler.sandbox.server import SandboxServer  # noqa: PLC0415 - werkzeug, not for --help
+    from reconciler.sandbox.server import SandboxServer
 
     try:
         return SandboxServer(app, host, port, verbose=verbose)

@@ -19,9 +19,9 @@ def command(*, name: str, console: Console, out: Path | None) -> None:
 
     Editors use it to complete and check YAML as you type.
     """
-    from reconciler import planfile  # noqa: PLC0415 - pydantic, not for --help
-    from reconciler.loader import schema  # noqa: PLC0415 - pydantic, not for --help
-    from reconciler.views.json import dump  # noqa: PLC0415
+    from reconciler import planfile
+    from reconciler.loader import schema
+    from reconciler.views.json import dump
 
     document = {
         "tenant": schema.tenant_schema,

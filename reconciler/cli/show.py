@@ -18,8 +18,8 @@ from reconciler.cli.options import FILE, output_options
 @output_options(["text", "json", "markdown", "html", "github", "sarif"])
 def command(*, plan: Path, root: str, console: Console, format_: str, out: Path | None) -> None:
     """Render a plan that was saved with `plan --out`. Reads the file alone, no tenant."""
-    from reconciler.cli import render  # noqa: PLC0415 - pydantic, not for --help
-    from reconciler.cli.applying import read_plan  # noqa: PLC0415
+    from reconciler.cli import render
+    from reconciler.cli.applying import read_plan
 
     text = render.plan(read_plan(plan), format_, console, root=root)
     console.result(text, out=out, is_commands=format_ == "github")

@@ -26,8 +26,8 @@ def command(
     "tenant", "slug"}]}; the slug is the label as the name of an artifact or a file. A root whose
     tenant.yaml has mistakes is listed by its folder's name, so that its own job can show them.
     """
-    from reconciler.operations.roots import list_roots  # noqa: PLC0415 - pydantic, not for --help
-    from reconciler.views.json import dump  # noqa: PLC0415
+    from reconciler.operations.roots import list_roots
+    from reconciler.views.json import dump
 
     found = list_roots(path)
     slugs = dict(zip(found, _slugs(root.label for root in found), strict=True))
@@ -70,6 +70,6 @@ def _slugs(labels: Iterable[str]) -> list[str]:
 
 def _line(document: object) -> str:
     """On one line, as GITHUB_OUTPUT wants a value."""
-    import json  # noqa: PLC0415 - beside its one use
+    import json
 
     return json.dumps(document, separators=(",", ":")) + "\n"

@@ -22,10 +22,10 @@ def command(*, path: Path, console: Console, format_: str, out: Path | None) -> 
     PATH is a tenant root (a folder with tenant.yaml), or a folder with tenant roots below it.
     Every mistake of every file is shown, with its place and how to mend it.
     """
-    from reconciler.cli import actions  # noqa: PLC0415
-    from reconciler.loader import load  # noqa: PLC0415 - pydantic and ruamel, not for --help
-    from reconciler.operations.roots import label_of, tenant_roots  # noqa: PLC0415
-    from reconciler.views.json import CheckedRoot, render_validation  # noqa: PLC0415
+    from reconciler.cli import actions
+    from reconciler.loader import load
+    from reconciler.operations.roots import label_of, tenant_roots
+    from reconciler.views.json import CheckedRoot, render_validation
 
     checked: list[CheckedRoot] = []
     found: list[tuple[Path, Sequence[Diagnostic]]] = []
@@ -51,7 +51,7 @@ def command(*, path: Path, console: Console, format_: str, out: Path | None) -> 
 def _render(
     found: Sequence[tuple[Path, Sequence[Diagnostic]]], format_: str, width: int, policies: int
 ) -> str:
-    from reconciler.cli.render import problems  # noqa: PLC0415
+    from reconciler.cli.render import problems
 
     text = problems(found, format_, width)
     if format_ != "text":

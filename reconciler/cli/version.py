@@ -12,7 +12,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def version() -> str:
     """Read the version from the package's metadata."""
-    from importlib import metadata  # noqa: PLC0415 - not for --help
+    from importlib import metadata
 
     return metadata.version("intune-reconciler")
 
