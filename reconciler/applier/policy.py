@@ -17,7 +17,7 @@ be seen afterwards is named in the outcome.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain, repeat
@@ -45,7 +45,7 @@ from reconciler.merge import (
     say_target,
     surprises,
 )
-from reconciler.model import Assignment
+from reconciler.model import Assignment, Target
 from reconciler.plan import Key, Operation, PolicyPlan, key_of
 
 READ_BACK_WAITS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
@@ -183,12 +183,7 @@ class PolicyRun:
         if problems:
             raise ReconcilerError(f"{problems[0].message}; {problems[0].help}")
         self.verdicts = judge_all(self.plan.operations, direct, inherited)
-        self.lost = tuple(
-            say_target(keep.assignment.target)
-            for keep in self.plan.kept
-            if (found := direct.get(key_of(keep.assignment.target))) is None
-            or found.filter != keep.assignment.filter
-        )
+        self.lost = tuple(say_target(target) for target in _lost(self.plan, direct, inherited))
         return _Reading(live.assignments, direct)
 
     def _make(self, request: Request, reading: _Reading) -> None:
@@ -325,6 +320,20 @@ class PolicyRun:
             request_id=self.request_id,
             notes=tuple(self.notes),
         )
+
+
+def _lost(
+    plan: PolicyPlan, direct: Mapping[Key, Assignment], inherited: Container[Key]
+) -> Iterator[Target]:
+    """Find what is declared, was there when the plan was made, and is not as it was any more."""
+    for keep in plan.kept:
+        found = direct.get(key_of(keep.assignment.target))
+        if found is None or found.filter != keep.assignment.filter:
+            yield keep.assignment.target
+    for cover in plan.inherited:
+        key = key_of(cover.assignment.target)
+        if cover.declared_at is not None and key not in inherited and key not in direct:
+            yield cover.assignment.target
 
 
 def _without_route(missing: RouteMissingError) -> GraphError:

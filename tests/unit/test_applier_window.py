@@ -136,3 +136,19 @@ def test_one_family_without_the_create_route_holds_nothing_up(tmp_path):
     assert result.exit_code is ExitCode.OK
     posts = [path for method, path, _ in app.requests if method == "POST" and "batch" not in path]
     assert len(posts) <= 4
+
+
+def test_a_declared_target_that_a_policy_set_no_longer_covers_is_told(tmp_path):
+    app, clock = world()
+    root = declare(tmp_path, {"Policy 1": ["group: Group 7", "group: Group 3"]}, writes="assign")
+    run = run_on(app, clock, root)
+    plan = run.plan()
+    app.state.set_assignments(
+        ONE, [a for a in app.state.assignments_of(ONE) if a["source"] == "direct"]
+    )
+
+    result = run.apply(plan)
+
+    assert only(result).status is Status.STALE
+    assert "Group 7" in only(result).error
+    assert len(only(result).written) == 1
