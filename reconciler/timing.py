@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import email.utils
 import random
 import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 from reconciler.errors import DeadlineError
 from reconciler.ports import Clock
@@ -110,3 +112,25 @@ class Pacer:
             slot = max(now, self._slots[0] + self._window) if is_full else now
             self._slots.append(slot)
             return slot - now
+
+
+def retry_after(value: str, now: datetime) -> float | None:
+    """Read a Retry-After header in seconds: an integer, a decimal, or an HTTP date.
+
+    None where there is nothing usable in it.
+    """
+    try:
+        seconds = float(value)
+    except ValueError:
+        return _until(value, now)
+    return seconds if 0 <= seconds < float("inf") else None
+
+
+def _until(value: str, now: datetime) -> float | None:
+    try:
+        moment = email.utils.parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - now).total_seconds())

@@ -7,17 +7,17 @@ Source: https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest
 
 from __future__ import annotations
 
-import email.utils
 import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import httpx
 
 from reconciler.github.refusals import GitHubError, MissingError, PermissionDenied
+from reconciler.timing import retry_after
 
 _MAX_MESSAGE = 500
 _LIMIT_WORDS = ("rate limit", "abuse detection")
@@ -106,7 +106,7 @@ def wait_asked_for(answer: Answer, now: datetime) -> float | None:
     """Seconds until GitHub will listen again, None where it does not say."""
     header = answer.headers.get("retry-after")
     if header is not None:
-        return _retry_after(header.strip(), now)
+        return retry_after(header.strip(), now)
     if answer.headers.get("x-ratelimit-remaining") != "0":
         return None
     try:
@@ -162,15 +162,3 @@ def _said(part: object) -> str:
             return str(part["message"])
         return " ".join(str(part[key]) for key in ("resource", "field", "code") if part.get(key))
     return str(part or "")
-
-
-def _retry_after(value: str, now: datetime) -> float | None:
-    if value.isascii() and value.isdigit():
-        return float(value)
-    try:
-        moment = email.utils.parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - now).total_seconds())

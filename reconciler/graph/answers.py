@@ -7,16 +7,16 @@ Sources: https://learn.microsoft.com/graph/errors, graph.md sections 7 and 10.
 
 from __future__ import annotations
 
-import email.utils
 import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import httpx
 
+from reconciler import timing
 from reconciler.errors import (
     ApprovalError,
     ApprovalStatus,
@@ -112,25 +112,8 @@ def plain_message(message: str) -> str:
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Read Retry-After in seconds: an integer, a decimal, or an HTTP date; None where unusable."""
-    value = headers.get("retry-after", "").strip()
-    if not value:
-        return None
-    try:
-        seconds = float(value)
-    except ValueError:
-        return _until(value, now)
-    return seconds if 0 <= seconds < float("inf") else None
-
-
-def _until(value: str, now: datetime) -> float | None:
-    try:
-        moment = email.utils.parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - now).total_seconds())
+    """How many seconds Graph asks to wait; None where it names nothing usable."""
+    return timing.retry_after(headers.get("retry-after", "").strip(), now)
 
 
 def is_throttled(answer: Answer) -> bool:
