@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -172,37 +173,49 @@ def surprises(
         elif assignment.filter != sent[key].filter:
             what = f"has filter {say(assignment.filter)} after the write"
             found.append(Surprise(assignment.target, what))
-        elif sent[key].raw_target and _content(assignment.raw_target) != _content(
-            sent[key].raw_target
-        ):
+        elif assignment.target.kind is TargetKind.OPAQUE and _content(
+            assignment.raw_target
+        ) != _content(sent[key].raw_target):
             found.append(Surprise(assignment.target, "has other properties after the write"))
     found += _surprises_of_policy_sets(before, now)
     return tuple(sorted(found, key=lambda surprise: surprise.target.sort_key))
 
 
 def _content(raw_target: str | None) -> object:
-    """What a target says besides its filter, which is compared by itself."""
+    """What an opaque target says, however Graph spells it this time; its filter is left out.
+
+    Nulls, annotations, the ``#`` of a type and the case of ids say nothing (graph.md section 3).
+    """
     target: dict[str, object] = json.loads(raw_target or "{}")
-    return {name: value for name, value in target.items() if "assignmentfilter" not in name.lower()}
+    return {
+        name: value.removeprefix("#").casefold() if isinstance(value, str) else value
+        for name, value in target.items()
+        if value is not None
+        and "assignmentfilter" not in name.lower()
+        and ("@odata." not in name or name == "@odata.type")
+    }
 
 
 def _surprises_of_policy_sets(
     before: Iterable[Assignment], after: Iterable[Assignment]
 ) -> list[Surprise]:
-    def inherited(assignments: Iterable[Assignment]) -> dict[tuple[Key, str, str], Assignment]:
-        return {
-            (key_of(found.target), found.source, found.id): found
+    """Count by identity: the id of an assignment is Graph's own affair and may change."""
+
+    def inherited(assignments: Iterable[Assignment]) -> Counter[tuple[Key, str]]:
+        return Counter(
+            (key_of(found.target), found.source.casefold())
             for found in assignments
             if not found.is_direct
-        }
+        )
 
-    was, stands = inherited(before), inherited(after)
+    was, stands = list(before), list(after)
+    targets = {key_of(found.target): found.target for found in (*was, *stands)}
+    lost, gained = inherited(was) - inherited(stands), inherited(stands) - inherited(was)
     return [
-        Surprise(was[place].target, "of a policy set is missing after the write")
-        for place in was.keys() - stands.keys()
+        Surprise(targets[key], "of a policy set is missing after the write") for key, _ in lost
     ] + [
-        Surprise(stands[place].target, "was assigned by a policy set meanwhile", is_extra=True)
-        for place in stands.keys() - was.keys()
+        Surprise(targets[key], "was assigned by a policy set meanwhile", is_extra=True)
+        for key, _ in gained
     ]
 
 

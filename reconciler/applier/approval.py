@@ -80,7 +80,7 @@ class Approver:
                 code=refused.code,
                 request_id=refused.request_id,
             ) from refused
-        self._forget(policy)
+        self.forget(policy)
         with self._lock:
             self._codes = [left for left in self._codes if left != code]
         return receipt
@@ -112,14 +112,14 @@ class Approver:
         if status is ApprovalStatus.PENDING:
             raise _waits(policy, pending, fits=fits)
         if status in _DECIDED:
-            self._forget(policy)
+            self.forget(policy)
             said = f'the approval request {pending.code} for "{policy.name}" {_DECIDED[status]}'
             if fits and not given:
                 raise ReconcilerError(f"{said}; run apply again to ask anew")
             self._progress.note(said)
             return given
         if status is ApprovalStatus.COMPLETED:
-            self._forget(policy)
+            self.forget(policy)
             return given
         if not fits:
             self._progress.note(
@@ -136,7 +136,8 @@ class Approver:
         except ReconcilerError as fault:
             self._progress.note(str(fault))
 
-    def _forget(self, policy: Policy) -> None:
+    def forget(self, policy: Policy) -> None:
+        """Let go of a remembered write, whose story is over."""
         try:
             self._approvals.forget(policy.id)
         except ReconcilerError as fault:

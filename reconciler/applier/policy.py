@@ -51,12 +51,20 @@ from reconciler.plan import Key, Operation, PolicyPlan, key_of
 READ_BACK_WAITS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
 """Seconds before each reading after a write; the last one repeats. Graph's delay has no bound."""
 
+DOUBT_WAITS = (0.5, 1.0, 2.0, 4.0)
+"""Seconds before each further reading that is to tell what became of an unclear write."""
+
+CONFLICT_READINGS = 5
+"""Readings after a write that may show something else than it before that is taken for an edit."""
+
 WRITE_TRIES = 8
 """Writes of one thing before a tenant that answers nothing clear is given up on.
 
 A 429 is clear: it is waited for as long as the deadline allows.
 """
 
+WRITE_TRIES_TOLD_WHEN = 32
+"""The same where Graph says each time when to come again."""
 
 LOG = logging.getLogger("reconciler.applier")
 
@@ -117,7 +125,7 @@ class PolicyRun:
         while True:
             self.means.approver.prepare(self.plan.policy)
             self.means.tenant.prepare_write()
-            reading = self._read()
+            reading = self._settle_doubt(self._read())
             if (ended := self._nothing_to_write()) is not None:
                 return ended
             if self.refusal is not None:
@@ -128,6 +136,18 @@ class PolicyRun:
                 if (ended := self._nothing_to_write()) is not None:
                     return ended
                 self.unclear = 0
+
+    def _settle_doubt(self, reading: _Reading) -> _Reading:
+        """After an unclear answer look a few times more: one reading may lag behind the write.
+
+        To write again on a stale reading would undo what somebody did after our first write.
+        """
+        for wait in DOUBT_WAITS if self.sent else ():
+            if not self._in_doubt:
+                break
+            self.means.deadline.sleep(wait, "waiting for Graph to show whether the write happened")
+            reading = self._read()
+        return reading
 
     def _nothing_to_write(self) -> PolicyOutcome | None:
         """End where the latest reading leaves nothing to write, or forbids it."""
@@ -156,9 +176,10 @@ class PolicyRun:
             self.throttled += 1
             self._wait(throttled, self.throttled)
         except OutcomeUnknownError as unclear:
-            self.unclear += unclear.retry_after is None
-            self._wait(unclear, max(self.unclear, 1))
-            if self.unclear >= WRITE_TRIES:
+            self.unclear += 1
+            self._wait(unclear, self.unclear)
+            told_when = unclear.retry_after is not None
+            if self.unclear >= (WRITE_TRIES_TOLD_WHEN if told_when else WRITE_TRIES):
                 self.refusal = unclear
         except GraphError as refused:
             self.refusal = refused
@@ -224,6 +245,8 @@ class PolicyRun:
             if wait:
                 self.means.deadline.sleep(wait, "waiting for Graph to show the change")
             reading = self._read()
+            if self._is_contradicted and number >= CONFLICT_READINGS:
+                return
             if self._in_doubt:
                 continue
             found = surprises(sent.expected, before.assignments, reading.assignments)
@@ -236,6 +259,10 @@ class PolicyRun:
                     "Graph accepted the write but does not show it as sent: "
                     f"{'; '.join(map(str, short))}; look at the policy, then plan again"
                 )
+
+    @property
+    def _is_contradicted(self) -> bool:
+        return any(verdict.standing is Standing.CONFLICT for verdict in self.verdicts)
 
     @property
     def _confirmed(self) -> tuple[Operation, ...]:
@@ -256,6 +283,7 @@ class PolicyRun:
             self.means.journal.record("settled", self.plan.policy, written=len(written))
         except ReconcilerError as fault:  # all is done and seen; only the last line is missing
             self.notes.append(str(fault))
+        self.means.approver.forget(self.plan.policy)
         if self.lost:
             return self._ended(
                 Status.STALE,
@@ -327,7 +355,10 @@ def _lost(
 ) -> Iterator[Target]:
     """Find what is declared, was there when the plan was made, and is not as it was any more."""
     for keep in plan.kept:
-        found = direct.get(key_of(keep.assignment.target))
+        key = key_of(keep.assignment.target)
+        found = direct.get(key)
+        if found is None and key in inherited and keep.assignment.filter is None:
+            continue
         if found is None or found.filter != keep.assignment.filter:
             yield keep.assignment.target
     for cover in plan.inherited:

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 
-from reconciler.errors import RouteMissingError
+from reconciler.errors import NotDoneError, RouteMissingError
 from reconciler.model import Writes
 from reconciler.plan import Create, Operation
 from reconciler.ports import Progress, Receipt
@@ -47,22 +47,36 @@ class Route:
         return Method.CREATE if only_creates else Method.ASSIGN
 
     def create(self, family: str, call: Callable[[], Receipt]) -> Receipt:
-        """Make a create call. Until one has been answered the others queue up behind it."""
+        """Make a create call. Until one has been answered the others wait for it.
+
+        Raises `NotDoneError` to those that waited, as the reading they stand on has aged.
+        """
         if self._exists.get(family):
             return call()
-        with self._first:
-            if self._is_missing(family) and self.falls_back:
-                raise RouteMissingError(
-                    "another policy of this run has met the missing route",
+        if not self._first.acquire(blocking=False):
+            with self._first:  # what it learns is worth the wait, and the wait a reading of its own
+                raise NotDoneError(
+                    "another policy was finding out whether the create call exists",
                     attempted="creating an assignment",
                 )
-            try:
-                receipt = call()
-            except RouteMissingError:
-                self._remember_missing(family)
-                raise
-            self._exists[family] = True
-            return receipt
+        try:
+            return self._find_out(family, call)
+        finally:
+            self._first.release()
+
+    def _find_out(self, family: str, call: Callable[[], Receipt]) -> Receipt:
+        if self._is_missing(family) and self.falls_back:
+            raise RouteMissingError(
+                "another policy of this run has met the missing route",
+                attempted="creating an assignment",
+            )
+        try:
+            receipt = call()
+        except RouteMissingError:
+            self._remember_missing(family)
+            raise
+        self._exists[family] = True
+        return receipt
 
     @property
     def falls_back(self) -> bool:

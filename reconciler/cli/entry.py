@@ -67,7 +67,9 @@ class _LazyGroup(click.Group):
         if name not in _COMMANDS and not name.startswith("-"):
             near = difflib.get_close_matches(name, list(_COMMANDS), n=1)
             hint = f' Did you mean "{near[0]}"?' if near else ""
-            ctx.fail(f'No such command "{name}".{hint}')
+            from reconciler.views.escaping import visible
+
+            ctx.fail(f'No such command "{visible(name)}".{hint}')
         return super().resolve_command(ctx, args)
 
 

@@ -10,9 +10,8 @@ from reconciler.cli.console import Console
 from reconciler.cli.options import DEFAULT_ROOT
 from reconciler.cli.progress import ConsoleProgress
 from reconciler.errors import UsageError
-from reconciler.loader import load
+from reconciler.loader import discover_roots, load
 from reconciler.operations.connect import STATE_FOLDER, SandboxAccess, Session
-from reconciler.operations.roots import tenant_roots
 from reconciler.plan import Plan
 from reconciler.system_clock import SystemClock
 from reconciler.timing import Backoff, Deadline
@@ -76,7 +75,7 @@ def root_of_plan(path: Path, plan: Plan, *, sandbox_file: Path | None) -> Path:
         return sandbox_file.parent
     if not DEFAULT_ROOT.is_dir():
         return path.parent
-    roots = tenant_roots(DEFAULT_ROOT)
+    roots = discover_roots(DEFAULT_ROOT)
     if len(roots) == 1:
         return roots[0]
     labelled = ((root, load(root).config) for root in roots)

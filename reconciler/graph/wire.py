@@ -170,7 +170,7 @@ def assignment(item: AssignmentItem) -> Assignment:
     found = _target(item.target) if _knows_filter(item.target) else None
     if found is None:
         found = Target(
-            TargetKind.OPAQUE, item.id, odata_type=str(item.target.get("@odata.type") or "")
+            TargetKind.OPAQUE, item.id.lower(), odata_type=str(item.target.get("@odata.type") or "")
         )
     return Assignment(item.id, found, _filter(item.target), item.source or "direct", raw)
 

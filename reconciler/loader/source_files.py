@@ -203,9 +203,13 @@ def _visible(folder: Path) -> list[os.DirEntry[str]]:
 
 
 def _repository(root: Path) -> Path:
-    """The top of the repository that a tenant root lies in; without one, the root's parent folder."""
+    """The top of the repository that a tenant root lies in.
+
+    Without git it is the working directory, where the root lies below it, else the root's parent.
+    """
     tops = (folder for folder in (root, *root.parents) if os.path.lexists(folder / _GIT))
-    return next(tops, root.parent)
+    here = Path.cwd().resolve()
+    return next(tops, here if here in root.parents else root.parent)
 
 
 def _is_within(real: Path, folder: Path) -> bool:

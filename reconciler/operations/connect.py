@@ -132,7 +132,7 @@ def _http(session: Session, graph: str) -> httpx.Client:
 def http_client(address: str, environ: Mapping[str, str], *, connections: int) -> httpx.Client:
     """Open a client for one address, with the certificates that the environment names.
 
-    Raises `ConfigError` where they cannot be read.
+    Raises `ConfigError` where they cannot be read, or the proxy's address makes no sense.
     """
     verify = _trusted_certificates(environ)
     limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
@@ -140,7 +140,13 @@ def http_client(address: str, environ: Mapping[str, str], *, connections: int) -
         # With a transport of its own httpx looks for no proxy: one would get the token in the clear.
         direct = httpx.HTTPTransport(verify=verify, limits=limits)
         return httpx.Client(transport=direct, follow_redirects=False)
-    return httpx.Client(verify=verify, limits=limits, follow_redirects=False)
+    try:
+        return httpx.Client(verify=verify, limits=limits, follow_redirects=False)
+    except (ValueError, httpx.InvalidURL):  # their text may quote a proxy's password
+        raise ConfigError(
+            "HTTPS_PROXY, HTTP_PROXY or ALL_PROXY is not the address of a proxy that can be used; "
+            "write it as http://HOST:PORT"
+        ) from None
 
 
 def _trusted_certificates(environ: Mapping[str, str]) -> ssl.SSLContext | bool:

@@ -154,7 +154,7 @@ class Faults:
         """Read a JSON list of faults; ValueError names the file and the entry that is wrong."""
         try:
             document = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
             raise ValueError(f"{path}: cannot be read as JSON: {error}") from error
         if not isinstance(document, list):
             raise ValueError(f"{path}: a list of faults is expected")  # noqa: TRY004 - a mistake in a file, not in the code

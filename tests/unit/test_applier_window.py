@@ -7,7 +7,7 @@ import pytest
 from reconciler.apply_result import Status
 from reconciler.errors import ExitCode
 from reconciler.sandbox import Fault
-from tests.clocks import declare, group, policy_id, target, targets_of
+from tests.clocks import declare, group, live, policy_id, target, targets_of
 from tests.unit.test_applier import (
     BEFORE,
     INHERITED,
@@ -152,3 +152,80 @@ def test_a_declared_target_that_a_policy_set_no_longer_covers_is_told(tmp_path):
     assert only(result).status is Status.STALE
     assert "Group 7" in only(result).error
     assert len(only(result).written) == 1
+
+
+def test_after_an_unclear_answer_a_reading_that_lags_undoes_nothing(tmp_path):
+    """The write happened, somebody added to it, and the next reading still shows the old set."""
+    app, clock = world(Fault("reset_after", method="POST", path="/assign$"))
+    root = declare(tmp_path, WANTED, writes="assign")
+    old = app.state.assignments_of(ONE)
+    run = run_on(app, clock, root)
+    plan = run.plan()
+    sleep, turns = clock.sleep, []
+
+    def edit_and_sleep(seconds):
+        if not turns:
+            adds(app, ONE, target("group", group(5)))()
+            app.state.hold_stale(ONE, old, 1)
+        turns.append(seconds)
+        sleep(seconds)
+
+    clock.sleep = edit_and_sleep
+    result = run.apply(plan)
+
+    assert only(result).status is Status.APPLIED
+    assert ("group", group(5)) in targets_of(app, ONE)
+    assert len([path for method, path, _ in app.requests if path.endswith("/assign")]) == 1
+
+
+def test_somebody_who_changes_what_was_just_written_is_named_and_not_waited_for(tmp_path):
+    app, clock = world()
+    root = declare(tmp_path, {"Policy 1": ["group: Group 3"]}, writes="assign")
+
+    def edit():
+        drops(app, ONE, 3)()
+        adds(app, ONE, target("exclusionGroup", group(3)))()
+
+    app.once("POST", "/assign", edit, when="after")
+    result = run_on(app, clock, root).apply()
+
+    assert only(result).status is Status.STALE
+    assert "excluded meanwhile" in only(result).error
+    assert clock.slept == [0.5, 1.0, 2.0, 4.0]
+
+
+@pytest.mark.parametrize(
+    "respelt",
+    [
+        lambda t: {**t, "@odata.type": t["@odata.type"].removeprefix("#").upper()},
+        lambda t: {**t, "collectionId": None},
+        lambda t: {**t, "groupId@odata.type": "#Edm.String"},
+        lambda t: {**t, "groupId": t["groupId"].upper()} if "groupId" in t else t,
+    ],
+)
+def test_another_spelling_of_the_same_is_no_alarm(tmp_path, respelt):
+    """[D]/[O] graph.md sections 2, 3: types with and without #, ids in any case, nulls."""
+    app, clock = world()
+    root = declare(tmp_path, WANTED, writes="assign")
+
+    def spell():
+        found = app.state.assignments_of(ONE)
+        app.state.set_assignments(ONE, [{**a, "target": respelt(a["target"])} for a in found])
+
+    app.once("POST", "/assign", spell, when="after")
+    result = run_on(app, clock, root).apply()
+
+    assert only(result).status is Status.APPLIED, only(result).error
+    assert clock.slept == []
+
+
+def test_a_declared_group_that_a_policy_set_covers_instead_is_as_wanted(tmp_path):
+    app, clock = world()
+    root = declare(tmp_path, {"Policy 1": ["group: Group 2", "group: Group 3"]}, writes="assign")
+    run = run_on(app, clock, root)
+    plan = run.plan()
+    drops(app, ONE, 2)()
+    covered = live(ONE, target("group", group(2)), source="policySets")
+    app.state.set_assignments(ONE, [*app.state.assignments_of(ONE), covered])
+
+    assert only(run.apply(plan)).status is Status.APPLIED

@@ -61,7 +61,7 @@ def test_what_is_not_known_whole_is_opaque_and_keeps_its_text(target):
     found = build.read(target, id="Some-Id")
     assert found.target.kind is TargetKind.OPAQUE
     assert (found.target.id, found.target.odata_type) == (
-        "Some-Id",
+        "some-id",
         target.get("@odata.type") or "",
     )
     assert json.loads(found.raw_target) == target
