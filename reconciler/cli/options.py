@@ -15,6 +15,9 @@ from reconciler.cli.version import version_option
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+PLAN_FORMATS = ("text", "json", "markdown", "html", "github", "sarif")
+"""The views of a plan."""
+
 DEFAULT_ROOT = Path("desired-state")
 DEFAULT_TIMEOUT = 600.0
 DEFAULT_PARALLELISM = 4

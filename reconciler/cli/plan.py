@@ -9,6 +9,7 @@ import click
 
 from reconciler.cli.console import Console
 from reconciler.cli.options import (
+    PLAN_FORMATS,
     connection_options,
     digest,
     output_options,
@@ -35,7 +36,7 @@ from reconciler.cli.options import (
 @sandbox_options
 @connection_options
 @output_options(
-    ["text", "json", "markdown", "html", "github", "sarif"],
+    PLAN_FORMATS,
     out="Save the plan to FILE, for show, apply and comment; to a folder, by each tenant's label.",
     folder=True,
 )

@@ -12,8 +12,6 @@ from reconciler.cli.version import version
 from reconciler.diagnostics import Diagnostic
 from reconciler.planfile import SavedPlan, dumps
 
-PLAN_FORMATS = ("text", "json", "markdown", "html", "github", "sarif")
-
 
 def plan(saved: SavedPlan, format_: str, console: Console, *, root: str = "") -> str:
     """Render a plan; ``root`` is where its files lie, for annotations and links."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from reconciler.cli.console import Console
-from reconciler.cli.options import FILE, output_options
+from reconciler.cli.options import FILE, PLAN_FORMATS, output_options
 
 
 @click.command("show")
@@ -15,7 +15,7 @@ from reconciler.cli.options import FILE, output_options
 @click.option(
     "--root", default="", metavar="PATH", help="Where the plan's files lie, to name them from here."
 )
-@output_options(["text", "json", "markdown", "html", "github", "sarif"])
+@output_options(PLAN_FORMATS)
 def command(*, plan: Path, root: str, console: Console, format_: str, out: Path | None) -> None:
     """Render a plan that was saved with `plan --out`. Reads the file alone, no tenant."""
     from reconciler.cli import render

@@ -12,16 +12,16 @@ import itertools
 import logging
 import random
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import urljoin
 
 import httpx
-from tenacity import RetryCallState, Retrying, retry_if_exception_type
 
 from reconciler.errors import AuthError
 from reconciler.github.answers import Answer, is_throttled, on_one_line, refusal, wait_asked_for
 from reconciler.github.refusals import GitHubError, OutcomeUnknownError, PermissionDenied
 from reconciler.ports import Clock
+from reconciler.retrying import TransientError, repeating
 from reconciler.timing import Backoff, Deadline
 
 LOG = logging.getLogger("reconciler.github")
@@ -35,26 +35,8 @@ _UNNAMED_LIMIT_WAIT = 60.0
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
-class TransientError(Exception):
-    """A request failed in a way that may pass.
-
-    ``tries`` bounds the attempts, None for as long as the deadline allows; ``wait`` is what GitHub
-    asked for in seconds, None where it named nothing; ``limited`` says that it was a rate limit.
-    """
-
-    def __init__(
-        self,
-        error: GitHubError,
-        *,
-        tries: int | None = _TRIES,
-        wait: float | None = None,
-        limited: bool = False,
-    ) -> None:
-        super().__init__(str(error))
-        self.error = error
-        self.tries = tries
-        self.wait = wait
-        self.limited = limited
+class _RateLimitedError(TransientError):
+    """GitHub asked to slow down."""
 
 
 class GitHubApi:
@@ -180,19 +162,12 @@ class GitHubApi:
             except (httpx.HTTPError, OSError) as fault:
                 error = self._no_answer(fault, attempted)
                 if repeatable or isinstance(fault, _NEVER_SENT):
-                    raise TransientError(error) from fault
+                    raise TransientError(error, tries=_TRIES) from fault
                 raise OutcomeUnknownError(error.message, attempted=attempted) from fault
             self._raise_for(answer, attempted, is_write=method != "GET", repeatable=repeatable)
             return answer
 
-        retrying = Retrying(
-            retry=retry_if_exception_type(TransientError),
-            stop=_is_exhausted,
-            wait=self._wait,
-            sleep=lambda seconds: self.deadline.sleep(seconds, f"{attempted}: GitHub is not ready"),
-            retry_error_callback=_give_up,
-        )
-        result: Answer = retrying(once)
+        result: Answer = repeating(self._wait, self.deadline.sleep)(once)
         return result
 
     def _raise_for(
@@ -204,10 +179,10 @@ class GitHubApi:
         error = refusal(answer, attempted, is_write=is_write)
         wait = wait_asked_for(answer, self._clock.now())
         if is_throttled(answer):
-            raise TransientError(error, tries=None, wait=wait, limited=True)
+            raise _RateLimitedError(error, tries=None, wait=wait)
         if answer.is_success or answer.status >= 500 or answer.status == 408:
             if repeatable:
-                raise TransientError(error, wait=wait)
+                raise TransientError(error, tries=_TRIES, wait=wait)
             raise OutcomeUnknownError(
                 error.message,
                 attempted=attempted,
@@ -264,29 +239,12 @@ class GitHubApi:
             attempted=attempted,
         )
 
-    def _wait(self, state: RetryCallState) -> float:
-        fault = _fault(state)
-        seconds = self._backoff.seconds(state.attempt_number) if fault.wait is None else fault.wait
-        if fault.limited and fault.wait is None:
-            seconds = _UNNAMED_LIMIT_WAIT * 2.0 ** min(state.attempt_number - 1, 10)
+    def _wait(self, fault: TransientError, attempt: int) -> float:
+        seconds = self._backoff.wait(attempt, fault.wait)
+        if isinstance(fault, _RateLimitedError) and fault.wait is None:
+            seconds = _UNNAMED_LIMIT_WAIT * 2.0 ** min(attempt - 1, 10)
         LOG.info("%s; trying again in %.1f s", fault, seconds)
         return seconds
-
-
-def _fault(state: RetryCallState) -> TransientError:
-    fault = state.outcome.exception() if state.outcome else None
-    if not isinstance(fault, TransientError):
-        raise AssertionError("only transient faults are repeated")  # noqa: TRY004 - a broken promise
-    return fault
-
-
-def _is_exhausted(state: RetryCallState) -> bool:
-    tries = _fault(state).tries
-    return tries is not None and state.attempt_number >= tries
-
-
-def _give_up(state: RetryCallState) -> NoReturn:
-    raise _fault(state).error
 
 
 def _joined(url: str, target: str, attempted: str) -> str:

@@ -13,7 +13,8 @@ from typing import Any
 from reconciler.errors import GraphError
 from reconciler.graph.answers import Answer
 from reconciler.graph.parallel import in_parallel
-from reconciler.graph.transport import TransientError, Transport
+from reconciler.graph.transport import Transport
+from reconciler.retrying import TransientError
 
 BATCH_SIZE = 20
 """Requests that one ``$batch`` takes ([D] json-batching)."""

@@ -13,14 +13,15 @@ import logging
 import random
 import uuid
 from collections.abc import Mapping
-from typing import NoReturn, Protocol
+from typing import Protocol
 
 import httpx
-from tenacity import RetryCallState, Retrying, retry_if_exception_type
+from tenacity import Retrying
 
-from reconciler.errors import GraphError, NotDoneError, OutcomeUnknownError, ReconcilerError
+from reconciler.errors import GraphError, NotDoneError, OutcomeUnknownError
 from reconciler.graph.answers import Answer, is_throttled, refusal, retry_after
 from reconciler.ports import Clock
+from reconciler.retrying import TransientError, repeating
 from reconciler.timing import Backoff, Deadline, Pacer
 
 LOG = logging.getLogger("reconciler.graph")
@@ -42,20 +43,6 @@ class Tokens(Protocol):
     def token(self, *, fresh: bool = False) -> str:
         """Give a token for Graph; ``fresh`` asks past every cache. Raises `AuthError`."""
         ...
-
-
-class TransientError(Exception):
-    """A read failed in a way that may pass.
-
-    ``tries`` bounds the attempts, None for as long as the deadline allows; ``wait`` is what Graph
-    asked for in seconds, None where it named nothing.
-    """
-
-    def __init__(self, error: ReconcilerError, *, tries: int | None, wait: float | None) -> None:
-        super().__init__(str(error))
-        self.error = error
-        self.tries = tries
-        self.wait = wait
 
 
 class Transport:
@@ -100,9 +87,7 @@ class Transport:
             try:
                 answer = self._signed(method, url, body, headers or {}, attempted)
             except (httpx.HTTPError, OSError) as fault:
-                raise TransientError(
-                    _no_answer(fault, attempted), tries=_TRIES, wait=None
-                ) from fault
+                raise TransientError(_no_answer(fault, attempted), tries=_TRIES) from fault
             self.raise_for(answer, attempted)
             return answer
 
@@ -110,24 +95,8 @@ class Transport:
         return result
 
     def retrying(self) -> Retrying:
-        """Make the loop that repeats a call for as long as it raises `TransientError`.
-
-        Where the deadline ends it, the error says what it was that did not pass.
-        """
-        fault = ""
-
-        def wait(state: RetryCallState) -> float:
-            nonlocal fault
-            fault = str(_fault(state))
-            return self._wait(state)
-
-        return Retrying(
-            retry=retry_if_exception_type(TransientError),
-            stop=_is_exhausted,
-            wait=wait,
-            sleep=lambda seconds: self.deadline.sleep(seconds, fault),
-            retry_error_callback=_give_up,
-        )
+        """Make the loop that repeats a call for as long as it raises `TransientError`."""
+        return repeating(self._wait, self.deadline.sleep)
 
     def raise_for(self, answer: Answer, attempted: str) -> None:
         """Return for a success; raise `TransientError` or the refusal for anything else."""
@@ -263,9 +232,8 @@ class Transport:
         left = max(self.deadline.remaining(), 1.0)
         return httpx.Timeout(min(_LONGEST_ANSWER, left), connect=min(_LONGEST_CONNECT, left))
 
-    def _wait(self, state: RetryCallState) -> float:
-        fault = _fault(state)
-        seconds = self._backoff.wait(state.attempt_number, fault.wait)
+    def _wait(self, fault: TransientError, attempt: int) -> float:
+        seconds = self._backoff.wait(attempt, fault.wait)
         level = logging.WARNING if seconds >= _LONG_WAIT else logging.INFO
         LOG.log(level, "%s; trying again in %.1f s", fault, seconds)
         return seconds
@@ -281,22 +249,6 @@ def _no_answer(fault: Exception, attempted: str) -> GraphError:
 
 def _name(fault: Exception) -> str:
     return f"{type(fault).__name__}: {fault}".removesuffix(": ")
-
-
-def _fault(state: RetryCallState) -> TransientError:
-    fault = state.outcome.exception() if state.outcome else None
-    if not isinstance(fault, TransientError):
-        raise AssertionError("only transient faults are repeated")  # noqa: TRY004 - not a caller's type
-    return fault
-
-
-def _is_exhausted(state: RetryCallState) -> bool:
-    tries = _fault(state).tries
-    return tries is not None and state.attempt_number >= tries
-
-
-def _give_up(state: RetryCallState) -> NoReturn:
-    raise _fault(state).error
 
 
 def _origin(url: str) -> tuple[str, str, int | None] | None:

@@ -88,9 +88,17 @@ def test_an_unnamed_limit_is_waited_out_longer_each_time(github_server, connect,
     assert clock.slept == [60.0, 120.0, 240.0]
 
 
+def test_who_is_told_at_once_again_and_again_waits_a_second(github_server, connect, clock):
+    github_server.plan("GET", "/pulls/7", Fault(429, headers={"Retry-After": "0"}), times=4)
+    read(connect())
+    assert clock.slept == [0.0, 0.0, 1.0, 1.0]
+
+
 def test_the_deadline_ends_the_waiting(github_server, connect, clock):
     github_server.plan("GET", "/pulls/7", Fault(429, headers={"Retry-After": "3600"}))
-    with pytest.raises(DeadlineError, match=r"reading: GitHub is not ready; waiting 3600 s more"):
+    with pytest.raises(
+        DeadlineError, match=r"reading: GitHub answered 429: .*; waiting 3600 s more"
+    ):
         read(connect())
     assert clock.slept == []
 
