@@ -229,3 +229,31 @@ def test_a_declared_group_that_a_policy_set_covers_instead_is_as_wanted(tmp_path
     app.state.set_assignments(ONE, [*app.state.assignments_of(ONE), covered])
 
     assert only(run.apply(plan)).status is Status.APPLIED
+
+
+def test_who_says_each_time_when_to_come_again_is_given_up_on_too(tmp_path):
+    app, clock = world(
+        Fault("status", method="POST", path="/assign$", code=503, retry_after="1", times=None)
+    )
+    root = declare(tmp_path, WANTED, writes="assign")
+
+    outcome = only(run_on(app, clock, root, timeout=100_000.0).apply())
+
+    assert outcome.status is Status.UNKNOWN
+    assert [m for m, path, _ in app.requests if path.endswith("/assign")] == ["POST"] * 32
+
+
+def test_a_write_whose_time_is_up_is_looked_at_once_more(tmp_path):
+    app, clock = world()
+    root = declare(tmp_path, WANTED, writes="assign")
+    run = run_on(app, clock, root)
+    plan = run.plan()
+    old = app.state.assignments_of(ONE)
+
+    def lag():
+        app.state.hold_stale(ONE, old, 1)
+        app.once("GET", "/assignments", lambda: clock.advance(10_000), when="after")
+
+    app.once("POST", "/assign", lag, when="after")
+
+    assert only(run.apply(plan)).status is Status.APPLIED

@@ -337,6 +337,31 @@ def test_a_code_from_the_command_line_finishes_a_write_that_nobody_here_remember
 
 
 @forms
+@all_writes
+def test_the_one_code_given_is_not_used_up_by_a_route_that_is_missing(tmp_path, form, writes, mode):
+    office = Office(tmp_path, form, mode=mode, writes=writes)
+    office.run()
+    (tmp_path / ".reconciler" / "approvals.json").unlink()
+    office.decide("approved")
+
+    assert office.only(codes=[office.requests[0]["id"]]).status is Status.APPLIED
+    assert office.has_it
+    assert [request["status"] for request in office.requests] == ["completed"]
+
+
+@forms
+def test_a_code_is_forgotten_once_its_write_is_seen_however_it_came_about(tmp_path, form):
+    """An approved write got no clear answer; the next reading shows that it happened."""
+    office = Office(tmp_path, form, writes="assign")
+    office.run()
+    office.decide("approved")
+    office.app.faults.add(Fault("reset_after", method="POST", path="/assign$"))
+
+    assert office.only().status is Status.APPLIED
+    assert office.memory == {}
+
+
+@forms
 def test_a_code_that_fits_nothing_does_no_harm(tmp_path, form):
     office = Office(tmp_path, form)
 

@@ -262,3 +262,14 @@ def test_a_deep_tree_of_folders_is_walked(root):
     folder = root.joinpath(*["d"] * 300)
     write(folder / "z.yaml", POLICY.format("Deep"))
     assert names(load(root)) == ["A", "Deep"]
+
+
+def test_without_git_extends_may_name_what_lies_below_the_working_directory(tmp_path, monkeypatch):
+    write(tmp_path / "baseline" / "a.yaml", POLICY.format("A"))
+    root = tmp_path / "tenants" / "contoso"
+    write(root / "tenant.yaml", "tenant: contoso.example\nextends: [../../baseline]\n")
+
+    monkeypatch.chdir(tmp_path)
+    assert load(root).diagnostics == ()
+    monkeypatch.chdir(tmp_path / "tenants")
+    assert [found.code for found in load(root).diagnostics] == ["extends-outside", "no-policies"]

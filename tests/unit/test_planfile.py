@@ -9,7 +9,7 @@ import pytest
 from reconciler.diagnostics import error, warning
 from reconciler.errors import ExitCode, PlanFileError, StalePlanError
 from reconciler.model import AssignmentFilter, TargetKind
-from reconciler.plan import Stop
+from reconciler.plan import Delete, Stop
 from reconciler.planfile import _checksum, dumps, loads, schema
 from tests import build
 
@@ -42,6 +42,19 @@ def full():
         complete=False,
         selection=("Windows*",),
     )
+
+
+def test_a_plan_that_would_touch_what_it_does_not_know_is_none_of_ours():
+    strange = build.opaque()
+    tampered = build.plan(build.nothing(operations=(Delete(build.policy(), strange),)))
+    refused = refusal(json.dumps(document(tampered)))
+    assert "an unknown kind of target is only ever left alone" in str(refused)
+
+
+def test_an_id_in_capitals_is_none_that_a_plan_would_hold():
+    found = document(build.plan(build.planned(build.want(build.group()))))
+    found["changes"][0]["after"]["id"] = found["changes"][0]["after"]["id"].upper()
+    assert "ids are in lower case" in refusal(json.dumps(signed(found)))
 
 
 def document(plan=None):
