@@ -272,4 +272,4 @@ def test_without_git_extends_may_name_what_lies_below_the_working_directory(tmp_
     monkeypatch.chdir(tmp_path)
     assert load(root).diagnostics == ()
     monkeypatch.chdir(tmp_path / "tenants")
-    assert [found.code for found in load(root).diagnostics] == ["extends-outside", "no-policies"]
+    assert [found.code for found in load(root).diagnostics] == ["extends-outside"]
