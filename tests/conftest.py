@@ -3,7 +3,7 @@
 import os
 import sys
 
-pytest_plugins = ["tests.authority"]
+pytest_plugins = ["tests.support.authority"]
 
 # The suite must not depend on who runs it: neither on their terminal nor on their cloud.
 for name in list(os.environ):

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from reconciler.cli.entry import _COMMANDS
-from reconciler.errors import ExitCode
 from reconciler.loader import load
+from reconciler.model.errors import ExitCode
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Carry out one policy's part of a plan. Does I/O through `reconciler.ports`.
+"""Carry out one policy's part of a plan. Does I/O through `reconciler.model.ports`.
 
 The loop of `PolicyRun` is the whole of the contract's laws of apply:
 
@@ -22,10 +22,17 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain, repeat
 
-from reconciler.applier.request import Means, Request, announce, next_request, record_refusal
-from reconciler.apply_result import PolicyOutcome, Status
-from reconciler.differ import split
-from reconciler.errors import (
+from reconciler.applier.merge import (
+    Standing,
+    Verdict,
+    describe,
+    judge_all,
+    say_target,
+    surprises,
+)
+from reconciler.applier.requests import Means, Request, announce, next_request, record_refusal
+from reconciler.differ.compare import split
+from reconciler.model.errors import (
     ApprovalError,
     ApprovalStatus,
     DeadlineError,
@@ -37,16 +44,9 @@ from reconciler.errors import (
     RouteMissingError,
     ThrottledError,
 )
-from reconciler.merge import (
-    Standing,
-    Verdict,
-    describe,
-    judge_all,
-    say_target,
-    surprises,
-)
-from reconciler.model import Assignment, Target
-from reconciler.plan import Key, Operation, PolicyPlan, key_of
+from reconciler.model.plan import Key, Operation, PolicyPlan, key_of
+from reconciler.model.result import PolicyOutcome, Status
+from reconciler.model.state import Assignment, Target
 
 READ_BACK_WAITS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
 """Seconds before each reading after a write; the last one repeats. Graph's delay has no bound."""

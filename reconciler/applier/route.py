@@ -10,10 +10,10 @@ import threading
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 
-from reconciler.errors import NotDoneError, RouteMissingError
-from reconciler.model import Writes
-from reconciler.plan import Create, Operation
-from reconciler.ports import Progress, Receipt
+from reconciler.model.errors import NotDoneError, RouteMissingError
+from reconciler.model.plan import Create, Operation
+from reconciler.model.ports import Progress, Receipt
+from reconciler.model.state import Writes
 
 
 class Method(StrEnum):

@@ -1,18 +1,19 @@
-"""Carry out a whole plan, a few policies at a time. Does I/O through `reconciler.ports`."""
+"""Carry out a whole plan, a few policies at a time. Does I/O through `reconciler.model.ports`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 
-from reconciler.applier.approval import Approver
+from reconciler.applier.multi_admin_approval import Approver
 from reconciler.applier.policy import PolicyRun
-from reconciler.applier.request import Means
+from reconciler.applier.requests import Means
 from reconciler.applier.route import Route
-from reconciler.apply_result import ApplyResult, PolicyOutcome, Status
-from reconciler.plan import Plan, PolicyPlan
-from reconciler.ports import Approvals, Journal, Progress, Tenant
-from reconciler.timing import Backoff, Deadline
+from reconciler.model.plan import Plan, PolicyPlan
+from reconciler.model.ports import Approvals, Journal, Progress, Tenant
+from reconciler.model.result import ApplyResult, PolicyOutcome, Status
+from reconciler.runtime.deadline import Deadline
+from reconciler.runtime.retry import Backoff
 
 _LOOK = 0.2
 """Seconds; Python runs a signal's handler only between two waits of the main thread."""

@@ -8,19 +8,19 @@ from pathlib import Path
 
 import click
 
-from reconciler.apply_result import ApplyResult
-from reconciler.cli import actions, render
-from reconciler.cli.approved import refuse_unapproved
+from reconciler.cli import github_actions, render
 from reconciler.cli.justification import justification
 from reconciler.cli.planning import RunOptions, refuse_several
+from reconciler.cli.pull_request_approval import refuse_unapproved
 from reconciler.cli.session import Run, root_of_plan
 from reconciler.cli.version import version
-from reconciler.errors import ConfigError, ExitCode, Interrupted, PlanFileError, UsageError
+from reconciler.documents import SavedPlan, loads
+from reconciler.model.errors import ConfigError, ExitCode, Interrupted, PlanFileError, UsageError
+from reconciler.model.plan import Plan
+from reconciler.model.result import ApplyResult
 from reconciler.operations import applying
 from reconciler.operations.connect import STATE_FOLDER, Connection, Session, connect
 from reconciler.operations.roots import tenant_roots
-from reconciler.plan import Plan
-from reconciler.planfile import SavedPlan, loads
 from reconciler.views import words
 from reconciler.views.escaping import visible
 
@@ -51,7 +51,7 @@ class ApplyCommand(RunOptions):
         try:
             with self.planned(root, run, reason) as (saved, session, connection):
                 self._show_plan(saved, root.as_posix())
-                actions.plan_outputs(self.console.environ, saved.plan, None)
+                github_actions.plan_outputs(self.console.environ, saved.plan, None)
                 self._refuse(saved.plan)
                 if self.expect_approved:
                     refuse_unapproved(saved.plan, self.console, session)

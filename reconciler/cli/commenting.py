@@ -13,8 +13,8 @@ from reconciler.cli.applying import read_text
 from reconciler.cli.console import Console
 from reconciler.cli.github_connection import open_github
 from reconciler.cli.github_context import context
-from reconciler.diagnostics import Diagnostic, Location, Severity
-from reconciler.errors import ConfigError, ExitCode, PlanFileError
+from reconciler.documents import loads
+from reconciler.documents.results import loads_result
 from reconciler.github import author as authors
 from reconciler.github.api import GitHubApi
 from reconciler.github.comments import BODY_LIMIT, PostAction, Posted, check_body, upsert
@@ -24,11 +24,11 @@ from reconciler.github.hidden_operations import with_operations
 from reconciler.github.issues import upsert_issue
 from reconciler.github.pulls import read_pull
 from reconciler.github.refusals import PermissionDenied
-from reconciler.plan import Plan, operation_lines
-from reconciler.planfile import loads
-from reconciler.planfile.results import loads_result
-from reconciler.system_clock import SystemClock
-from reconciler.timing import Deadline
+from reconciler.model.diagnostics import Diagnostic, Location, Severity
+from reconciler.model.errors import ConfigError, ExitCode, PlanFileError
+from reconciler.model.plan import Plan, operation_lines
+from reconciler.runtime.clock import SystemClock
+from reconciler.runtime.deadline import Deadline
 from reconciler.views import apply_markdown, markdown, words
 from reconciler.views.escaping import visible
 from reconciler.views.markdown import Context, marker_prefix

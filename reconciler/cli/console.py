@@ -16,9 +16,9 @@ from typing import Any, TypeVar
 
 import click
 
-from reconciler.cli.actions import harmless, summarize
+from reconciler.cli.github_actions import harmless, summarize
 from reconciler.cli.paint import paint
-from reconciler.errors import ConfigError
+from reconciler.model.errors import ConfigError
 from reconciler.views.escaping import visible
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -18,7 +18,7 @@ from typing import NoReturn
 import click
 
 from reconciler.cli.version import version_option
-from reconciler.errors import ExitCode, Interrupted, ReconcilerError
+from reconciler.model.errors import ExitCode, Interrupted, ReconcilerError
 
 _COMMANDS = {
     "validate": "check the files offline",
@@ -31,7 +31,7 @@ _COMMANDS = {
     "schema": "print JSON Schema of the files",
     "sandbox": "serve the embedded Graph on loopback",
 }
-"""In the order of ``--help``; each is the name of a module beside this one."""
+"""In the order of ``--help``; each is the name of a module in `reconciler.cli.commands`."""
 
 
 class _LazyGroup(click.Group):
@@ -47,7 +47,7 @@ class _LazyGroup(click.Group):
         del ctx
         if cmd_name not in _COMMANDS:
             return None
-        module = importlib.import_module(f"reconciler.cli.{cmd_name}")
+        module = importlib.import_module(f"reconciler.cli.commands.{cmd_name}")
         command: click.Command = module.command
         return command
 

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 
 from reconciler.github.api import GitHubApi
 from reconciler.github.environment import GitHubEnvironment
+from reconciler.model.ports import Clock
 from reconciler.operations.connect import http_client
-from reconciler.ports import Clock
-from reconciler.timing import Backoff, Deadline
+from reconciler.runtime.deadline import Deadline
+from reconciler.runtime.retry import Backoff
 
 _CONNECTIONS = 2
 """GitHub is asked one thing after the other."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from reconciler.errors import UsageError
+from reconciler.model.errors import UsageError
 
 MAX_BYTES = 1024
 """Graph refuses a longer justification ([O] graph.md section 10)."""

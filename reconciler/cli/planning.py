@@ -8,21 +8,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from reconciler.cli import actions, render
+from reconciler.cli import github_actions, render
 from reconciler.cli.console import Console, report_error, write_file
 from reconciler.cli.entry import describe
 from reconciler.cli.session import Run, sandbox_access
 from reconciler.cli.version import version
-from reconciler.diagnostics import has_errors
-from reconciler.errors import ConfigError, ExitCode, Interrupted, ReconcilerError, UsageError
-from reconciler.guards import Limits
+from reconciler.differ.guardrails import Limits
+from reconciler.documents import SavedPlan, dumps
 from reconciler.loader import Loaded
+from reconciler.model.diagnostics import has_errors
+from reconciler.model.errors import ConfigError, ExitCode, Interrupted, ReconcilerError, UsageError
+from reconciler.model.plan import Plan
 from reconciler.operations import planning
 from reconciler.operations.applying import expect_digest
 from reconciler.operations.connect import Connection, Session, connect
 from reconciler.operations.roots import label_of, tenant_roots
-from reconciler.plan import Plan
-from reconciler.planfile import SavedPlan, dumps
 
 _WORST_FIRST = (
     ExitCode.INTERRUPTED,
@@ -148,7 +148,7 @@ class RunOptions:
             text = render.problems(found, self.format_, self.console.width)
             self.console.result(text, is_commands=self.format_ == "github")
         if self.format_ != "github":
-            actions.annotate(environ, loaded.diagnostics, root.as_posix())
+            github_actions.annotate(environ, loaded.diagnostics, root.as_posix())
         label = label_of(root, loaded)
         self.console.summary(
             lambda: render.problems_markdown(root, label, loaded.diagnostics, environ)
@@ -196,8 +196,8 @@ class PlanCommand(RunOptions):
             lambda: render.plan(saved, "markdown", self.console, root=root.as_posix())
         )
         if self.format_ != "github":
-            actions.annotate_plan(environ, saved.plan, root.as_posix())
-        actions.plan_outputs(environ, saved.plan, out)
+            github_actions.annotate_plan(environ, saved.plan, root.as_posix())
+        github_actions.plan_outputs(environ, saved.plan, out)
 
     def _show(self, saved: SavedPlan, root: Path) -> None:
         self.console.result(

@@ -7,13 +7,13 @@ import threading
 
 import click
 
-from reconciler.cli.actions import harmless
 from reconciler.cli.console import Console, is_terminal, log_line
+from reconciler.cli.github_actions import harmless
 from reconciler.views.escaping import visible
 
 
 class ConsoleProgress:
-    """Implements `reconciler.ports.Progress`. Safe to share between threads."""
+    """Implements `reconciler.model.ports.Progress`. Safe to share between threads."""
 
     def __init__(self, console: Console) -> None:
         self._console = console

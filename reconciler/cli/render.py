@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from reconciler.apply_result import ApplyResult
 from reconciler.cli.console import Console
 from reconciler.cli.version import version
-from reconciler.diagnostics import Diagnostic
-from reconciler.planfile import SavedPlan, dumps
+from reconciler.documents import SavedPlan, dumps
+from reconciler.model.diagnostics import Diagnostic
+from reconciler.model.result import ApplyResult
 
 
 def plan(saved: SavedPlan, format_: str, console: Console, *, root: str = "") -> str:
@@ -49,7 +49,7 @@ def result(found: ApplyResult, format_: str, console: Console) -> str:
     """Render what an apply did."""
     match format_:
         case "json":
-            from reconciler.planfile.results import dumps_result
+            from reconciler.documents.results import dumps_result
             from reconciler.views import json as json_view
 
             return json_view.inert(dumps_result(found))
@@ -86,7 +86,7 @@ def problems(found: Sequence[tuple[Path, Sequence[Diagnostic]]], format_: str, w
 
         placed = [_under(d, _prefix(root)) for root, ds in found for d in ds]
         return sarif.render(placed, root="", version=version())
-    from reconciler.views.problems import render
+    from reconciler.views.validation import render
 
     blocks = [render(ds, width=width, root=_prefix(root)) for root, ds in found]
     return "\n".join(block for block in blocks if block)

@@ -9,12 +9,13 @@ from pathlib import Path
 from reconciler.cli.console import Console
 from reconciler.cli.options import DEFAULT_ROOT
 from reconciler.cli.progress import ConsoleProgress
-from reconciler.errors import UsageError
 from reconciler.loader import discover_roots, load
+from reconciler.model.errors import UsageError
+from reconciler.model.plan import Plan
 from reconciler.operations.connect import STATE_FOLDER, SandboxAccess, Session
-from reconciler.plan import Plan
-from reconciler.system_clock import SystemClock
-from reconciler.timing import Backoff, Deadline
+from reconciler.runtime.clock import SystemClock
+from reconciler.runtime.deadline import Deadline
+from reconciler.runtime.retry import Backoff
 
 SANDBOX_FILE = "sandbox.json"
 

@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 
 from reconciler.github.refusals import GitHubError, MissingError, PermissionDenied
-from reconciler.timing import retry_after
+from reconciler.runtime.retry import retry_after
 
 _MAX_MESSAGE = 500
 _LIMIT_WORDS = ("rate limit", "abuse detection")

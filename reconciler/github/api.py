@@ -17,12 +17,12 @@ from urllib.parse import urljoin
 
 import httpx
 
-from reconciler.errors import AuthError
 from reconciler.github.answers import Answer, is_throttled, on_one_line, refusal, wait_asked_for
 from reconciler.github.refusals import GitHubError, OutcomeUnknownError, PermissionDenied
-from reconciler.ports import Clock
-from reconciler.retrying import TransientError, repeating
-from reconciler.timing import Backoff, Deadline
+from reconciler.model.errors import AuthError
+from reconciler.model.ports import Clock
+from reconciler.runtime.deadline import Deadline
+from reconciler.runtime.retry import Backoff, TransientError, repeating
 
 LOG = logging.getLogger("reconciler.github")
 

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from reconciler.errors import ConfigError
 from reconciler.github.api import GitHubApi
 from reconciler.github.refusals import GitHubError, MissingError, PermissionDenied
+from reconciler.model.errors import ConfigError
 
 ACTIONS_BOT = "github-actions[bot]"
 

@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from reconciler.errors import ConfigError
 from reconciler.github import markers
 from reconciler.github.api import GitHubApi
 from reconciler.github.author import Author
@@ -33,6 +32,7 @@ from reconciler.github.refusals import (
     OutcomeUnknownError,
     PermissionDenied,
 )
+from reconciler.model.errors import ConfigError
 
 BODY_LIMIT = 65_536
 """GitHub's limit on a comment and on an issue, in characters."""

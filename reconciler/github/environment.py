@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from reconciler.errors import AuthError, ConfigError
+from reconciler.model.errors import AuthError, ConfigError
 
 DEFAULT_API = "https://api.github.com"
 DEFAULT_SERVER = "https://github.com"

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reconciler.errors import ConfigError
 from reconciler.github.environment import GitHubEnvironment
 from reconciler.github.markers import COMMIT
+from reconciler.model.errors import ConfigError
 
 _MAX_EVENT_BYTES = 32 * 1024 * 1024
 _GIVE_A_NUMBER = "give the pull request with --pr N"

@@ -12,12 +12,12 @@ from enum import StrEnum
 from typing import Any
 from urllib.parse import quote
 
-from reconciler.errors import ConfigError
 from reconciler.github import markers
 from reconciler.github.api import GitHubApi
 from reconciler.github.author import Author
 from reconciler.github.comments import check_body
 from reconciler.github.refusals import GitHubError, MissingError, OutcomeUnknownError
+from reconciler.model.errors import ConfigError
 
 DRIFT_LABEL = "reconciler-drift"
 TITLE_LIMIT = 256

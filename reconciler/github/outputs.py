@@ -11,8 +11,8 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
-from reconciler.errors import ConfigError
-from reconciler.plan import Plan
+from reconciler.model.errors import ConfigError
+from reconciler.model.plan import Plan
 
 SUMMARY_LIMIT = 1024 * 1024
 """GitHub drops a step's whole summary above this many bytes."""

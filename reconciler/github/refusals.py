@@ -8,7 +8,7 @@ GitHubError               1   GitHub refused or failed (status, request id)
 
 from __future__ import annotations
 
-from reconciler.errors import ReconcilerError
+from reconciler.model.errors import ReconcilerError
 
 
 class GitHubError(ReconcilerError):

@@ -16,8 +16,7 @@ from typing import Any
 
 import httpx
 
-from reconciler import timing
-from reconciler.errors import (
+from reconciler.model.errors import (
     ApprovalError,
     ApprovalStatus,
     AuthError,
@@ -27,6 +26,7 @@ from reconciler.errors import (
     RouteMissingError,
     ThrottledError,
 )
+from reconciler.runtime.retry import retry_after
 
 APPROVAL_CODE_HEADER = "x-msft-approval-code"
 JUSTIFICATION_HEADER = "x-msft-approval-justification"
@@ -111,9 +111,9 @@ def plain_message(message: str) -> str:
     return f"{text} (activity id {activity.group(1)})" if activity else text
 
 
-def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
+def retry_after_of(headers: Mapping[str, str], now: datetime) -> float | None:
     """How many seconds Graph asks to wait; None where it names nothing usable."""
-    return timing.retry_after(headers.get("retry-after", "").strip(), now)
+    return retry_after(headers.get("retry-after", "").strip(), now)
 
 
 def is_throttled(answer: Answer) -> bool:
@@ -150,7 +150,7 @@ def refusal(answer: Answer, attempted: str, *, now: datetime) -> ReconcilerError
         status=answer.status,
         code=answer.code,
         request_id=answer.request_id,
-        retry_after=retry_after(answer.headers, now),
+        retry_after=retry_after_of(answer.headers, now),
     )
 
 

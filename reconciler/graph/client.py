@@ -10,11 +10,11 @@ from enum import StrEnum
 from functools import partial
 from typing import Any
 
-from reconciler.errors import GraphError
 from reconciler.graph.answers import Answer
 from reconciler.graph.parallel import in_parallel
 from reconciler.graph.transport import Transport
-from reconciler.retrying import TransientError
+from reconciler.model.errors import GraphError
+from reconciler.runtime.retry import TransientError
 
 BATCH_SIZE = 20
 """Requests that one ``$batch`` takes ([D] json-batching)."""

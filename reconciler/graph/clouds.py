@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import SplitResult, urlsplit
 
-from reconciler.errors import UsageError
-from reconciler.model import Cloud
+from reconciler.model.errors import UsageError
+from reconciler.model.state import Cloud
 
 AUTHORITY_VARIABLE = "AZURE_AUTHORITY_HOST"
 GRAPH_VARIABLE = "RECONCILER_GRAPH_URL"

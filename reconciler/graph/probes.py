@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from reconciler.errors import (
+from reconciler.graph.client import GraphClient, Version
+from reconciler.model.errors import (
     ApprovalError,
     GraphError,
     NotFoundError,
     OutcomeUnknownError,
     RouteMissingError,
 )
-from reconciler.families import CLASSIC
-from reconciler.graph.client import GraphClient, Version
+from reconciler.model.policy_types import CLASSIC
 
 _NO_POLICY = "00000000-0000-0000-0000-000000000000"
 

@@ -18,11 +18,12 @@ from typing import Protocol
 import httpx
 from tenacity import Retrying
 
-from reconciler.errors import GraphError, NotDoneError, OutcomeUnknownError
-from reconciler.graph.answers import Answer, is_throttled, refusal, retry_after
-from reconciler.ports import Clock
-from reconciler.retrying import TransientError, repeating
-from reconciler.timing import Backoff, Deadline, Pacer
+from reconciler.graph.answers import Answer, is_throttled, refusal, retry_after_of
+from reconciler.model.errors import GraphError, NotDoneError, OutcomeUnknownError
+from reconciler.model.ports import Clock
+from reconciler.runtime.deadline import Deadline
+from reconciler.runtime.pace import Pacer
+from reconciler.runtime.retry import Backoff, TransientError, repeating
 
 LOG = logging.getLogger("reconciler.graph")
 
@@ -109,7 +110,7 @@ class Transport:
     def transient(self, answer: Answer, attempted: str) -> TransientError | None:
         """Tell whether asking again may help, and when; None for a success and a lasting no."""
         now = self._clock.now()
-        wait = retry_after(answer.headers, now)
+        wait = retry_after_of(answer.headers, now)
         if is_throttled(answer):
             return TransientError(refusal(answer, attempted, now=now), tries=None, wait=wait)
         if answer.status in _MAY_PASS or answer.is_foreign:
@@ -151,7 +152,7 @@ class Transport:
                 status=answer.status,
                 code=answer.code,
                 request_id=answer.request_id,
-                retry_after=retry_after(answer.headers, self._clock.now()),
+                retry_after=retry_after_of(answer.headers, self._clock.now()),
             )
         if answer.status == 401:
             self._tokens.token(fresh=True)

@@ -12,9 +12,10 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from reconciler.errors import GraphError
-from reconciler.families import Family, platform_of
-from reconciler.model import (
+from reconciler.model.errors import GraphError
+from reconciler.model.policy_types import Family, platform_of
+from reconciler.model.ports import Wanted
+from reconciler.model.state import (
     NO_FILTER_ID,
     Assignment,
     AssignmentFilter,
@@ -26,7 +27,6 @@ from reconciler.model import (
     TargetKind,
     TenantIdentity,
 )
-from reconciler.ports import Wanted
 
 FILTER_ID = "deviceAndAppManagementAssignmentFilterId"
 FILTER_TYPE = "deviceAndAppManagementAssignmentFilterType"

@@ -14,11 +14,9 @@ from typing import Generic, TypeVar
 
 from pydantic import ValidationError
 
-from reconciler.diagnostics import Diagnostic, Location, error, warning
-from reconciler.families import PLATFORMS
-from reconciler.loader.complaints import complaints, gaps
 from reconciler.loader.document import Document
-from reconciler.loader.fields import is_guid
+from reconciler.loader.messages import Complaint, Path, nearest
+from reconciler.loader.scalar_types import is_guid
 from reconciler.loader.schema import (
     AllDevices,
     AllUsers,
@@ -32,9 +30,11 @@ from reconciler.loader.schema import (
     PolicyShape,
     Shape,
 )
-from reconciler.loader.wording import Complaint, Path, nearest
+from reconciler.loader.validation_errors import complaints, gaps
 from reconciler.loader.yaml_nodes import Mapping, Node, Scalar, Sequence, plain
-from reconciler.model import (
+from reconciler.model.diagnostics import Diagnostic, Location, error, warning
+from reconciler.model.policy_types import PLATFORMS
+from reconciler.model.state import (
     DesiredAssignment,
     DesiredPolicy,
     FilterReference,

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Generic, TypeVar
 
-from reconciler.diagnostics import Diagnostic, Location, error
-from reconciler.model import DesiredAssignment, DesiredPolicy, Reference, TargetKind
+from reconciler.model.diagnostics import Diagnostic, Location, error
+from reconciler.model.state import DesiredAssignment, DesiredPolicy, Reference, TargetKind
 
 ThingT = TypeVar("ThingT")
 

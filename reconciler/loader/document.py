@@ -19,9 +19,9 @@ from typing import Any, TypeAlias
 
 from ruamel.yaml import YAML
 
-from reconciler.diagnostics import Diagnostic, Location, error
 from reconciler.loader.yaml_builder import FORBIDDEN, LINE_BREAK, TreeBuilder, location_of
 from reconciler.loader.yaml_nodes import Node
+from reconciler.model.diagnostics import Diagnostic, Location, error
 
 try:
     from ruamel.yaml.cyaml import CParser  # type: ignore[attr-defined] # imported there, not listed

@@ -13,17 +13,17 @@ from pathlib import Path
 
 from pydantic_core import PydanticCustomError
 
-from reconciler.diagnostics import Diagnostic, Location, Severity, error, has_errors, in_order
-from reconciler.errors import ConfigError
-from reconciler.loader.complaints import root_complaint
 from reconciler.loader.declarations import Checked, PolicyReader, check
 from reconciler.loader.desired_checks import check_policies
 from reconciler.loader.document import Document, read
-from reconciler.loader.fields import checked_label
+from reconciler.loader.scalar_types import checked_label
 from reconciler.loader.schema import GuardrailsShape, TenantFile
 from reconciler.loader.source_files import TENANT_FILE, Source, SourceFiles, discover_roots
+from reconciler.loader.validation_errors import root_complaint
 from reconciler.loader.yaml_nodes import Mapping, Scalar, Sequence
-from reconciler.model import DesiredPolicy, DesiredState, Guardrails, Ownership, TenantConfig
+from reconciler.model.diagnostics import Diagnostic, Location, Severity, error, has_errors, in_order
+from reconciler.model.errors import ConfigError
+from reconciler.model.state import DesiredPolicy, DesiredState, Guardrails, Ownership, TenantConfig
 
 MOST_PER_FILE = 200
 """Mistakes of one file that are shown one by one."""

@@ -1,7 +1,7 @@
 """The shape of the YAML files as pydantic models, and their JSON Schema. Pure.
 
 The models say what each key means (the descriptions reach editors through JSON Schema) and refuse
-what does not fit; `reconciler.loader.complaints` puts a refusal into words for people and gives it a place.
+what does not fit; `reconciler.loader.validation_errors` puts a refusal into words for people and gives it a place.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pydantic import (
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core.core_schema import NullableSchema, TaggedUnionSchema, WithDefaultSchema
 
-from reconciler.loader.fields import (
+from reconciler.loader.scalar_types import (
     Guid,
     Limit,
     Name,
@@ -33,7 +33,7 @@ from reconciler.loader.fields import (
     present,
     refusal,
 )
-from reconciler.model import BroadTargets, Cloud, FilterMode, Ownership, Writes
+from reconciler.model.state import BroadTargets, Cloud, FilterMode, Ownership, Writes
 
 
 class Shape(BaseModel):
@@ -85,7 +85,7 @@ class FilterShape(Shape):
 
     @property
     def mode(self) -> FilterMode:
-        """The mode written out; `reconciler.loader.complaints` has seen to it that there is exactly one."""
+        """The mode written out; `reconciler.loader.validation_errors` has seen to it that there is exactly one."""
         return FilterMode.INCLUDE if self.include is not None else FilterMode.EXCLUDE
 
     @property

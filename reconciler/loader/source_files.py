@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from reconciler.diagnostics import Diagnostic, Location, error, warning
-from reconciler.errors import ConfigError
 from reconciler.loader.document import MAX_BYTES
+from reconciler.model.diagnostics import Diagnostic, Location, error, warning
+from reconciler.model.errors import ConfigError
 
 TENANT_FILE = "tenant.yaml"
 LOCK_FILE = "reconciler.lock.yaml"

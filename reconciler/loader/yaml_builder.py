@@ -23,9 +23,9 @@ from ruamel.yaml.events import (
     SequenceStartEvent,
 )
 
-from reconciler.diagnostics import Diagnostic, Location, error
 from reconciler.loader.syntax_advice import END_OF_FILE, advice_for, is_about_opening
 from reconciler.loader.yaml_nodes import Mapping, Node, Scalar, Sequence, quoted, typed
+from reconciler.model.diagnostics import Diagnostic, Location, error
 
 MAX_DEPTH = 32
 """Levels of nesting; the deepest thing a policy file can say has seven."""

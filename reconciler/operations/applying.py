@@ -7,18 +7,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from reconciler import applier
-from reconciler.apply_result import ApplyResult
-from reconciler.drift import Moved, moved
-from reconciler.errors import GuardrailError, ReconcilerError, StalePlanError, one_line
-from reconciler.guards import Limits, stops, tightened
-from reconciler.journal import FileJournal, NoJournal
-from reconciler.merge import say_target
-from reconciler.model import AssignmentFilter, Group, LiveState, Policy, TargetKind
+from reconciler.applier.journal import FileJournal, NoJournal
+from reconciler.applier.merge import say_target
+from reconciler.applier.pending import FileApprovals
+from reconciler.applier.staleness import Moved, moved
+from reconciler.differ.guardrails import Limits, stops, tightened
+from reconciler.model.errors import GuardrailError, ReconcilerError, StalePlanError, one_line
+from reconciler.model.plan import Create, Plan, filter_after
+from reconciler.model.ports import Reader
+from reconciler.model.result import ApplyResult
+from reconciler.model.state import AssignmentFilter, Group, LiveState, Policy, TargetKind
 from reconciler.operations.connect import Connection, Session
 from reconciler.operations.tenant_check import check_tenant, identify
-from reconciler.pending import FileApprovals
-from reconciler.plan import Create, Plan, filter_after
-from reconciler.ports import Reader
 
 _GROUP_KINDS = frozenset({TargetKind.GROUP, TargetKind.EXCLUSION_GROUP})
 

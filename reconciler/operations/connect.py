@@ -12,16 +12,17 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from reconciler.errors import ConfigError
-from reconciler.graph.auth import TokenSource, choose
+from reconciler.applier.pending import make_state_folder
+from reconciler.graph.auth.tokens import TokenSource, choose
 from reconciler.graph.client import GraphClient
 from reconciler.graph.clouds import ca_bundle, endpoints, is_loopback
-from reconciler.graph.compliance import GraphTenant
+from reconciler.graph.tenant import GraphTenant
 from reconciler.graph.transport import Transport
-from reconciler.model import Cloud
-from reconciler.pending import make_state_folder
-from reconciler.ports import Clock, Progress
-from reconciler.timing import Backoff, Deadline
+from reconciler.model.errors import ConfigError
+from reconciler.model.ports import Clock, Progress
+from reconciler.model.state import Cloud
+from reconciler.runtime.deadline import Deadline
+from reconciler.runtime.retry import Backoff
 
 STATE_FOLDER = ".reconciler"
 _SANDBOX_GRAPH = "http://sandbox.localhost"

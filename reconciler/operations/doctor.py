@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from reconciler.errors import AuthError, GraphError, ReconcilerError
-from reconciler.graph.claims import Claims, claims
+from reconciler.graph.auth.claims import Claims, claims
 from reconciler.graph.clouds import endpoints
 from reconciler.graph.probes import ENDPOINTS, create_route_exists, refusal_of
-from reconciler.model import TenantConfig
+from reconciler.model.errors import AuthError, GraphError, ReconcilerError
+from reconciler.model.state import TenantConfig
 from reconciler.operations.connect import Connection, Session
 from reconciler.operations.tenant_check import check_tenant, identify
 

@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from reconciler import loader
-from reconciler.diagnostics import Diagnostic, error, has_errors, in_order
-from reconciler.differ import diff
-from reconciler.findings import findings
+from reconciler.differ.compare import diff
+from reconciler.differ.guardrails import Limits, effective, stops
+from reconciler.differ.lint import findings
+from reconciler.differ.resolve import groups_wanted, resolve
 from reconciler.graph.parallel import in_parallel
-from reconciler.guards import Limits, effective, stops
-from reconciler.model import (
+from reconciler.model.diagnostics import Diagnostic, error, has_errors, in_order
+from reconciler.model.plan import Plan, PlanTenant, PolicyPlan
+from reconciler.model.ports import Directory, GroupSearch, Reader
+from reconciler.model.state import (
     DesiredPolicy,
     DesiredState,
     LiveState,
@@ -26,9 +29,6 @@ from reconciler.model import (
 )
 from reconciler.operations.connect import Connection, Session
 from reconciler.operations.tenant_check import check_tenant, identify
-from reconciler.plan import Plan, PlanTenant, PolicyPlan
-from reconciler.ports import Directory, GroupSearch, Reader
-from reconciler.resolver import groups_wanted, resolve
 
 _GROUP_KINDS = frozenset({TargetKind.GROUP, TargetKind.EXCLUSION_GROUP})
 

@@ -8,11 +8,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from reconciler.diagnostics import Location
-from reconciler.errors import ConfigError
 from reconciler.loader import Loaded, discover_roots, load
 from reconciler.loader.desired_checks import Declared
-from reconciler.model import DesiredPolicy
+from reconciler.model.diagnostics import Location
+from reconciler.model.errors import ConfigError
+from reconciler.model.state import DesiredPolicy
 
 
 @dataclass(frozen=True, slots=True)

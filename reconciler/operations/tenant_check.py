@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 
-from reconciler.errors import AuthError, GraphError
-from reconciler.graph.auth import TokenSource, tenant_id_of_domain
-from reconciler.graph.claims import claims
+from reconciler.graph.auth.claims import claims
+from reconciler.graph.auth.tokens import TokenSource, tenant_id_of_domain
 from reconciler.graph.clouds import endpoints
-from reconciler.model import Cloud, TenantIdentity
+from reconciler.model.errors import AuthError, GraphError
+from reconciler.model.ports import Reader
+from reconciler.model.state import Cloud, TenantIdentity
 from reconciler.operations.connect import Session
-from reconciler.ports import Reader
 
 _GUID = re.compile(r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}")
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from reconciler.diagnostics import Diagnostic, Severity, error, in_order
-from reconciler.plan import Plan
+from reconciler.model.diagnostics import Diagnostic, Severity, error, in_order
+from reconciler.model.plan import Plan
 from reconciler.views.escaping import repository_path, shortened, visible
 
 _LONGEST_MESSAGE = 3_000

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from reconciler.apply_result import ApplyResult, PolicyOutcome, Status
-from reconciler.families import platform_title
-from reconciler.plan import Operation
+from reconciler.model.plan import Operation
+from reconciler.model.policy_types import platform_title
+from reconciler.model.result import ApplyResult, PolicyOutcome, Status
 from reconciler.views import words
 from reconciler.views.escaping import markdown_code, markdown_prose
 from reconciler.views.markdown import SMALLEST_BUDGET, Context, marker, note, where

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reconciler.apply_result import ApplyResult, PolicyOutcome, Status
+from reconciler.model.result import ApplyResult, PolicyOutcome, Status
 from reconciler.views import words
 from reconciler.views.escaping import visible
 from reconciler.views.text import headline, on_one_line_or_below

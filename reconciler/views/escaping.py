@@ -19,7 +19,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from urllib.parse import quote
 
-from reconciler.unseen import is_unseen
+from reconciler.model.text import is_unseen
 
 _LONGEST_ACCENT = 4
 """Marks on one letter; living scripts need no more, and piles of them cover the lines around."""

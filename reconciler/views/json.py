@@ -1,4 +1,4 @@
-"""Diagnostics as JSON. Pure. The JSON of plans and results is `reconciler.planfile`."""
+"""Diagnostics as JSON. Pure. The JSON of plans and results is `reconciler.documents`."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reconciler.diagnostics import Diagnostic, has_errors
-from reconciler.planfile import FORMAT_VERSION
-from reconciler.planfile.writing import location_json
+from reconciler.documents import FORMAT_VERSION
+from reconciler.documents.writing import location_json
+from reconciler.model.diagnostics import Diagnostic, has_errors
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,13 +13,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC
 
-from reconciler.apply_result import count
-from reconciler.diagnostics import Diagnostic, Location, in_order
-from reconciler.families import platform_title
-from reconciler.guards import reaches_everybody
-from reconciler.model import Assignment, Filter, Policy, TargetKind
-from reconciler.plan import Create, Delete, Operation, Plan, PolicyPlan, Update, filter_after
-from reconciler.planfile import SavedPlan
+from reconciler.differ.guardrails import reaches_everybody
+from reconciler.documents import SavedPlan
+from reconciler.model.diagnostics import Diagnostic, Location, in_order
+from reconciler.model.plan import Create, Delete, Operation, Plan, PolicyPlan, Update, filter_after
+from reconciler.model.policy_types import platform_title
+from reconciler.model.result import count
+from reconciler.model.state import Assignment, Filter, Policy, TargetKind
 from reconciler.views import words
 from reconciler.views.escaping import (
     comment_value,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 
-from reconciler.families import platform_title
-from reconciler.model import Filter, Policy, Target, TargetKind
-from reconciler.plan import Plan, filter_after
+from reconciler.model.plan import Plan, filter_after
+from reconciler.model.policy_types import platform_title
+from reconciler.model.state import Filter, Policy, Target, TargetKind
 from reconciler.views.escaping import markdown_code
 from reconciler.views.words import KIND_WORDS, unfound
 

@@ -13,8 +13,8 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote
 
-from reconciler.diagnostics import Diagnostic, in_order
-from reconciler.plan import Plan
+from reconciler.model.diagnostics import Diagnostic, in_order
+from reconciler.model.plan import Plan
 from reconciler.views.annotations import findings_of, full_message
 from reconciler.views.escaping import repository_path
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from reconciler.families import platform_title
-from reconciler.model import Ownership, TargetKind
-from reconciler.plan import Delete, Operation, Plan, PolicyPlan
+from reconciler.model.plan import Delete, Operation, Plan, PolicyPlan
+from reconciler.model.policy_types import platform_title
+from reconciler.model.state import Ownership, TargetKind
 from reconciler.views import words
 from reconciler.views.escaping import visible
-from reconciler.views.problems import render as render_problems
-from reconciler.views.problems import under
+from reconciler.views.validation import render as render_problems
+from reconciler.views.validation import under
 from reconciler.views.wrapping import wrapped
 
 _MIN_WIDTH = 40

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from reconciler.model import Assignment, Filter, Guardrails, Target, TargetKind
-from reconciler.plan import Action, Create, Delete, Operation, Summary, Update, action_of
+from reconciler.model.plan import Action, Create, Delete, Operation, Summary, Update, action_of
+from reconciler.model.state import Assignment, Filter, Guardrails, Target, TargetKind
 
 SIGNS = {Action.CREATE: "+", Action.UPDATE: "~", Action.DELETE: "-"}
 VERBS = {Action.CREATE: "create", Action.UPDATE: "change", Action.DELETE: "delete"}

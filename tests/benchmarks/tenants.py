@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reconciler.model import (
+from reconciler.model.ports import Directory, GroupSearch
+from reconciler.model.state import (
     Assignment,
     AssignmentFilter,
     Filter,
@@ -19,7 +20,6 @@ from reconciler.model import (
     Target,
     TargetKind,
 )
-from reconciler.ports import Directory, GroupSearch
 
 TENANT = "7d2f9a54-51d8-4c0e-9b57-0c1f5d6c7a11"
 PER_POLICY = 10

@@ -9,22 +9,23 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from reconciler import planfile
-from reconciler.diagnostics import warning
-from reconciler.differ import diff
-from reconciler.findings import findings
+from reconciler import documents
+from reconciler.differ.compare import diff
+from reconciler.differ.guardrails import Limits
+from reconciler.differ.lint import findings
+from reconciler.differ.resolve import resolve
 from reconciler.graph.client import GraphClient
-from reconciler.graph.compliance import GraphTenant
+from reconciler.graph.tenant import GraphTenant
 from reconciler.graph.transport import Transport
-from reconciler.guards import Limits
 from reconciler.loader import load
+from reconciler.model.diagnostics import warning
 from reconciler.operations import planning
 from reconciler.operations.connect import Connection, Session
-from reconciler.resolver import resolve
+from reconciler.runtime.clock import SystemClock
+from reconciler.runtime.deadline import Deadline
+from reconciler.runtime.retry import Backoff
 from reconciler.sandbox.app import SandboxApp
 from reconciler.sandbox.state import SandboxState
-from reconciler.system_clock import SystemClock
-from reconciler.timing import Backoff, Deadline
 from reconciler.views import annotations, html, markdown, sarif, text
 from tests.benchmarks.measure import best, table
 from tests.benchmarks.tenants import (
@@ -35,7 +36,7 @@ from tests.benchmarks.tenants import (
     tenant_file,
     write_root,
 )
-from tests.build_plans import large, saved
+from tests.support.build_plans import large, saved
 
 pytestmark = pytest.mark.benchmark
 
@@ -197,7 +198,7 @@ def test_no_view_of_ten_thousand_changes_takes_longer_than_loading_and_comparing
     shown = saved(with_warnings(large(10_000)))
     views = {
         "text": lambda: text.render(shown.plan, width=100),
-        "json": lambda: planfile.dumps(shown),
+        "json": lambda: documents.dumps(shown),
         "markdown": lambda: markdown.render(shown, markdown.Context()),
         "html": lambda: html.render(shown),
         "github": lambda: annotations.render_plan(shown.plan, root=""),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.run_cli import COMMAND, TIME_LIMIT, copy_example, environment, run
+from tests.support.run_cli import COMMAND, TIME_LIMIT, copy_example, environment, run
 
 HOSTILE = "\x1b[31mred\x07\x9b2J\u202egnp.exe\u200b\r\nTenant forged"
 

@@ -8,7 +8,7 @@ import re
 import jsonschema
 import pytest
 
-from tests.e2e.run_cli import copy_example, kept_tenant, run, served
+from tests.support.run_cli import copy_example, kept_tenant, run, served
 
 OTHER_DIGEST = "sha256:" + "0" * 64
 

@@ -9,7 +9,7 @@ import pytest
 
 from reconciler.cli import entry
 from reconciler.operations import planning
-from tests.e2e.run_cli import (
+from tests.support.run_cli import (
     OTHER_TENANT,
     TENANT,
     copy_example,

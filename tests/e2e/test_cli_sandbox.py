@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from tests.e2e.run_cli import COMMAND, TIME_LIMIT, copy_example, environment, run, served
+from tests.support.run_cli import COMMAND, TIME_LIMIT, copy_example, environment, run, served
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from tests.e2e.run_cli import (
+from tests.support.run_cli import (
     COMMAND,
     OTHER_TENANT,
     TIME_LIMIT,

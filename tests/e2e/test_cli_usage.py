@@ -6,7 +6,7 @@ from importlib import metadata
 
 import pytest
 
-from tests.e2e.run_cli import copy_example, run
+from tests.support.run_cli import copy_example, run
 
 COMMANDS = (
     "validate",

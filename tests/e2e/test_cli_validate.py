@@ -6,7 +6,7 @@ import jsonschema
 import pytest
 from ruamel.yaml import YAML
 
-from tests.e2e.run_cli import copy_example, run
+from tests.support.run_cli import copy_example, run
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from reconciler.sandbox import Fault, SandboxServer
-from tests.clocks import (
+from tests.support.clocks import (
     CANARY,
     TENANT,
     FakeClock,
@@ -22,7 +22,7 @@ from tests.clocks import (
     targets_of,
     tenant,
 )
-from tests.e2e.run_cli import COMMAND, TIME_LIMIT, environment
+from tests.support.run_cli import COMMAND, TIME_LIMIT, environment
 
 ASSIGN = "/assign$"
 LOUD = ("-vv", "--log-format", "json")

@@ -7,11 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.planfile import dumps
-from reconciler.planfile.results import dumps_result
-from tests import build_plans
-from tests.e2e.run_cli import run
-from tests.github_server import (
+from reconciler.documents import dumps
+from reconciler.documents.results import dumps_result
+from tests.support import build_plans
+from tests.support.github_server import (
     ACTIONS_TOKEN,
     ADELE,
     BOT,
@@ -22,7 +21,8 @@ from tests.github_server import (
     Fault,
     github_server,
 )
-from tests.workflow_runner import acting_parts
+from tests.support.run_cli import run
+from tests.support.workflow_runner import acting_parts
 
 __all__ = ["github_server"]
 

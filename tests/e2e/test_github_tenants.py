@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from tests.e2e.run_cli import copy_example, run
+from tests.support.run_cli import copy_example, run
 
 TENANT = "7d2f9a54-51d8-4c0e-9b57-0c1f5d6c7a11"
 

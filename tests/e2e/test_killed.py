@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.sandbox import Fault, SandboxServer
-from tests.clocks import (
+from tests.support.clocks import (
     CANARY,
     KIOSKS,
     FakeClock,
@@ -27,7 +27,7 @@ from tests.clocks import (
     target,
     tenant,
 )
-from tests.e2e.run_cli import COMMAND, TIME_LIMIT, environment
+from tests.support.run_cli import COMMAND, TIME_LIMIT, environment
 
 COUNT = 4
 KEPT = {

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.run_cli import copy_example
-from tests.workflow_runner import ACTION, TIME_LIMIT, outputs_of, read
+from tests.support.run_cli import copy_example
+from tests.support.workflow_runner import ACTION, TIME_LIMIT, outputs_of, read
 
 STEPS = {step.get("name"): step for step in read(ACTION / "action.yml")["runs"]["steps"]}
 STUB = """#!/bin/bash

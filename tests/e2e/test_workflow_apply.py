@@ -10,8 +10,17 @@ import pytest
 from reconciler.sandbox.app import SandboxApp
 from reconciler.sandbox.faults import Fault
 from reconciler.sandbox.state import SandboxState
-from tests.github_server import ADELE
-from tests.workflow_runner import Event, World, calm, commit_id, digest_in, replace, settled, world
+from tests.support.github_server import ADELE
+from tests.support.workflow_runner import (
+    Event,
+    World,
+    calm,
+    commit_id,
+    digest_in,
+    replace,
+    settled,
+    world,
+)
 
 __all__ = ["calm", "settled", "world"]
 

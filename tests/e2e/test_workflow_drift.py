@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.github_server import ADELE, Fault
-from tests.workflow_runner import World, digest_in, replace, world
+from tests.support.github_server import ADELE, Fault
+from tests.support.workflow_runner import World, digest_in, replace, world
 
 __all__ = ["world"]
 

@@ -7,10 +7,10 @@ import shutil
 
 import pytest
 
-from reconciler.planfile import dumps
-from tests.build_plans import ordinary, saved
-from tests.github_server import MALLORY, Fault
-from tests.workflow_runner import (
+from reconciler.documents import dumps
+from tests.support.build_plans import ordinary, saved
+from tests.support.github_server import MALLORY, Fault
+from tests.support.workflow_runner import (
     Run,
     World,
     acting_parts,

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.workflow_runner import (
+from tests.support.workflow_runner import (
     ACTION,
     WORKFLOWS,
     Event,

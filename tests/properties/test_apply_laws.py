@@ -10,10 +10,9 @@ from pathlib import Path
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from reconciler.apply_result import Status
-from reconciler.errors import ExitCode
-from reconciler.plan import Delete, filter_after
-from tests.clocks import FakeClock, Run, app_on, declare, tenant
+from reconciler.model.errors import ExitCode
+from reconciler.model.plan import Delete, filter_after
+from reconciler.model.result import Status
 from tests.properties.test_apply_machine import (
     ALL_WANTED,
     EDITS,
@@ -29,6 +28,7 @@ from tests.properties.test_apply_machine import (
     planned_filter,
     planned_name,
 )
+from tests.support.clocks import FakeClock, Run, app_on, declare, tenant
 
 quick = settings(
     max_examples=60,

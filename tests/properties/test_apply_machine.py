@@ -36,11 +36,11 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from reconciler.apply_result import Status
-from reconciler.errors import ReconcilerError
-from reconciler.plan import Create, Delete, Update
+from reconciler.model.errors import ReconcilerError
+from reconciler.model.plan import Create, Delete, Update
+from reconciler.model.result import Status
 from reconciler.sandbox import Fault
-from tests.clocks import (
+from tests.support.clocks import (
     CORPORATE,
     KIOSKS,
     LINUX,

@@ -9,25 +9,24 @@ import httpx
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from reconciler.differ import diff, diff_policy, explain, explain_update, filter_fields, split
-from reconciler.drift import moved
+from reconciler.applier.merge import merge
+from reconciler.applier.staleness import moved
+from reconciler.differ.compare import (
+    diff,
+    diff_policy,
+    explain,
+    explain_update,
+    filter_fields,
+    split,
+)
+from reconciler.differ.guardrails import reaches_everybody, stops
+from reconciler.differ.resolve import resolve
 from reconciler.graph import wire
 from reconciler.graph.client import GraphClient
-from reconciler.graph.compliance import GraphTenant
+from reconciler.graph.tenant import GraphTenant
 from reconciler.graph.transport import Transport
-from reconciler.guards import reaches_everybody, stops
 from reconciler.loader import load
-from reconciler.merge import merge
-from reconciler.model import (
-    FilterMode,
-    FilterReference,
-    Group,
-    LiveState,
-    Ownership,
-    ResolvedState,
-    TargetKind,
-)
-from reconciler.plan import (
+from reconciler.model.plan import (
     Create,
     Delete,
     Keep,
@@ -40,12 +39,21 @@ from reconciler.plan import (
     key_of,
     operation_lines,
 )
-from reconciler.ports import Directory, Wanted
-from reconciler.resolver import resolve
+from reconciler.model.ports import Directory, Wanted
+from reconciler.model.state import (
+    FilterMode,
+    FilterReference,
+    Group,
+    LiveState,
+    Ownership,
+    ResolvedState,
+    TargetKind,
+)
+from reconciler.runtime.deadline import Deadline
+from reconciler.runtime.retry import Backoff
 from reconciler.sandbox import SandboxApp, SandboxState
-from reconciler.timing import Backoff, Deadline
-from tests import build
-from tests.strategies import (
+from tests.support import build
+from tests.support.strategies import (
     FILTER_IDS,
     GROUP_IDS,
     POLICY_IDS,

@@ -12,9 +12,9 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from reconciler.diagnostics import Location
 from reconciler.loader import Loaded, load
 from reconciler.loader.document import c_events, pure_events, read
+from reconciler.model.diagnostics import Location
 
 TENANT = b"tenant: contoso.com\n"
 NOWHERE = Location("", 0, 0)

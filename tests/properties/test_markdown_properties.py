@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from reconciler.diagnostics import Location, error, warning
+from reconciler.model.diagnostics import Location, error, warning
 from reconciler.views import html, markdown
 from reconciler.views.escaping import markdown_cell, markdown_code, markdown_prose, visible_name
 from reconciler.views.markdown import Context
-from tests.build_plans import (
+from tests.support.build_plans import (
     HOSTILE_NAMES,
     TENANT,
     create,

@@ -6,12 +6,12 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.differ import split
+from reconciler.applier.merge import Standing, body_digest, judge_all, merge, surprises
+from reconciler.differ.compare import split
 from reconciler.graph import wire
-from reconciler.merge import Standing, body_digest, judge_all, merge, surprises
-from reconciler.model import TargetKind
-from reconciler.plan import Create, Delete, Update, key_of
-from tests.strategies import (
+from reconciler.model.plan import Create, Delete, Update, key_of
+from reconciler.model.state import TargetKind
+from tests.support.strategies import (
     filters,
     known_targets,
     live_sets,

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.errors import PlanFileError, StalePlanError
-from reconciler.plan import fingerprint
-from reconciler.planfile import _checksum, dumps, loads
-from tests import build
-from tests.strategies import hostile_names, plans, policy_plans, saved_plans
+from reconciler.documents import _checksum, dumps, loads
+from reconciler.model.errors import PlanFileError, StalePlanError
+from reconciler.model.plan import fingerprint
+from tests.support import build
+from tests.support.strategies import hostile_names, plans, policy_plans, saved_plans
 
 quick = settings(max_examples=60, deadline=None, print_blob=True)
 

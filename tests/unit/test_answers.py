@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from reconciler.errors import (
+from reconciler.graph.answers import Answer, is_throttled, plain_message, refusal, retry_after_of
+from reconciler.model.errors import (
     ApprovalError,
     ApprovalStatus,
     AuthError,
@@ -18,7 +19,6 @@ from reconciler.errors import (
     RouteMissingError,
     ThrottledError,
 )
-from reconciler.graph.answers import Answer, is_throttled, plain_message, refusal, retry_after
 
 NOW = datetime(2026, 11, 24, 6, 0, 0, tzinfo=UTC)
 CODE = "0B5E0000-0000-4000-8000-000000000001"
@@ -54,11 +54,11 @@ def refused(status, code="", message="", **more):
     ],
 )
 def test_retry_after_is_read_in_every_form(value, seconds):
-    assert retry_after({"retry-after": value}, NOW) == seconds
+    assert retry_after_of({"retry-after": value}, NOW) == seconds
 
 
 def test_no_retry_after_is_no_wait():
-    assert retry_after({}, NOW) is None
+    assert retry_after_of({}, NOW) is None
 
 
 @pytest.mark.parametrize(

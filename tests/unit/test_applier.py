@@ -8,12 +8,12 @@ import json
 import httpx
 import pytest
 
+from reconciler.applier.journal import JournalError
 from reconciler.applier.policy import DOUBT_WAITS
-from reconciler.apply_result import Status
-from reconciler.errors import ExitCode
-from reconciler.journal import JournalError
+from reconciler.model.errors import ExitCode
+from reconciler.model.result import Status
 from reconciler.sandbox import Fault
-from tests.clocks import (
+from tests.support.clocks import (
     CORPORATE,
     KIOSKS,
     FakeClock,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.apply_result import Status
-from reconciler.errors import ExitCode
+from reconciler.model.errors import ExitCode
+from reconciler.model.result import Status
 from reconciler.sandbox import Fault
-from tests.clocks import declare, group, live, policy_id, target, targets_of
+from tests.support.clocks import declare, group, live, policy_id, target, targets_of
 from tests.unit.test_applier import (
     BEFORE,
     INHERITED,

@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from reconciler.apply_result import ApplyResult, PolicyOutcome, Status
-from reconciler.errors import ExitCode
-from reconciler.model import Cloud
-from reconciler.plan import Create, Delete, PlanTenant, Summary
-from reconciler.planfile.results import dumps_result, loads_result
-from tests import build
+from reconciler.documents.results import dumps_result, loads_result
+from reconciler.model.errors import ExitCode
+from reconciler.model.plan import Create, Delete, PlanTenant, Summary
+from reconciler.model.result import ApplyResult, PolicyOutcome, Status
+from reconciler.model.state import Cloud
+from tests.support import build
 
 CREATE = Create(build.policy(), build.group(), None, build.at())
 DELETE = Delete(build.policy(), build.live())

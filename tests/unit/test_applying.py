@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.errors import GuardrailError, StalePlanError
-from reconciler.guards import Limits
-from reconciler.model import BroadTargets
+from reconciler.differ.guardrails import Limits
+from reconciler.documents import SavedPlan, dumps, loads
+from reconciler.model.errors import GuardrailError, StalePlanError
+from reconciler.model.state import BroadTargets
 from reconciler.operations import applying
 from reconciler.operations.connect import Connection
-from reconciler.planfile import SavedPlan, dumps, loads
-from tests.clocks import CORPORATE, declare, group
+from tests.support.clocks import CORPORATE, declare, group
 from tests.unit.test_applier import WANTED, run_on, world
 
 NO_LIMITS = Limits(None, None, None, False)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.errors import UsageError
-from tests.authority import (
+from reconciler.model.errors import UsageError
+from tests.support.authority import (
     CLIENT,
     SECRET,
     TENANT,
@@ -14,7 +14,7 @@ from tests.authority import (
     plain_authority,
     rsa_key,
 )
-from tests.signin import (
+from tests.support.signin import (
     bare_environment,
     clock,
     not_chosen,

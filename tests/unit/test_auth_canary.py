@@ -10,12 +10,12 @@ from urllib.parse import quote_plus
 import jwt
 import pytest
 
-from reconciler.errors import ReconcilerError
-from reconciler.graph.auth import choose
+from reconciler.graph.auth.sign_in_errors import hidden
+from reconciler.graph.auth.tokens import choose
 from reconciler.graph.clouds import endpoints
-from reconciler.graph.signin.refusals import hidden
-from reconciler.model import Cloud
-from tests.authority import (
+from reconciler.model.errors import ReconcilerError
+from reconciler.model.state import Cloud
+from tests.support.authority import (
     CLIENT,
     GITHUB_BEARER,
     KEY,

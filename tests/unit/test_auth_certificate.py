@@ -9,8 +9,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from reconciler.graph.claims import claims
-from tests.authority import (
+from reconciler.graph.auth.claims import claims
+from tests.support.authority import (
     CLIENT,
     _tls_authority,
     authority,
@@ -18,7 +18,7 @@ from tests.authority import (
     plain_authority,
     rsa_key,
 )
-from tests.signin import (
+from tests.support.signin import (
     TOKEN,
     bare_environment,
     clock,

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from reconciler.graph.claims import Claims, claims
+from reconciler.graph.auth.claims import Claims, claims
 
 
 def token(payload):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import jwt
 import pytest
 
-from reconciler.model import Cloud
-from tests.authority import (
+from reconciler.model.state import Cloud
+from tests.support.authority import (
     GITHUB_BEARER,
     KEY,
     OIDC_AUDIENCE,
@@ -15,7 +15,7 @@ from tests.authority import (
     plain_authority,
     rsa_key,
 )
-from tests.signin import (
+from tests.support.signin import (
     TOKEN,
     bare_environment,
     clock,

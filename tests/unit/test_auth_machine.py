@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.errors import AuthError
-from reconciler.graph.auth import tenant_id_of_domain
+from reconciler.graph.auth.tokens import tenant_id_of_domain
 from reconciler.graph.clouds import endpoints
-from reconciler.model import Cloud
-from tests.authority import (
+from reconciler.model.errors import AuthError
+from reconciler.model.state import Cloud
+from tests.support.authority import (
     CLIENT,
     DOMAIN,
     TENANT,
@@ -17,7 +17,7 @@ from tests.authority import (
     plain_authority,
     rsa_key,
 )
-from tests.signin import (
+from tests.support.signin import (
     bare_environment,
     clock,
     person,

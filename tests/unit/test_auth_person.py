@@ -8,13 +8,13 @@ import webbrowser
 import msal_extensions
 import pytest
 
-from reconciler.graph.claims import claims
+from reconciler.graph.auth import msal_flows
+from reconciler.graph.auth.account_cache import account_cache
+from reconciler.graph.auth.claims import claims
+from reconciler.graph.auth.sign_in_http import Wire
 from reconciler.graph.clouds import endpoints
-from reconciler.graph.signin import msal_flows
-from reconciler.graph.signin.account_cache import account_cache
-from reconciler.graph.signin.signin_http import Wire
-from reconciler.model import Cloud
-from tests.authority import (
+from reconciler.model.state import Cloud
+from tests.support.authority import (
     CLIENT,
     DOMAIN,
     TENANT,
@@ -25,7 +25,7 @@ from tests.authority import (
     rsa_key,
     visit,
 )
-from tests.signin import (
+from tests.support.signin import (
     bare_environment,
     clock,
     person,

@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from reconciler.graph.claims import claims
-from reconciler.graph.signin.msal_flows import MsalSource
-from reconciler.graph.signin.signin_http import SigninHttp, Wire
-from tests.authority import (
+from reconciler.graph.auth.claims import claims
+from reconciler.graph.auth.msal_flows import MsalSource
+from reconciler.graph.auth.sign_in_http import SigninHttp, Wire
+from tests.support.authority import (
     CLIENT,
     DOMAIN,
     SECRET,
@@ -21,7 +21,7 @@ from tests.authority import (
     plain_authority,
     rsa_key,
 )
-from tests.signin import (
+from tests.support.signin import (
     DISCOVERY,
     TOKEN,
     bare_environment,

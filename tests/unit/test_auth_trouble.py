@@ -7,15 +7,15 @@ from datetime import UTC, datetime
 
 import pytest
 
-from reconciler.errors import DeadlineError
-from tests.authority import (
+from reconciler.model.errors import DeadlineError
+from tests.support.authority import (
     SECRET,
     _tls_authority,
     authority,
     plain_authority,
     rsa_key,
 )
-from tests.signin import (
+from tests.support.signin import (
     DISCOVERY,
     TOKEN,
     bare_environment,

@@ -8,11 +8,11 @@ import threading
 import httpx
 import pytest
 
-from reconciler.errors import DeadlineError, GraphError
 from reconciler.graph.client import Version
 from reconciler.graph.parallel import in_parallel
+from reconciler.model.errors import DeadlineError, GraphError
 from reconciler.sandbox import Fault
-from tests.clocks import GRAPH, FakeClock, app_on, client_on, group, tenant
+from tests.support.clocks import GRAPH, FakeClock, app_on, client_on, group, tenant
 
 BATCH_ENTRY = r"/v1\.0/groups/"
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.errors import UsageError
 from reconciler.graph.clouds import ca_bundle, endpoints, is_loopback, origin
-from reconciler.model import Cloud
+from reconciler.model.errors import UsageError
+from reconciler.model.state import Cloud
 
 
 @pytest.mark.parametrize(

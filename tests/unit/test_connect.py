@@ -7,11 +7,11 @@ import json
 import httpx
 import pytest
 
-from reconciler.errors import ConfigError
-from reconciler.model import Cloud, Policy
+from reconciler.model.errors import ConfigError
+from reconciler.model.state import Cloud, Policy
 from reconciler.operations.connect import SandboxAccess, connect, http_client, kept_file
 from reconciler.sandbox import SandboxApp, SandboxServer, SandboxState
-from tests.clocks import TENANT, FakeClock, group, policy_id, session, target, tenant
+from tests.support.clocks import TENANT, FakeClock, group, policy_id, session, target, tenant
 
 ONE = Policy(policy_id(1), "Policy 1", "classic")
 

@@ -14,14 +14,15 @@ from pathlib import Path
 import pytest
 
 from reconciler import loader
-from reconciler.errors import ExitCode, ReconcilerError
-from reconciler.guards import Limits
-from reconciler.merge import say
+from reconciler.applier.merge import say
+from reconciler.differ.guardrails import Limits
+from reconciler.model.errors import ExitCode, ReconcilerError
+from reconciler.model.plan import Create, Delete, Update, key_of
 from reconciler.operations import applying, planning
 from reconciler.operations.connect import SandboxAccess, Session, connect, kept_file
-from reconciler.plan import Create, Delete, Update, key_of
-from reconciler.timing import Backoff, Deadline
-from tests.build import TENANT, FakeClock, Told
+from reconciler.runtime.deadline import Deadline
+from reconciler.runtime.retry import Backoff
+from tests.support.build import TENANT, FakeClock, Told
 
 CASES = Path(__file__).parents[1] / "cases" / "differ"
 FOLDERS = sorted(CASES.iterdir())

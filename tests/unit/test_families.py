@@ -2,7 +2,7 @@
 
 import pytest
 
-from reconciler.families import FAMILIES, PLATFORMS, platform_of, platform_title
+from reconciler.model.policy_types import FAMILIES, PLATFORMS, platform_of, platform_title
 
 
 @pytest.mark.parametrize(

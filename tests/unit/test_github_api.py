@@ -9,7 +9,6 @@ import traceback
 import httpx
 import pytest
 
-from reconciler.errors import AuthError, ConfigError, DeadlineError, ReconcilerError
 from reconciler.github.api import GitHubApi
 from reconciler.github.author import Author, identify
 from reconciler.github.pulls import read_pull
@@ -19,8 +18,9 @@ from reconciler.github.refusals import (
     OutcomeUnknownError,
     PermissionDenied,
 )
-from reconciler.timing import Deadline
-from tests.github_server import (
+from reconciler.model.errors import AuthError, ConfigError, DeadlineError, ReconcilerError
+from reconciler.runtime.deadline import Deadline
+from tests.support.github_server import (
     ACTIONS_TOKEN,
     FORK_TOKEN,
     PERSON_TOKEN,

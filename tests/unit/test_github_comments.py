@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.errors import ConfigError
 from reconciler.github.author import Author, identify
 from reconciler.github.comments import PostAction, Posted, upsert
 from reconciler.github.refusals import GitHubError, OutcomeUnknownError, PermissionDenied
-from tests.github_server import (
+from reconciler.model.errors import ConfigError
+from tests.support.github_server import (
     ADELE,
     FORK_TOKEN,
     MALLORY,

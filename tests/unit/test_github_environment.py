@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.errors import AuthError, ConfigError, ExitCode
 from reconciler.github.environment import GitHubEnvironment
 from reconciler.github.event import PullRequestEvent, pull_request_of, read_event
+from reconciler.model.errors import AuthError, ConfigError, ExitCode
 
 HEAD = "a" * 40
 TRIAL_MERGE = "b" * 40

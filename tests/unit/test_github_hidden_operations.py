@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.github.hidden_operations import read_operations, with_operations
-from reconciler.plan import digest_of_lines, operation_lines
-from tests.build_plans import hostile, large, ordinary
+from reconciler.model.plan import digest_of_lines, operation_lines
+from tests.support.build_plans import hostile, large, ordinary
 
 BODY = "<!-- reconciler:plan v=1 -->\n# Plan\n"
 

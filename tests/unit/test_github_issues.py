@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.errors import ConfigError
 from reconciler.github.author import Author
 from reconciler.github.issues import IssueAction, upsert_issue
 from reconciler.github.refusals import GitHubError, OutcomeUnknownError, PermissionDenied
-from tests.github_server import (
+from reconciler.model.errors import ConfigError
+from tests.support.github_server import (
     FORK_TOKEN,
     MALLORY,
     Fault,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.errors import ConfigError
 from reconciler.github.outputs import (
     output_text,
     plan_outputs,
@@ -12,8 +11,9 @@ from reconciler.github.outputs import (
     write_outputs,
     write_summary,
 )
-from reconciler.model import Cloud, Guardrails, Writes
-from reconciler.plan import Plan, PlanTenant
+from reconciler.model.errors import ConfigError
+from reconciler.model.plan import Plan, PlanTenant
+from reconciler.model.state import Cloud, Guardrails, Writes
 
 
 def as_the_runner_reads(text):

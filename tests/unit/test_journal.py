@@ -10,9 +10,9 @@ import threading
 
 import pytest
 
-from reconciler.journal import FileJournal, JournalError, NoJournal
-from reconciler.model import Policy
-from tests.clocks import FakeClock
+from reconciler.applier.journal import FileJournal, JournalError, NoJournal
+from reconciler.model.state import Policy
+from tests.support.clocks import FakeClock
 
 POLICY = Policy("p-1", "Ünï \n\u2028 policy", "classic")
 
@@ -44,9 +44,9 @@ def test_each_line_is_on_disk_when_the_call_returns(tmp_path):
 _DIES = """
 import os, sys
 from pathlib import Path
-from reconciler.journal import FileJournal
-from reconciler.model import Policy
-from reconciler.system_clock import SystemClock
+from reconciler.applier.journal import FileJournal
+from reconciler.model.state import Policy
+from reconciler.runtime.clock import SystemClock
 
 with FileJournal(Path(sys.argv[1]), SystemClock(), run={}) as journal:
     journal.record("write", Policy("p", "Policy", "classic"))

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.diagnostics import Diagnostic
-from reconciler.errors import ConfigError
 from reconciler.loader import Loaded, load
-from reconciler.model import DesiredAssignment, DesiredState, Reference
+from reconciler.model.diagnostics import Diagnostic
+from reconciler.model.errors import ConfigError
+from reconciler.model.state import DesiredAssignment, DesiredState, Reference
 
 CASES = Path(__file__).parents[1] / "cases" / "loader"
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.errors import ConfigError
 from reconciler.loader import discover_roots, load
 from reconciler.loader.document import MAX_BYTES
+from reconciler.model.errors import ConfigError
 
 POLICY = "policies:\n  - name: {}\n    include: [all_users]\n"
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.merge import (
+from reconciler.applier.merge import (
     Standing,
     body_digest,
     describe,
@@ -15,9 +15,9 @@ from reconciler.merge import (
     say_target,
     surprises,
 )
-from reconciler.plan import Create, Delete, Update, key_of
-from reconciler.ports import Wanted
-from tests import build
+from reconciler.model.plan import Create, Delete, Update, key_of
+from reconciler.model.ports import Wanted
+from tests.support import build
 
 POLICY = build.policy()
 CREATE = Create(POLICY, build.group(name="Sales"), None, build.at())

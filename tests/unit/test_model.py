@@ -4,9 +4,9 @@ from dataclasses import FrozenInstanceError
 
 import pytest
 
-from reconciler.model import KIND_ORDER, LivePolicy, TargetKind
-from reconciler.plan import key_of
-from tests import build
+from reconciler.model.plan import key_of
+from reconciler.model.state import KIND_ORDER, LivePolicy, TargetKind
+from tests.support import build
 
 
 def test_names_are_for_people_and_never_compared():

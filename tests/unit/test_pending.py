@@ -7,9 +7,9 @@ import threading
 
 import pytest
 
-from reconciler.errors import ReconcilerError
-from reconciler.pending import FileApprovals
-from reconciler.ports import PendingApproval
+from reconciler.applier.pending import FileApprovals
+from reconciler.model.errors import ReconcilerError
+from reconciler.model.ports import PendingApproval
 
 ONE = PendingApproval("code-1", "digest-1")
 TWO = PendingApproval("code-2", "digest-2")

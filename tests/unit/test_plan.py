@@ -2,7 +2,7 @@
 
 import pytest
 
-from reconciler.plan import (
+from reconciler.model.plan import (
     Action,
     Create,
     Delete,
@@ -17,7 +17,7 @@ from reconciler.plan import (
     fingerprint,
     in_order,
 )
-from tests import build
+from tests.support import build
 
 POLICY = build.policy()
 CREATE = Create(POLICY, build.group(), build.filtered(), build.at())

@@ -7,12 +7,12 @@ import threading
 import pytest
 
 from reconciler.applier.route import Method, Route
-from reconciler.diagnostics import Location
-from reconciler.errors import NotDoneError, RouteMissingError, ThrottledError
-from reconciler.model import Assignment, Policy, Target, TargetKind, Writes
-from reconciler.plan import Create, Delete
-from reconciler.ports import Receipt
-from tests.clocks import Heard
+from reconciler.model.diagnostics import Location
+from reconciler.model.errors import NotDoneError, RouteMissingError, ThrottledError
+from reconciler.model.plan import Create, Delete
+from reconciler.model.ports import Receipt
+from reconciler.model.state import Assignment, Policy, Target, TargetKind, Writes
+from tests.support.clocks import Heard
 
 POLICY = Policy("p", "Policy", "classic")
 CREATE = Create(POLICY, Target(TargetKind.GROUP, "g"), None, Location("f", 1, 1))

@@ -7,11 +7,11 @@ import json
 
 import pytest
 
-from reconciler.errors import AuthError, GraphError
-from reconciler.model import Cloud, TenantIdentity
+from reconciler.model.errors import AuthError, GraphError
+from reconciler.model.state import Cloud, TenantIdentity
 from reconciler.operations.tenant_check import check_tenant, identify
 from reconciler.sandbox import Fault
-from tests.clocks import (
+from tests.support.clocks import (
     TENANT,
     FakeClock,
     Run,

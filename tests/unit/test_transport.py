@@ -10,7 +10,7 @@ from email.utils import formatdate
 import httpx
 import pytest
 
-from reconciler.errors import (
+from reconciler.model.errors import (
     AuthError,
     DeadlineError,
     GraphError,
@@ -19,9 +19,10 @@ from reconciler.errors import (
     OutcomeUnknownError,
     ThrottledError,
 )
+from reconciler.runtime.pace import Pacer
+from reconciler.runtime.retry import Backoff
 from reconciler.sandbox import Fault
-from reconciler.timing import Backoff, Pacer
-from tests.clocks import (
+from tests.support.clocks import (
     CANARY,
     GRAPH,
     FakeClock,

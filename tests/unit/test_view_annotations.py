@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import re
 
-from reconciler.diagnostics import Location, error, warning
+from reconciler.model.diagnostics import Location, error, warning
 from reconciler.views import annotations
-from tests.build_plans import HOSTILE_NAMES, STATES, assert_golden, broad_and_deleting, hostile
+from tests.support.build_plans import (
+    HOSTILE_NAMES,
+    STATES,
+    assert_golden,
+    broad_and_deleting,
+    hostile,
+)
 
 COMMAND = re.compile(r"::(error|warning) ((?:[a-z]+=[^,:]*)(?:,[a-z]+=[^,:]*)*)::(.*)")
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 from markdown_it import MarkdownIt
 
-from reconciler.apply_result import PolicyOutcome, Status
+from reconciler.model.result import PolicyOutcome, Status
 from reconciler.views import apply_markdown
 from reconciler.views.markdown import Context, marker_prefix
-from tests.build_plans import (
+from tests.support.build_plans import (
     HOSTILE_NAMES,
     WINDOWS,
     applied,

@@ -15,7 +15,7 @@ import pytest
 
 from reconciler.views import html
 from reconciler.views.html.matrix import MOST_COLUMNS, State, matrices
-from tests.build_plans import (
+from tests.support.build_plans import (
     ALL_DEVICES,
     MACS,
     STATES,

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.diagnostics import error, warning
-from reconciler.model import Filter, FilterMode, Guardrails, Target, TargetKind
+from reconciler.model.diagnostics import error, warning
+from reconciler.model.state import Filter, FilterMode, Guardrails, Target, TargetKind
 from reconciler.views import markdown
 from reconciler.views.markdown import Context, marker_prefix
-from tests.build_plans import (
+from tests.support.build_plans import (
     STATES,
     WINDOWS,
     assert_golden,

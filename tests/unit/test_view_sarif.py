@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 from jsonschema import Draft202012Validator
 
-from reconciler.diagnostics import Location, error, warning
+from reconciler.model.diagnostics import Location, error, warning
 from reconciler.views import sarif
-from tests.build_plans import STATES, assert_golden, at
+from tests.support.build_plans import STATES, assert_golden, at
 
 TEXT = {"type": "object", "required": ["text"], "properties": {"text": {"minLength": 1}}}
 LEVEL = {"enum": ["none", "note", "warning", "error"]}

@@ -7,11 +7,11 @@ from time import perf_counter
 
 import pytest
 
-from reconciler import planfile
-from reconciler.diagnostics import warning
-from reconciler.plan import Plan
+from reconciler import documents
+from reconciler.model.diagnostics import warning
+from reconciler.model.plan import Plan
 from reconciler.views import annotations, html, markdown, sarif
-from tests.build_plans import large, saved
+from tests.support.build_plans import large, saved
 
 
 def with_warnings(plan: Plan) -> Plan:
@@ -46,4 +46,4 @@ def seconds(work) -> float:
 @pytest.mark.benchmark
 @pytest.mark.parametrize("name", VIEWS)
 def test_ten_thousand_changes_take_no_longer_than_a_few_plan_files(name):
-    assert seconds(VIEWS[name]) < 6 * seconds(lambda: planfile.dumps(PLAN))
+    assert seconds(VIEWS[name]) < 6 * seconds(lambda: documents.dumps(PLAN))

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from reconciler.cli.paint import paint
-from reconciler.views import apply_text, problems, text
-from tests import build_plans
-from tests.e2e.run_cli import plain
+from reconciler.views import apply_text, validation, text
+from tests.support import build_plans
+from tests.support.run_cli import plain
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "text"
 PLANS = ("ordinary", "unchanged", "broad_and_deleting", "incomplete")
@@ -100,7 +100,7 @@ def test_an_empty_root_leaves_file_names_as_they_are():
 def test_a_long_line_is_cut_around_the_place_and_the_caret_points_at_it(width, column):
     line = "".join(chr(97 + index % 26) for index in range(400))
     place = build_plans.Location("a.yaml", 7, column, line)
-    shown = problems.render([build_plans.error("x", "wrong", place)], width=width)
+    shown = validation.render([build_plans.error("x", "wrong", place)], width=width)
     _, excerpt, caret = shown.splitlines()
     assert len(excerpt) <= width
     under = excerpt[caret.index("^")] if caret.index("^") < len(excerpt) else None

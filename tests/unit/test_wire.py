@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from reconciler.errors import GraphError
-from reconciler.families import CLASSIC, SETTINGS_CATALOG
 from reconciler.graph import wire
-from reconciler.model import NO_FILTER_ID, Filter, FilterMode, Policy, Target, TargetKind
-from reconciler.ports import Wanted
-from tests import build
+from reconciler.model.errors import GraphError
+from reconciler.model.policy_types import CLASSIC, SETTINGS_CATALOG
+from reconciler.model.ports import Wanted
+from reconciler.model.state import NO_FILTER_ID, Filter, FilterMode, Policy, Target, TargetKind
+from tests.support import build
 
 GROUP_TYPE = "#microsoft.graph.groupAssignmentTarget"
 

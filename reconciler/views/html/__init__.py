@@ -13,7 +13,7 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING
 
-from reconciler.planfile import SavedPlan
+from reconciler.documents import SavedPlan
 from reconciler.views import words
 from reconciler.views.escaping import visible_name
 from reconciler.views.html import page

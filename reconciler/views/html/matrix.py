@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from reconciler.families import platform_title
-from reconciler.model import Filter, Ownership, Target, TargetKind
-from reconciler.plan import Create, Delete, Key, Operation, PolicyPlan, Update, key_of
+from reconciler.model.plan import Create, Delete, Key, Operation, PolicyPlan, Update, key_of
+from reconciler.model.policy_types import platform_title
+from reconciler.model.state import Filter, Ownership, Target, TargetKind
 from reconciler.views.escaping import visible_name
 from reconciler.views.words import KIND_WORDS, unfound
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC
 
-from reconciler.diagnostics import Diagnostic, Location, in_order
-from reconciler.families import platform_title
-from reconciler.model import Ownership
-from reconciler.plan import Delete, Plan, PolicyPlan
-from reconciler.planfile import SavedPlan
+from reconciler.documents import SavedPlan
+from reconciler.model.diagnostics import Diagnostic, Location, in_order
+from reconciler.model.plan import Delete, Plan, PolicyPlan
+from reconciler.model.policy_types import platform_title
+from reconciler.model.state import Ownership
 from reconciler.views.escaping import visible, visible_name
 from reconciler.views.html.matrix import (
     EXCLUSION_WORDS,

@@ -1,0 +1,177 @@
+"""Multi Admin Approval across runs: queue a write, remember it, finish it once it is approved.
+
+Graph finishes a queued write only when the very same request comes again with its code, so a write
+is remembered by the digest of what it would send (graph.md section 10). Whoever may not read
+approval requests finds out by trying: a code that does not fit is a bare 403.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+
+from reconciler.model.errors import (
+    ApprovalError,
+    ApprovalStatus,
+    GraphError,
+    NotDoneError,
+    ReconcilerError,
+)
+from reconciler.model.ports import Approvals, PendingApproval, Progress, Receipt, Tenant
+from reconciler.model.state import Policy
+
+_DECIDED = {
+    ApprovalStatus.REJECTED: "was rejected",
+    ApprovalStatus.CANCELLED: "was cancelled",
+    ApprovalStatus.EXPIRED: "has expired",
+}
+
+
+class Approver:
+    """Sends writes through Multi Admin Approval. Safe to share between threads.
+
+    ``codes`` are those given on the command line, which do not say whose they are.
+    """
+
+    def __init__(
+        self, tenant: Tenant, approvals: Approvals, progress: Progress, codes: Sequence[str] = ()
+    ) -> None:
+        self._tenant = tenant
+        self._approvals = approvals
+        self._progress = progress
+        self._codes = [code.lower() for code in codes]
+        self._lock = threading.Lock()
+        self._statuses: dict[str, ApprovalStatus | None] = {}
+        self._tried: dict[str, set[str]] = {}
+
+    def remembers(self, policy: Policy, digest: str) -> bool:
+        """Whether this very write was queued by an earlier run."""
+        pending = self._approvals.get(policy.id)
+        return pending is not None and pending.body_digest == digest
+
+    def prepare(self, policy: Policy) -> None:
+        """Ask where a remembered request stands, before the reading that a write will rest on."""
+        pending = self._approvals.get(policy.id)
+        if pending is not None:
+            self._statuses[policy.id] = self._tenant.approval_status(pending.code)
+
+    def send(self, policy: Policy, digest: str, call: Callable[[str | None], Receipt]) -> Receipt:
+        """Make a write, once, with a code where there is one that may fit; remember it if queued.
+
+        Raises `NotDoneError` where a code did not fit: the next one is for the next reading.
+        Raises `ApprovalError` where a request still waits, and `ReconcilerError` where it was
+        turned down; asking again is then for the next run.
+        """
+        codes = self._codes_for(policy, digest, self._approvals.get(policy.id))
+        tried = self._tried.setdefault(policy.id, set())
+        code = next((code for code in codes if code not in tried), None)
+        if code is None:
+            return self._ask(policy, digest, call)
+        try:
+            receipt = call(code)
+        except GraphError as refused:
+            if refused.status != 403 or isinstance(refused, ApprovalError):
+                raise
+            tried.add(code)
+            raise NotDoneError(
+                f"the approval code {code} does not fit this write",
+                attempted=refused.attempted,
+                status=refused.status,
+                code=refused.code,
+                request_id=refused.request_id,
+            ) from refused
+        self.forget(policy)
+        with self._lock:
+            self._codes = [left for left in self._codes if left != code]
+        return receipt
+
+    def _ask(self, policy: Policy, digest: str, call: Callable[[str | None], Receipt]) -> Receipt:
+        """Make the write without a code, and remember it where Graph queues it."""
+        try:
+            return call(None)
+        except ApprovalError as queued:
+            if queued.approval_code is not None:
+                self._remember(policy, PendingApproval(queued.approval_code, digest))
+                raise
+            pending = self._approvals.get(policy.id)
+            fits = pending is not None and pending.body_digest == digest
+            if pending is None or (queued.approval_status is ApprovalStatus.BLOCKED and not fits):
+                raise
+            raise _still_open(queued, pending, fits=fits) from queued
+
+    def _codes_for(
+        self, policy: Policy, digest: str, pending: PendingApproval | None
+    ) -> Sequence[str]:
+        """List the codes worth trying for a write: a remembered one that fits, then those given."""
+        with self._lock:
+            given = tuple(self._codes)
+        if pending is None:
+            return given
+        status = self._statuses.get(policy.id)
+        fits = pending.body_digest == digest
+        if status is ApprovalStatus.PENDING:
+            raise _waits(policy, pending, fits=fits)
+        if status in _DECIDED:
+            self.forget(policy)
+            said = f'the approval request {pending.code} for "{policy.name}" {_DECIDED[status]}'
+            if fits and not given:
+                raise ReconcilerError(f"{said}; run apply again to ask anew")
+            self._progress.note(said)
+            return given
+        if status is ApprovalStatus.COMPLETED:
+            self.forget(policy)
+            return given
+        if not fits:
+            self._progress.note(
+                f'"{policy.name}" has moved since its write was queued, so approval '
+                f"{pending.code} no longer fits and a new one is needed"
+            )
+            return given
+        return (pending.code, *given)
+
+    def _remember(self, policy: Policy, pending: PendingApproval) -> None:
+        """Keep a code for the next run. It is in the report too, so a full disk is no failure."""
+        try:
+            self._approvals.put(policy.id, pending)
+        except ReconcilerError as fault:
+            self._progress.note(str(fault))
+
+    def forget(self, policy: Policy) -> None:
+        """Let go of a remembered write, whose story is over."""
+        try:
+            self._approvals.forget(policy.id)
+        except ReconcilerError as fault:
+            self._progress.note(str(fault))
+
+
+def _waits(policy: Policy, pending: PendingApproval, *, fits: bool) -> ApprovalError:
+    moved = (
+        ""
+        if fits
+        else "; the policy has moved since, so that approval will not fit and a new one will be "
+        "needed: cancel the request in the Intune portal, then run apply again"
+    )
+    return ApprovalError(
+        f"the request still waits for a second administrator{moved}",
+        attempted=f'assigning "{policy.name}"',
+        approval_code=pending.code,
+    )
+
+
+def _still_open(queued: ApprovalError, pending: PendingApproval, *, fits: bool) -> ApprovalError:
+    """Name the remembered request behind a refusal that names none."""
+    message = (
+        "Graph does not take the code of this request: it still waits for a second administrator, "
+        "or somebody else asked for it, or it is over and --justification is needed to ask anew"
+        if fits
+        else "the request that was queued for an earlier state is still open; cancel it in the "
+        "Intune portal, or wait until it expires, then run apply again"
+    )
+    return ApprovalError(
+        message,
+        attempted=queued.attempted,
+        approval_code=pending.code,
+        status=queued.status,
+        code=queued.code,
+        request_id=queued.request_id,
+    )

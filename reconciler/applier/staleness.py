@@ -1,0 +1,101 @@
+"""What moved in a policy between planning and applying. Pure.
+
+A saved plan was reviewed against a certain state of the tenant. Apply may find that a part of the
+plan is already true; anything else that differs means that the review no longer holds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from reconciler.applier.merge import Standing, judge
+from reconciler.differ.compare import FieldChange, explain
+from reconciler.model.plan import Key, PolicyPlan, assignment_order, key_of
+from reconciler.model.state import Assignment, Policy, Target
+
+_Place: TypeAlias = tuple[Key, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """One assignment that is not as the plan saw it.
+
+    ``before`` and ``now`` are None where there was or is no such assignment; ``fields`` says what
+    differs where there are both.
+    """
+
+    policy: Policy
+    target: Target
+    before: Assignment | None
+    now: Assignment | None
+    fields: tuple[FieldChange, ...] = ()
+
+
+def moved(plan: PolicyPlan, now: Iterable[Assignment]) -> tuple[Moved, ...]:
+    """Name each difference between what the plan saw and what is live, in order of target.
+
+    What one of the plan's own operations would have brought about is no difference: a run that was
+    cut short may be run again.
+    """
+    live = list(now)
+    before = _by_place(plan.live)
+    after = _by_place(live)
+    done = _done(plan, live)
+    found: list[Moved] = []
+    for place in sorted(before.keys() | after.keys()):
+        was, stands = before.get(place), after.get(place)
+        fields = explain(_spread(was), _spread(stands))
+        known = was or stands
+        if fields and known is not None and place not in done:
+            both = was is not None and stands is not None
+            found.append(Moved(plan.policy, known.target, was, stands, fields if both else ()))
+    return tuple(sorted(found, key=lambda item: item.target.sort_key))
+
+
+def _by_place(assignments: Iterable[Assignment]) -> dict[_Place, Assignment]:
+    """Index assignments by where they stand; a second one of one target has a place of its own."""
+    placed: dict[_Place, Assignment] = {}
+    for assignment in sorted(assignments, key=assignment_order):
+        place = _place(assignment)
+        if place in placed:
+            place = (place[0], place[1], assignment.id)
+        placed[place] = assignment
+    return placed
+
+
+def _place(assignment: Assignment) -> _Place:
+    """Where an assignment stands: its identity, and which policy set made it, if one did."""
+    if assignment.is_direct:
+        return key_of(assignment.target), "direct", ""
+    return key_of(assignment.target), assignment.source.casefold(), assignment.id
+
+
+def _done(plan: PolicyPlan, live: Iterable[Assignment]) -> set[_Place]:
+    """The places that one of the plan's own operations has already brought to where it wants."""
+    direct = {key_of(a.target): a for a in live if a.is_direct}
+    inherited = {key_of(a.target) for a in live if not a.is_direct}
+    return {
+        (key_of(operation.target), "direct", "")
+        for operation in plan.operations
+        if judge(operation, direct, inherited).standing is Standing.DONE
+    }
+
+
+def _spread(assignment: Assignment | None) -> dict[str, object]:
+    if assignment is None:
+        return {}
+    filter = assignment.filter
+    return {
+        "filter": {"mode": filter.mode.value, "id": filter.id} if filter else {"mode": "none"},
+        "target": _comparable(assignment),
+    }
+
+
+def _comparable(assignment: Assignment) -> object:
+    """Spread the raw target of what the program does not know; the rest is known by identity."""
+    if assignment.target.odata_type is None:
+        return {}
+    return json.loads(assignment.raw_target)

@@ -1,0 +1,102 @@
+"""``reconciler sandbox``: serve the embedded Graph on loopback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from reconciler.cli.console import Console
+from reconciler.cli.options import DEFAULT_ROOT, FILE, console_options
+from reconciler.model.errors import ConfigError, UsageError
+
+if TYPE_CHECKING:
+    from reconciler.sandbox.app import SandboxApp
+    from reconciler.sandbox.server import SandboxServer
+
+
+@click.command("sandbox")
+@click.argument("file", type=FILE, default=DEFAULT_ROOT / "sandbox.json", required=False)
+@click.option("--host", default="127.0.0.1", show_default=True, help="A loopback address.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8085,
+    show_default=True,
+    help="0: any free one.",
+)
+@click.option(
+    "--sandbox-mode",
+    type=click.Choice(["production", "documented"]),
+    default="production",
+    show_default=True,
+    help="Behave as real tenants do, or as Microsoft's reference page says.",
+)
+@click.option(
+    "--page-size", type=click.IntRange(1, 1000), default=25, show_default=True, help="Items a page."
+)
+@click.option("--faults", type=FILE, metavar="FILE", help="JSON list of faults to rehearse.")
+@click.option("--keep", type=FILE, metavar="FILE", help="Save the tenant to FILE after each write.")
+@console_options
+def command(
+    *,
+    file: Path,
+    host: str,
+    port: int,
+    sandbox_mode: str,
+    page_size: int,
+    faults: Path | None,
+    keep: Path | None,
+    console: Console,
+) -> None:
+    """Serve a small, strict Microsoft Graph on a tenant FILE, until Ctrl-C.
+
+    Its address is the one line on stdout. Point reconciler at it with RECONCILER_GRAPH_URL, and
+    give any RECONCILER_ACCESS_TOKEN.
+    """
+    app = _app(file, mode=sandbox_mode, page_size=page_size, faults=faults, keep=keep)
+    server = _server(app, host, port, verbose=console.verbose > 0 and not console.log_json)
+    try:
+        console.result(f"{server.url}\n")
+        console.note(f"serving {file}; stop with Ctrl-C")
+        server.serve_forever()
+    except KeyboardInterrupt:
+        console.note("stopped")
+
+
+def _app(
+    file: Path, *, mode: str, page_size: int, faults: Path | None, keep: Path | None
+) -> SandboxApp:
+    """Make the Graph of a tenant file. Raises `ConfigError` where a file cannot be used."""
+    from reconciler.sandbox.app import SandboxApp
+    from reconciler.sandbox.faults import Faults
+    from reconciler.sandbox.state import SandboxState
+
+    try:
+        state = SandboxState.load(file)
+        planned = Faults.load(faults) if faults else None
+    except (OSError, ValueError) as broken:
+        raise ConfigError(str(broken)) from broken
+    return SandboxApp(
+        state,
+        mode=mode,
+        page_size=page_size,
+        faults=planned,
+        on_write=(lambda state: state.save(keep)) if keep else None,
+    )
+
+
+def _server(app: SandboxApp, host: str, port: int, *, verbose: bool) -> SandboxServer:
+    """Listen. Raises `UsageError` where the address cannot be had."""
+    from reconciler.sandbox.server import SandboxServer
+
+    try:
+        return SandboxServer(app, host, port, verbose=verbose)
+    except OSError as refused:
+        raise UsageError(
+            f"cannot listen on {host}:{port} ({refused.strerror or refused}); name another port, "
+            "or take any free one with --port 0"
+        ) from refused
+    except ValueError as refused:
+        raise UsageError(f"cannot listen on {host}: {refused}") from refused

@@ -1,0 +1,70 @@
+"""``reconciler validate``: check the files offline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from reconciler.cli.console import Console
+from reconciler.cli.options import output_options, root_argument
+from reconciler.model.diagnostics import Diagnostic, has_errors
+from reconciler.model.errors import ExitCode
+
+
+@click.command("validate")
+@root_argument
+@output_options(["text", "json", "github", "sarif"])
+def command(*, path: Path, console: Console, format_: str, out: Path | None) -> int:
+    """Check the files of a tenant root offline.
+
+    PATH is a tenant root (a folder with tenant.yaml), or a folder with tenant roots below it.
+    Every mistake of every file is shown, with its place and how to mend it.
+    """
+    from reconciler.cli import github_actions
+    from reconciler.loader import load
+    from reconciler.operations.roots import label_of, tenant_roots
+    from reconciler.views.json import CheckedRoot, render_validation
+
+    checked: list[CheckedRoot] = []
+    found: list[tuple[Path, Sequence[Diagnostic]]] = []
+    policies = 0
+    for root in tenant_roots(path):
+        loaded = load(root)
+        found.append((root, loaded.diagnostics))
+        checked.append(CheckedRoot(root.as_posix(), label_of(root, loaded), loaded.diagnostics))
+        policies += len(loaded.state.policies) if loaded.state else 0
+    text = (
+        render_validation(checked)
+        if format_ == "json"
+        else _render(found, format_, console.width, policies)
+    )
+    console.result(text, out=out, is_commands=format_ == "github")
+    if format_ != "github":
+        for root, diagnostics in found:
+            github_actions.annotate(console.environ, diagnostics, root.as_posix())
+    failed = any(has_errors(diagnostics) for _, diagnostics in found)
+    return ExitCode.ERROR if failed else ExitCode.OK
+
+
+def _render(
+    found: Sequence[tuple[Path, Sequence[Diagnostic]]], format_: str, width: int, policies: int
+) -> str:
+    from reconciler.cli.render import problems
+
+    text = problems(found, format_, width)
+    if format_ != "text":
+        return text
+    errors = sum(d.is_error for _, diagnostics in found for d in diagnostics)
+    warnings = sum(not d.is_error for _, diagnostics in found for d in diagnostics)
+    if errors:
+        closing = f"Invalid: {_count(errors, 'error')}, {_count(warnings, 'warning')}."
+    else:
+        declared = "1 policy" if policies == 1 else f"{policies} policies"
+        closing = f"Valid: {declared} declared, {_count(warnings, 'warning')}."
+    return f"{text}\n{closing}\n" if text else f"{closing}\n"
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"

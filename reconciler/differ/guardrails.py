@@ -1,0 +1,125 @@
+"""Guardrails: the limits and the broad targets that stop apply before its first write. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from reconciler.model.diagnostics import Location
+from reconciler.model.plan import Create, Delete, Operation, Stop, Update
+from reconciler.model.state import BroadTargets, Guardrails, Target, TargetKind
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the command line says of the guardrails; None leaves the file's own value."""
+
+    max_creates: int | None = None
+    max_updates: int | None = None
+    max_deletes: int | None = None
+    allow_broad: bool = False
+
+
+def effective(guardrails: Guardrails, limits: Limits) -> Guardrails:
+    """Put the command line's limits over those of ``tenant.yaml``; ``deny`` cannot be lifted."""
+    broad = guardrails.broad_targets
+    if limits.allow_broad and broad is BroadTargets.CONFIRM:
+        broad = BroadTargets.ALLOW
+    return Guardrails(
+        max_creates=_or(limits.max_creates, guardrails.max_creates),
+        max_updates=_or(limits.max_updates, guardrails.max_updates),
+        max_deletes=_or(limits.max_deletes, guardrails.max_deletes),
+        broad_targets=broad,
+    )
+
+
+def tightened(guardrails: Guardrails, limits: Limits) -> Guardrails:
+    """Put limits over those stored in a plan, which they can only tighten."""
+    return replace(
+        guardrails,
+        max_creates=min(_or(limits.max_creates, guardrails.max_creates), guardrails.max_creates),
+        max_updates=min(_or(limits.max_updates, guardrails.max_updates), guardrails.max_updates),
+        max_deletes=min(_or(limits.max_deletes, guardrails.max_deletes), guardrails.max_deletes),
+    )
+
+
+def _or(value: int | None, otherwise: int) -> int:
+    return otherwise if value is None else value
+
+
+def stops(operations: Iterable[Operation], guardrails: Guardrails) -> tuple[Stop, ...]:
+    """List every guardrail that the operations run into; empty when apply may start."""
+    listed = tuple(operations)
+    return (*over_limits(listed, guardrails), *_broad_stops(listed, guardrails))
+
+
+def over_limits(operations: Sequence[Operation], guardrails: Guardrails) -> tuple[Stop, ...]:
+    """List the limits per run that the operations exceed."""
+    checks = (
+        ("max_creates", _count(operations, Create), guardrails.max_creates, "create"),
+        ("max_updates", _count(operations, Update), guardrails.max_updates, "update"),
+        ("max_deletes", _count(operations, Delete), guardrails.max_deletes, "delete"),
+    )
+    return tuple(
+        Stop(
+            key.replace("_", "-"),
+            f"{count} {'assignment' if count == 1 else 'assignments'} to {verb} "
+            f"{'is' if count == 1 else 'are'} over the limit of {limit}; to allow it, "
+            f"set guardrails.{key} in tenant.yaml or give --{key.replace('_', '-')} {count}",
+        )
+        for key, count, limit, verb in checks
+        if count > limit
+    )
+
+
+def _count(operations: Iterable[Operation], kind: type[Create | Update | Delete]) -> int:
+    return sum(isinstance(operation, kind) for operation in operations)
+
+
+def _broad_stops(operations: Iterable[Operation], guardrails: Guardrails) -> Iterator[Stop]:
+    for operation in operations:
+        if not reaches_everybody(operation):
+            continue
+        what = f'"{operation.policy.name}" would reach {everybody(operation.target)}'
+        match guardrails.broad_targets:
+            case BroadTargets.ALLOW:
+                continue
+            case BroadTargets.DENY:
+                yield Stop(
+                    "broad-target",
+                    f"{what}, and guardrails.broad_targets is deny in tenant.yaml; "
+                    "narrow it with a filter, or use a group",
+                    _declared_at(operation),
+                )
+            case BroadTargets.CONFIRM:
+                if not _consents(operation):
+                    yield Stop(
+                        "broad-target",
+                        f'{what}; to consent, add "broad: true" to this entry, '
+                        "below its target, or give --allow-broad",
+                        _declared_at(operation),
+                    )
+
+
+def reaches_everybody(operation: Operation) -> bool:
+    """Whether it newly assigns a policy to all users or all devices with no filter to narrow it."""
+    match operation:
+        case Create():
+            return operation.target.is_broad and operation.filter is None
+        case Update():
+            return operation.target.is_broad and operation.after is None
+        case Delete():
+            return False
+
+
+def everybody(target: Target) -> str:
+    """Say in words whom a broad target reaches."""
+    return "every device" if target.kind is TargetKind.ALL_DEVICES else "every user"
+
+
+def _consents(operation: Operation) -> bool:
+    return not isinstance(operation, Delete) and operation.broad
+
+
+def _declared_at(operation: Operation) -> Location | None:
+    return None if isinstance(operation, Delete) else operation.declared_at

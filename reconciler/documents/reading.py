@@ -1,0 +1,172 @@
+"""From the JSON document back to a plan. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Protocol, TypeVar
+
+from reconciler.documents.models import (
+    ChangeModel,
+    FindingModel,
+    LiveModel,
+    LocationModel,
+    PlanModel,
+    PolicyModel,
+    TargetModel,
+    UntouchedModel,
+)
+from reconciler.model.diagnostics import Diagnostic, Location, Severity, in_order
+from reconciler.model.plan import (
+    Create,
+    Delete,
+    Inherited,
+    Keep,
+    Operation,
+    Plan,
+    PlanTenant,
+    PolicyPlan,
+    Stop,
+    Unmanaged,
+    Update,
+)
+from reconciler.model.state import Assignment, Filter, Guardrails, Policy, Target, TargetKind
+
+
+class _OfPolicy(Protocol):
+    @property
+    def policy(self) -> PolicyModel: ...
+
+
+T = TypeVar("T")
+I = TypeVar("I", bound=_OfPolicy)  # noqa: E741 - an item
+
+
+class IncoherentPlanError(ValueError):
+    """The document has the right shape and contradicts itself; ``str()`` says where."""
+
+
+def plan(document: PlanModel) -> Plan:
+    """Rebuild the plan. Raises `IncoherentPlanError`."""
+    tenant, limits = document.tenant, document.guardrails
+    diagnostics = (
+        *(_finding(item, Severity.ERROR) for item in document.errors),
+        *(_finding(item, Severity.WARNING) for item in document.warnings),
+    )
+    return Plan(
+        tenant=PlanTenant(tenant.id, tenant.label, tenant.display_name, tenant.cloud),
+        policies=_policies(document),
+        writes=document.writes,
+        guardrails=Guardrails(
+            limits.max_creates, limits.max_updates, limits.max_deletes, limits.broad_targets
+        ),
+        complete=document.complete,
+        diagnostics=in_order(diagnostics),
+        stopped_by=tuple(
+            Stop(stop.code, stop.message, _location(stop.declared_at)) for stop in limits.stopped_by
+        ),
+        selection=document.selection,
+    )
+
+
+def _policies(document: PlanModel) -> tuple[PolicyPlan, ...]:
+    policies = {
+        item.id: Policy(
+            item.id,
+            item.name,
+            item.family,
+            item.odata_type,
+            item.platform,
+            item.custom_compliance,
+        )
+        for item in document.policies
+    }
+    changes = _by_policy(document.changes, policies)
+    unchanged = _by_policy(document.unchanged, policies)
+    unmanaged = _by_policy(document.unmanaged, policies)
+    inherited = _by_policy(document.inherited, policies)
+    return tuple(
+        PolicyPlan(
+            policy=policies[item.id],
+            ownership=item.ownership,
+            operations=tuple(operation(c, policies[item.id]) for c in changes[item.id]),
+            kept=tuple(_keep(u, policies[item.id]) for u in unchanged[item.id]),
+            unmanaged=tuple(Unmanaged(policies[item.id], _live(u)) for u in unmanaged[item.id]),
+            inherited=tuple(
+                Inherited(policies[item.id], _live(u), _location(u.declared_at))
+                for u in inherited[item.id]
+            ),
+        )
+        for item in document.policies
+    )
+
+
+def _by_policy(items: Iterable[I], policies: Mapping[str, Policy]) -> Mapping[str, list[I]]:
+    grouped: dict[str, list[I]] = defaultdict(list)
+    for item in items:
+        if item.policy.id not in policies:
+            raise IncoherentPlanError(f"policy {item.policy.id} is not among policies")
+        grouped[item.policy.id].append(item)
+    return grouped
+
+
+def operation(change: ChangeModel, policy: Policy) -> Operation:
+    """Rebuild one operation. Raises `IncoherentPlanError` for one that no plan would hold."""
+    found = _operation(change, policy)
+    if found.target.kind is TargetKind.OPAQUE:
+        raise IncoherentPlanError("an unknown kind of target is only ever left alone")
+    if found.target.id is not None and found.target.id != found.target.id.lower():
+        raise IncoherentPlanError("ids are in lower case")
+    return found
+
+
+def _operation(change: ChangeModel, policy: Policy) -> Operation:
+    where = _location(change.declared_at)
+    if change.action == "delete":
+        return Delete(policy, _live(_required(change.live, "live")))
+    after = _required(change.after, "after")
+    declared_at = _required(where, "declared_at")
+    if change.action == "create":
+        return Create(policy, _target(after), _filter(after), declared_at, change.broad)
+    live = _live(_required(change.live, "live"))
+    return Update(policy, live, _target(after), _filter(after), declared_at, change.broad)
+
+
+def _keep(item: UntouchedModel, policy: Policy) -> Keep:
+    return Keep(policy, _live(item), _required(_location(item.declared_at), "declared_at"))
+
+
+def _live(item: LiveModel) -> Assignment:
+    return Assignment(
+        item.assignment_id,
+        _target(item.target),
+        _filter(item.target),
+        item.source,
+        json.dumps(item.graph_target, separators=(",", ":")),
+    )
+
+
+def _target(item: TargetModel) -> Target:
+    return Target(item.kind, item.id, item.name, item.target_type, item.odata_type)
+
+
+def _filter(item: TargetModel) -> Filter | None:
+    found = item.filter
+    return None if found is None else Filter(found.mode, found.id, found.name)
+
+
+def _location(item: LocationModel | None) -> Location | None:
+    return None if item is None else Location(item.file, item.line, item.column, item.text)
+
+
+def _finding(item: FindingModel, severity: Severity) -> Diagnostic:
+    return Diagnostic(
+        severity, item.code, item.message, _location(item.declared_at), item.help, item.policy
+    )
+
+
+def _required(value: T | None, name: str) -> T:
+    if value is None:
+        raise IncoherentPlanError(f"a change lacks {name}")
+    return value

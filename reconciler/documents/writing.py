@@ -1,0 +1,197 @@
+"""From a plan to its JSON document. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from typing import Any
+
+from reconciler.differ.compare import explain_update
+from reconciler.model.diagnostics import Diagnostic, Location, Severity
+from reconciler.model.plan import (
+    Create,
+    Delete,
+    Inherited,
+    Keep,
+    Operation,
+    Plan,
+    PlanTenant,
+    PolicyPlan,
+    Summary,
+    Unmanaged,
+    Update,
+    action_of,
+    fingerprint,
+)
+from reconciler.model.state import Assignment, Filter, Policy, Target
+
+_HALF_CHARACTERS = re.compile("[\ud800-\udfff]")
+"""Halves of a surrogate pair, which Graph's JSON may hold alone and UTF-8 may not."""
+
+
+def json_text(document: Mapping[str, Any]) -> str:
+    """Write a document as text that fits into a file, with a final newline."""
+    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    return _HALF_CHARACTERS.sub(lambda half: f"\\u{ord(half[0]):04x}", text)
+
+
+def plan_json(plan: Plan) -> dict[str, Any]:
+    """Write a plan, without what belongs to the moment it was made in."""
+    return {
+        "tenant": tenant_json(plan.tenant),
+        "complete": plan.complete,
+        "applyable": plan.applyable,
+        "digest": plan.digest,
+        "writes": plan.writes.value,
+        "selection": list(plan.selection),
+        "summary": summary_json(plan.summary),
+        "policies": [_declared_policy(policy) for policy in plan.policies],
+        "changes": [change_json(operation) for operation in plan.operations],
+        "unchanged": [_untouched(change) for p in plan.policies for change in p.kept],
+        "unmanaged": [_untouched(change) for p in plan.policies for change in p.unmanaged],
+        "inherited": [_untouched(change) for p in plan.policies for change in p.inherited],
+        "errors": _findings(plan.diagnostics, Severity.ERROR),
+        "warnings": _findings(plan.diagnostics, Severity.WARNING),
+        "guardrails": _guardrails(plan),
+        "baseline": {policy.policy.id: fingerprint(policy.live) for policy in plan.policies},
+    }
+
+
+def tenant_json(tenant: PlanTenant) -> dict[str, Any]:
+    """Write the tenant that a plan is for."""
+    return {
+        "id": tenant.id,
+        "label": tenant.label,
+        "display_name": tenant.display_name,
+        "cloud": tenant.cloud.value,
+    }
+
+
+def summary_json(summary: Summary) -> dict[str, int]:
+    """Write a summary's counts."""
+    return {field.name: getattr(summary, field.name) for field in fields(summary)}
+
+
+def policy_json(policy: Policy) -> dict[str, Any]:
+    """Write a policy."""
+    return {
+        "id": policy.id,
+        "name": policy.name,
+        "odata_type": policy.odata_type,
+        "platform": policy.platform,
+        "family": policy.family,
+    }
+
+
+def change_json(operation: Operation) -> dict[str, Any]:
+    """Write one operation."""
+    document: dict[str, Any] = {
+        "action": action_of(operation).value,
+        "policy": policy_json(operation.policy),
+        "assignment_id": None,
+        "before": None,
+        "after": None,
+        "declared_at": None,
+    }
+    match operation:
+        case Create():
+            document["after"] = _target(operation.target, operation.filter)
+        case Update():
+            document["after"] = _target(operation.target, operation.after)
+            document["fields"] = [
+                {"path": field.path, "before": field.before, "after": field.after}
+                for field in explain_update(operation)
+            ]
+        case Delete():
+            pass
+    if isinstance(operation, Create | Update):
+        document["declared_at"] = location_json(operation.declared_at)
+        document["broad"] = operation.broad
+    if isinstance(operation, Update | Delete):
+        document["assignment_id"] = operation.live.id
+        document["before"] = _target(operation.live.target, operation.live.filter)
+        document["live"] = _live(operation.live)
+    return document
+
+
+def location_json(location: Location | None) -> dict[str, Any] | None:
+    """Write a place in the desired state."""
+    if location is None:
+        return None
+    return {
+        "file": location.file,
+        "line": location.line,
+        "column": location.column,
+        "text": location.text,
+    }
+
+
+def _declared_policy(plan: PolicyPlan) -> dict[str, Any]:
+    return policy_json(plan.policy) | {
+        "ownership": plan.ownership.value,
+        "custom_compliance": plan.policy.custom_compliance,
+    }
+
+
+def _target(target: Target, filter: Filter | None) -> dict[str, Any]:
+    document: dict[str, Any] = {"kind": target.kind.value, "id": target.id, "name": target.name}
+    if target.target_type is not None:
+        document["target_type"] = target.target_type
+    if target.odata_type is not None:
+        document["odata_type"] = target.odata_type
+    document["filter"] = (
+        None
+        if filter is None
+        else {"mode": filter.mode.value, "id": filter.id, "name": filter.name}
+    )
+    return document
+
+
+def _live(assignment: Assignment) -> dict[str, Any]:
+    return {
+        "assignment_id": assignment.id,
+        "source": assignment.source,
+        "target": _target(assignment.target, assignment.filter),
+        "graph_target": json.loads(assignment.raw_target),
+    }
+
+
+def _untouched(change: Keep | Unmanaged | Inherited) -> dict[str, Any]:
+    declared_at = None if isinstance(change, Unmanaged) else change.declared_at
+    document = {"policy": policy_json(change.policy)} | _live(change.assignment)
+    if declared_at is not None:
+        document["declared_at"] = location_json(declared_at)
+    return document
+
+
+def _findings(diagnostics: Iterable[Diagnostic], severity: Severity) -> list[dict[str, Any]]:
+    return [
+        {
+            "code": diagnostic.code,
+            "message": diagnostic.message,
+            "help": diagnostic.help,
+            "policy": diagnostic.policy,
+            "declared_at": location_json(diagnostic.location),
+        }
+        for diagnostic in diagnostics
+        if diagnostic.severity is severity
+    ]
+
+
+def _guardrails(plan: Plan) -> dict[str, Any]:
+    return {
+        "max_creates": plan.guardrails.max_creates,
+        "max_updates": plan.guardrails.max_updates,
+        "max_deletes": plan.guardrails.max_deletes,
+        "broad_targets": plan.guardrails.broad_targets.value,
+        "stopped_by": [
+            {
+                "code": stop.code,
+                "message": stop.message,
+                "declared_at": location_json(stop.declared_at),
+            }
+            for stop in plan.stopped_by
+        ],
+    }

@@ -1,0 +1,305 @@
+"""The plan: what apply would do to each policy, and what it will leave alone. Pure.
+
+A plan is a constraint. Apply may find that something is already true and skip it; it never does
+anything that is not written here. The digest names the operations and nothing else, so that two
+machines that would do the same thing print the same digest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+from reconciler.model.diagnostics import Diagnostic, Location
+from reconciler.model.state import (
+    Assignment,
+    Cloud,
+    Filter,
+    Guardrails,
+    Ownership,
+    Policy,
+    Target,
+    Writes,
+)
+
+Key: TypeAlias = tuple[str, str, str]
+"""An assignment's identity on its policy: kind, object id, and a scope-tag group's target type."""
+
+
+class Action(StrEnum):
+    """What a change does; the spelling is that of the plan JSON."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    DELETE = "delete"
+
+
+def key_of(target: Target) -> Key:
+    """Name the identity of a target on its policy. The filter is an attribute, never part of it."""
+    return target.kind.value, target.id or "", target.target_type or ""
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """A declared assignment that the policy lacks. ``broad`` is the YAML line's consent."""
+
+    policy: Policy
+    target: Target
+    filter: Filter | None
+    declared_at: Location
+    broad: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """A declared assignment that is there with another filter. ``live`` is how it stands now."""
+
+    policy: Policy
+    live: Assignment
+    target: Target
+    after: Filter | None
+    declared_at: Location
+    broad: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """A direct assignment that nobody declares, on a policy owned authoritatively."""
+
+    policy: Policy
+    live: Assignment
+
+    @property
+    def target(self) -> Target:
+        """Whom it reaches now."""
+        return self.live.target
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """A declared assignment that is there, just so."""
+
+    policy: Policy
+    assignment: Assignment
+    declared_at: Location
+
+
+@dataclass(frozen=True, slots=True)
+class Unmanaged:
+    """A direct assignment that nobody declares, and that is left alone."""
+
+    policy: Policy
+    assignment: Assignment
+
+
+@dataclass(frozen=True, slots=True)
+class Inherited:
+    """An assignment that comes from a policy set. ``declared_at`` is set where it covers a line."""
+
+    policy: Policy
+    assignment: Assignment
+    declared_at: Location | None = None
+
+
+Operation: TypeAlias = Create | Update | Delete
+
+_ACTION_ORDER = {Action.DELETE: 0, Action.UPDATE: 1, Action.CREATE: 2}
+
+
+def action_of(operation: Operation) -> Action:
+    """Name what an operation does."""
+    match operation:
+        case Create():
+            return Action.CREATE
+        case Update():
+            return Action.UPDATE
+        case Delete():
+            return Action.DELETE
+
+
+def filter_after(operation: Operation) -> Filter | None:
+    """The filter an operation leaves behind; a deletion leaves none."""
+    match operation:
+        case Create():
+            return operation.filter
+        case Update():
+            return operation.after
+        case Delete():
+            return None
+
+
+def assignment_order(assignment: Assignment) -> tuple[tuple[int, str, str], str, str]:
+    """The stable order of live assignments within one policy."""
+    return assignment.target.sort_key, assignment.source, assignment.id
+
+
+def in_order(operations: Iterable[Operation]) -> tuple[Operation, ...]:
+    """Sort one policy's operations: delete, update, create, then by kind, then by id."""
+    return tuple(
+        sorted(operations, key=lambda op: (_ACTION_ORDER[action_of(op)], op.target.sort_key))
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyPlan:
+    """Everything the plan says of one policy; each live assignment stands in exactly one place."""
+
+    policy: Policy
+    ownership: Ownership
+    operations: tuple[Operation, ...]
+    kept: tuple[Keep, ...]
+    unmanaged: tuple[Unmanaged, ...]
+    inherited: tuple[Inherited, ...]
+
+    @property
+    def live(self) -> tuple[Assignment, ...]:
+        """Its whole assignment set when the plan was made, in order."""
+        changed = [op.live for op in self.operations if not isinstance(op, Create)]
+        untouched = [
+            *(change.assignment for change in self.kept),
+            *(change.assignment for change in self.unmanaged),
+            *(change.assignment for change in self.inherited),
+        ]
+        return tuple(sorted([*changed, *untouched], key=assignment_order))
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """How many of each; the names are those of the plan JSON."""
+
+    create: int = 0
+    update: int = 0
+    delete: int = 0
+    unchanged: int = 0
+    unmanaged: int = 0
+    inherited: int = 0
+
+    @property
+    def has_changes(self) -> bool:
+        """Whether apply would write anything."""
+        return bool(self.create or self.update or self.delete)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanTenant:
+    """The tenant a plan is for, and no other."""
+
+    id: str
+    label: str
+    display_name: str | None
+    cloud: Cloud
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """A guardrail that stops apply: its code, the sentence, and the place where there is one."""
+
+    code: str
+    message: str
+    declared_at: Location | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What apply would do to one tenant.
+
+    ``complete`` is false where something declared could not be planned (``diagnostics`` says
+    why); ``selection`` holds the ``--policy`` globs it was limited to, empty for everything.
+    """
+
+    tenant: PlanTenant
+    policies: tuple[PolicyPlan, ...]
+    writes: Writes
+    guardrails: Guardrails
+    complete: bool
+    diagnostics: tuple[Diagnostic, ...] = ()
+    stopped_by: tuple[Stop, ...] = ()
+    selection: tuple[str, ...] = ()
+
+    @property
+    def operations(self) -> Iterator[Operation]:
+        """Every operation, in the plan's stable order."""
+        for policy in self.policies:
+            yield from policy.operations
+
+    @property
+    def summary(self) -> Summary:
+        """Count what the plan holds."""
+        actions = [action_of(operation) for operation in self.operations]
+        return Summary(
+            create=actions.count(Action.CREATE),
+            update=actions.count(Action.UPDATE),
+            delete=actions.count(Action.DELETE),
+            unchanged=sum(len(policy.kept) for policy in self.policies),
+            unmanaged=sum(len(policy.unmanaged) for policy in self.policies),
+            inherited=sum(len(policy.inherited) for policy in self.policies),
+        )
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether apply would write nothing."""
+        return not any(policy.operations for policy in self.policies)
+
+    @property
+    def applyable(self) -> bool:
+        """Whether apply would start: complete, and stopped by no guardrail."""
+        return self.complete and not self.stopped_by
+
+    @property
+    def digest(self) -> str:
+        """Name the operations: ``sha256:`` and 64 hex digits."""
+        return digest_of_lines(self.tenant.id, operation_lines(self.operations))
+
+
+def _canonical(value: object) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
+def _canonical_filter(filter: Filter | None) -> list[str] | None:
+    return None if filter is None else [filter.mode.value, filter.id]
+
+
+def operation_lines(operations: Iterable[Operation]) -> tuple[str, ...]:
+    """Write each operation in canonical JSON, sorted: what the digest is made of.
+
+    Names, times and places are left out, and the order of the operations does not matter.
+    """
+    return tuple(
+        sorted(
+            _canonical(
+                {
+                    "action": action_of(operation).value,
+                    "policy": operation.policy.id,
+                    "target": list(key_of(operation.target)),
+                    "filter": _canonical_filter(filter_after(operation)),
+                }
+            )
+            for operation in operations
+        )
+    )
+
+
+def digest_of_lines(tenant_id: str, lines: Sequence[str]) -> str:
+    """Hash the tenant and its canonical operations: ``sha256:`` and 64 hex digits."""
+    body = _canonical({"tenant": tenant_id, "operations": sorted(lines)})
+    return "sha256:" + hashlib.sha256(body.encode()).hexdigest()
+
+
+def fingerprint(assignments: Iterable[Assignment]) -> str:
+    """Hash a policy's live assignments, in any order: a change of anything in them changes it."""
+    lines = sorted(
+        _canonical(
+            [
+                *key_of(assignment.target),
+                _canonical_filter(assignment.filter),
+                assignment.source.casefold(),
+                json.loads(assignment.raw_target),
+            ]
+        )
+        for assignment in assignments
+    )
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()

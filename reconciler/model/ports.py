@@ -1,0 +1,230 @@
+"""What the pipeline needs of the outside world, as protocols. Pure: no implementation, no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from reconciler.model.errors import ApprovalStatus
+from reconciler.model.state import (
+    Assignment,
+    AssignmentFilter,
+    Filter,
+    Group,
+    LivePolicy,
+    LiveState,
+    Policy,
+    Target,
+    TenantIdentity,
+)
+
+
+class Clock(Protocol):
+    """Time as a parameter, so that tests can hold it still."""
+
+    def now(self) -> datetime:
+        """The wall clock, in UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds from an arbitrary start; never goes back."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Wait. Raises `Interrupted` as soon as the user asks to stop."""
+        ...
+
+
+class Progress(Protocol):
+    """Told what is being done, for a person who waits; silence is a valid implementation."""
+
+    def stage(self, title: str, total: int | None = None) -> None:
+        """A new stage begins; ``total`` is how many steps it has, where that is known."""
+        ...
+
+    def advance(self, count: int = 1) -> None:
+        """So many more steps of the stage are done."""
+        ...
+
+    def read(self, count: int) -> None:
+        """So many more objects were read; of interest in a stage without a total alone.
+
+        A stage with one counts its own steps, and reads on the way to each of them.
+        """
+        ...
+
+    def note(self, message: str) -> None:
+        """Say one thing that the user should know, once."""
+        ...
+
+    def end(self) -> None:
+        """The last stage is over, and a result follows."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class GroupSearch:
+    """What the directory knows of the groups asked for.
+
+    ``by_id`` holds every group that was found, however it was asked for; ``by_name`` holds every group whose name equals an asked name when case is ignored; ``nearby``
+    holds, for names that lead nowhere, groups with a similar beginning.
+    """
+
+    by_id: Mapping[str, Group]
+    by_name: Mapping[str, tuple[Group, ...]]
+    nearby: Mapping[str, tuple[Group, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """Names and ids of everything that assignments point at; ``filters`` is keyed by id."""
+
+    groups: GroupSearch
+    filters: Mapping[str, AssignmentFilter]
+
+    def group_name(self, group_id: str | None) -> str | None:
+        """The display name of a group, None where it is unknown or gone."""
+        group = self.groups.by_id.get(group_id or "")
+        return group.name if group else None
+
+    def membership_rule(self, group_id: str | None) -> str | None:
+        """The rule of a dynamic group, None for assigned and unknown ones."""
+        group = self.groups.by_id.get(group_id or "")
+        return group.membership_rule if group else None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One entry of a whole assignment set to send.
+
+    A live assignment goes back as the JSON text it was read as, with ``filter`` put in where that
+    differs; a new one has no such text.
+    """
+
+    target: Target
+    filter: Filter | None
+    raw_target: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Graph's answer to a write that it accepted."""
+
+    request_id: str | None
+
+
+class Reader(Protocol):
+    """Reading a tenant: everything a plan needs."""
+
+    def identify(self) -> TenantIdentity:
+        """Name the tenant that the signed-in identity belongs to."""
+        ...
+
+    def read_policies(self) -> LiveState:
+        """Read every compliance policy with its assignments; complete, or an exception."""
+        ...
+
+    def read_policy(self, policy: Policy) -> LivePolicy:
+        """Read one policy's assignments afresh; complete, or an exception."""
+        ...
+
+    def read_filters(self) -> Mapping[str, AssignmentFilter]:
+        """Read every assignment filter of the tenant, by id."""
+        ...
+
+    def find_groups(self, *, names: Iterable[str], ids: Iterable[str]) -> GroupSearch:
+        """Look groups up, by name and by id, in as few requests as Graph allows."""
+        ...
+
+
+class Writer(Protocol):
+    """Writing to a tenant. Each call sends one request, once, and never repeats it by itself.
+
+    Each raises `ThrottledError` or `NotDoneError` where nothing happened, `OutcomeUnknownError`
+    where nobody can tell, `ApprovalError` where a second administrator must approve, and `GraphError` where Graph
+    refused. ``approval_code`` finishes a write that was queued and is now approved.
+    """
+
+    def prepare_write(self) -> None:
+        """Wait for all that a write may have to wait for: its turn, and a token.
+
+        Called directly before the reading that a write will rest on, so that nothing but the
+        request itself lies between the two.
+        """
+        ...
+
+    def create(
+        self,
+        policy: Policy,
+        target: Target,
+        filter: Filter | None,
+        *,
+        approval_code: str | None = None,
+    ) -> Receipt:
+        """POST one assignment, as Microsoft's reference page documents it."""
+        ...
+
+    def update(
+        self,
+        policy: Policy,
+        assignment: Assignment,
+        filter: Filter | None,
+        *,
+        approval_code: str | None = None,
+    ) -> Receipt:
+        """PATCH one assignment's filter."""
+        ...
+
+    def delete(
+        self, policy: Policy, assignment: Assignment, *, approval_code: str | None = None
+    ) -> Receipt:
+        """DELETE one assignment."""
+        ...
+
+    def assign(
+        self, policy: Policy, wanted: Iterable[Wanted], *, approval_code: str | None = None
+    ) -> Receipt:
+        """POST a policy's whole direct assignment set; what is not in it is removed."""
+        ...
+
+    def approval_status(self, approval_code: str) -> ApprovalStatus | None:
+        """Where a queued write stands; None where this identity may not see it."""
+        ...
+
+
+class Tenant(Reader, Writer, Protocol):
+    """A tenant that can be read and written."""
+
+
+class Journal(Protocol):
+    """Keeps what was, what was sent and what came back; each record is safe before the call ends."""
+
+    def record(self, event: str, policy: Policy, **facts: object) -> None:
+        """Write one line. ``facts`` are JSON values. Raises `OSError` where that fails."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PendingApproval:
+    """A write that waits for a second administrator: its code, and which write it was."""
+
+    code: str
+    body_digest: str
+
+
+class Approvals(Protocol):
+    """Remembers queued writes from one run to the next, by policy id."""
+
+    def get(self, policy_id: str) -> PendingApproval | None:
+        """The write of this policy that was queued and not yet finished."""
+        ...
+
+    def put(self, policy_id: str, pending: PendingApproval) -> None:
+        """Remember a queued write."""
+        ...
+
+    def forget(self, policy_id: str) -> None:
+        """Its story is over."""
+        ...

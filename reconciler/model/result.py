@@ -1,0 +1,89 @@
+"""What an apply did: one outcome per policy. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from reconciler.model.errors import ExitCode
+from reconciler.model.plan import Action, Operation, PlanTenant, Summary, action_of
+from reconciler.model.state import Policy
+
+
+class Status(StrEnum):
+    """How a policy came out; the spelling is that of the JSON of ``apply``."""
+
+    APPLIED = "applied"
+    ALREADY = "already"
+    STALE = "stale"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    PENDING_APPROVAL = "pending_approval"
+    NOT_TRIED = "not_tried"
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyOutcome:
+    """What became of one policy.
+
+    ``operations`` is what the plan wanted of it, ``written`` the part of it that this run sent and
+    saw confirmed (the rest was already true). ``error`` says what went wrong and what to do;
+    ``notes`` name what somebody else changed meanwhile.
+    """
+
+    policy: Policy
+    status: Status
+    operations: tuple[Operation, ...]
+    written: tuple[Operation, ...] = ()
+    error: str | None = None
+    request_id: str | None = None
+    approval_code: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyResult:
+    """The outcomes in the plan's order. ``interrupted`` says that the user stopped the run."""
+
+    tenant: PlanTenant
+    digest: str
+    outcomes: tuple[PolicyOutcome, ...]
+    interrupted: bool = False
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything that the plan wanted is now true."""
+        return all(o.status in (Status.APPLIED, Status.ALREADY) for o in self.outcomes)
+
+    @property
+    def summary(self) -> Summary:
+        """Count the operations that this run carried out and saw confirmed."""
+        return count(op for outcome in self.outcomes for op in outcome.written)
+
+    def having(self, *statuses: Status) -> tuple[PolicyOutcome, ...]:
+        """The outcomes with one of these statuses."""
+        return tuple(outcome for outcome in self.outcomes if outcome.status in statuses)
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """A stop beats a failure, which beats a moved tenant, which beats a pending approval."""
+        if self.interrupted:
+            return ExitCode.INTERRUPTED
+        if self.having(Status.FAILED, Status.UNKNOWN, Status.NOT_TRIED):
+            return ExitCode.ERROR
+        if self.having(Status.STALE):
+            return ExitCode.STALE
+        if self.having(Status.PENDING_APPROVAL):
+            return ExitCode.APPROVAL
+        return ExitCode.OK
+
+
+def count(operations: Iterable[Operation]) -> Summary:
+    """Count operations by kind."""
+    actions = [action_of(operation) for operation in operations]
+    return Summary(
+        create=actions.count(Action.CREATE),
+        update=actions.count(Action.UPDATE),
+        delete=actions.count(Action.DELETE),
+    )

@@ -1,0 +1,306 @@
+"""The words of the domain as frozen values: policies, targets, filters, assignments. Pure.
+
+Three states share them. *Desired* is what the YAML says, names and all. *Resolved* is the same with
+every name turned into the id it leads to. *Live* is what Microsoft Graph reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from reconciler.model.diagnostics import Location
+
+NO_FILTER_ID = "00000000-0000-0000-0000-000000000000"
+"""What Graph sometimes writes instead of null for "no filter" ([O] graph.md section 3)."""
+
+
+class Cloud(StrEnum):
+    """The Microsoft cloud a tenant lives in."""
+
+    GLOBAL = "global"
+    US_GOV_L4 = "us-gov-l4"
+    US_GOV_L5 = "us-gov-l5"
+    CHINA = "china"
+
+
+class Ownership(StrEnum):
+    """Whether undeclared direct assignments are left alone or deleted."""
+
+    ADDITIVE = "additive"
+    AUTHORITATIVE = "authoritative"
+
+
+class Writes(StrEnum):
+    """Which Graph call writes: the documented create, the whole-set assign, or the one that works."""
+
+    AUTO = "auto"
+    CREATE = "create"
+    ASSIGN = "assign"
+
+
+class BroadTargets(StrEnum):
+    """What a new assignment to everybody, without a filter, needs."""
+
+    CONFIRM = "confirm"
+    ALLOW = "allow"
+    DENY = "deny"
+
+
+class FilterMode(StrEnum):
+    """Whether a filter narrows an assignment to the devices it matches, or to the others."""
+
+    INCLUDE = "include"
+    EXCLUDE = "exclude"
+
+
+class TargetKind(StrEnum):
+    """The kinds of assignment target; the spelling is that of the plan JSON."""
+
+    ALL_DEVICES = "all_devices"
+    ALL_USERS = "all_users"
+    GROUP = "group"
+    EXCLUSION_GROUP = "exclusion_group"
+    COLLECTION = "collection"
+    SCOPE_TAG_GROUP = "scope_tag_group"
+    OPAQUE = "opaque"
+
+
+KIND_ORDER = {kind: position for position, kind in enumerate(TargetKind)}
+BROAD_KINDS = frozenset({TargetKind.ALL_DEVICES, TargetKind.ALL_USERS})
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """An assignment filter in use. ``id`` is lower case; ``name`` is for people and never compared."""
+
+    mode: FilterMode
+    id: str
+    name: str | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Whom an assignment reaches.
+
+    ``id`` is lower case and None for the broad kinds: the object id of a group, the id of a
+    collection, the Entra object id of a scope-tag group. ``target_type`` is set for scope-tag
+    groups alone. ``odata_type`` is set for opaque targets alone, where ``id`` is the assignment's.
+    ``name`` is for people and never compared; a collection's is its id as it was spelt.
+    """
+
+    kind: TargetKind
+    id: str | None = None
+    name: str | None = field(default=None, compare=False)
+    target_type: str | None = None
+    odata_type: str | None = None
+
+    @property
+    def is_broad(self) -> bool:
+        """Whether it reaches every device or every user of the tenant."""
+        return self.kind in BROAD_KINDS
+
+    @property
+    def sort_key(self) -> tuple[int, str, str]:
+        """The stable order of targets within one policy."""
+        return KIND_ORDER[self.kind], self.id or "", self.target_type or ""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A compliance policy as Graph knows it.
+
+    ``family`` names the row of `reconciler.model.policy_types` it belongs to. ``odata_type`` is None where
+    Graph leaves it out. ``platform`` is the word the YAML's ``platform`` is compared with.
+    ``custom_compliance`` says that the policy runs a script of its own, which takes no filters.
+    """
+
+    id: str
+    name: str
+    family: str
+    odata_type: str | None = None
+    platform: str | None = None
+    custom_compliance: bool = False
+
+    @property
+    def sort_key(self) -> tuple[str, str]:
+        """Policies stand in order of name, then id."""
+        return self.name, self.id
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """One live assignment.
+
+    ``raw_target`` is the target's JSON text exactly as read: it is what goes back to Graph, so that
+    nothing the program does not know of is lost. ``source`` is ``direct`` or, for example,
+    ``policySets``.
+    """
+
+    id: str
+    target: Target
+    filter: Filter | None
+    source: str
+    raw_target: str
+
+    @property
+    def is_direct(self) -> bool:
+        """Whether it was made on the policy itself and not by a policy set."""
+        return self.source.casefold() == "direct"
+
+
+@dataclass(frozen=True, slots=True)
+class LivePolicy:
+    """A policy with every assignment it has, complete or not at all."""
+
+    policy: Policy
+    assignments: tuple[Assignment, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TenantIdentity:
+    """The tenant that a token really leads to."""
+
+    id: str
+    display_name: str | None = None
+    domains: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LiveState:
+    """Every compliance policy of a tenant by id, with assignments."""
+
+    policies: Mapping[str, LivePolicy]
+
+    def __iter__(self) -> Iterator[LivePolicy]:
+        """Walk the policies in order of name, then id."""
+        return iter(sorted(self.policies.values(), key=lambda live: live.policy.sort_key))
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A Microsoft Entra group. ``membership_rule`` is set for dynamic groups alone."""
+
+    id: str
+    name: str
+    membership_rule: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AssignmentFilter:
+    """An assignment filter as the tenant defines it.
+
+    ``platform`` is Graph's devicePlatformType; ``management_type`` is ``devices`` or ``apps``.
+    """
+
+    id: str
+    name: str
+    platform: str | None = None
+    management_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """How a file points at an object: by id, by name, or by both, which must then agree."""
+
+    id: str | None
+    name: str | None
+    location: Location
+
+    def __str__(self) -> str:
+        """Quote what the file says, name first."""
+        return f'"{self.name}"' if self.name is not None else f"{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class FilterReference:
+    """A declared filter: its mode is always written out."""
+
+    mode: FilterMode
+    reference: Reference
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredAssignment:
+    """One line of ``include`` or ``exclude``.
+
+    ``group`` is set for groups and exclusion groups; ``id`` for collections and scope-tag groups.
+    ``broad`` is this line's consent to a target that reaches everybody.
+    """
+
+    kind: TargetKind
+    location: Location
+    group: Reference | None = None
+    id: str | None = None
+    target_type: str | None = None
+    filter: FilterReference | None = None
+    broad: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredPolicy:
+    """What the files want of one policy."""
+
+    reference: Reference
+    platform: str | None
+    ownership: Ownership
+    assignments: tuple[DesiredAssignment, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Guardrails:
+    """Limits per run; going over one stops the run before its first write."""
+
+    max_creates: int = 50
+    max_updates: int = 20
+    max_deletes: int = 0
+    broad_targets: BroadTargets = BroadTargets.CONFIRM
+
+
+@dataclass(frozen=True, slots=True)
+class TenantConfig:
+    """What ``tenant.yaml`` says. ``tenant`` is an id or a verified domain."""
+
+    tenant: str
+    label: str
+    location: Location
+    cloud: Cloud = Cloud.GLOBAL
+    writes: Writes = Writes.AUTO
+    guardrails: Guardrails = Guardrails()
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredState:
+    """A whole tenant root, read and found free of mistakes."""
+
+    config: TenantConfig
+    policies: tuple[DesiredPolicy, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedAssignment:
+    """A declared assignment with every name turned into an id."""
+
+    target: Target
+    filter: Filter | None
+    broad: bool
+    location: Location
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedPolicy:
+    """A declared policy matched with the live one, and what it should have."""
+
+    live: LivePolicy
+    ownership: Ownership
+    assignments: tuple[ResolvedAssignment, ...]
+    location: Location
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedState:
+    """The desired state in ids, for the policies where every name led somewhere."""
+
+    config: TenantConfig
+    policies: tuple[ResolvedPolicy, ...]

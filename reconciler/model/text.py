@@ -1,0 +1,101 @@
+"""Characters that deceive: those the eye does not see, and names that only look alike."""
+
+from __future__ import annotations
+
+import difflib
+import unicodedata
+
+_BLANK_LETTERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+"""Letters and signs that Unicode does not count as invisible, and that show nothing."""
+
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"})
+_EMOJI_STYLE = "\ufe0f"
+_EMOJI = range(0x1F000, 0x1FB00)
+_VARIATIONS = (range(0x180B, 0x1810), range(0xFE00, 0xFE10), range(0xE0100, 0xE01F0))
+"""Signs that choose a letter's style, and show nothing themselves."""
+
+
+def is_unseen(character: str, before: str = "") -> bool:
+    """Whether a character is a control, steers its surroundings, or shows nothing.
+
+    ``before`` is the one that it follows: after an emoji, a sign that chooses a style is seen.
+    """
+    code = ord(character)
+    if character == " " or code in _EMOJI:
+        return False  # an emoji may be younger than the interpreter's copy of Unicode
+    if character == _EMOJI_STYLE:
+        return not before or unicodedata.category(before) != "So"
+    return (
+        unicodedata.category(character) in _HIDDEN
+        or character in _BLANK_LETTERS
+        or any(code in styles for styles in _VARIATIONS)
+    )
+
+
+def first_unseen(text: str) -> str | None:
+    """The first character of a text that `is_unseen`."""
+    if text.isascii() and text.isprintable():
+        return None
+    pairs = zip(text, ("", *text), strict=False)
+    return next((each for each, before in pairs if is_unseen(each, before)), None)
+
+
+_DASHES = "\N{MINUS SIGN}\N{HYPHEN BULLET}\N{MODIFIER LETTER MINUS SIGN}"
+_QUOTES = dict.fromkeys("\u2018\u2019\u201a\u201b\u2032\u00b4\u02bc`", "'") | dict.fromkeys(
+    "\u201c\u201d\u201e\u201f\u2033", '"'
+)
+_LETTERS = dict(
+    zip(
+        "АВЕЗКМНОРСТУХаеорсухіјѕԁԛԝΑΒΕΖΗΙΚΜΝΟΡΤΥΧο",  # noqa: RUF001 - Cyrillic and Greek on purpose
+        "ABE3KMHOPCTYXaeopcyxijsdqwABEZHIKMNOPTYXo",
+        strict=True,
+    )
+)
+_MOST = 256
+"""Characters of a name that is compared: Graph allows no more."""
+
+
+def told_apart(here: str, there: str) -> str:
+    """Name the first character in which two names differ that read the same; "" where they do not.
+
+    ``here`` is what the file says, ``there`` what the tenant has.
+    """
+    if here == there or max(len(here), len(there)) > _MOST or _looks(here) != _looks(there):
+        return ""
+    matcher = difflib.SequenceMatcher(None, here, there, autojunk=False)
+    for tag, start, end, other_start, other_end in matcher.get_opcodes():
+        if tag != "equal":
+            return _words(here[start:end], there[other_start:other_end])
+    return ""
+
+
+def _looks(name: str) -> str:
+    """What the eye makes of a name; case counts."""
+    seen = "".join(map(_plain, name))
+    return " ".join(unicodedata.normalize("NFKC", seen).split())
+
+
+def _plain(character: str) -> str:
+    if unicodedata.category(character) == "Zs":
+        return " "
+    if unicodedata.category(character) == "Pd" or character in _DASHES:
+        return "-"
+    if is_unseen(character):
+        return ""
+    return _QUOTES.get(character) or _LETTERS.get(character, character)
+
+
+def _words(here: str, there: str) -> str:
+    if not here or not there:
+        only, place, other = (here, "here", "there") if here else (there, "there", "here")
+        what = "a space" if set(only) == {" "} else f"an unseen {_codes(only)}"
+        return f"{what} stands {place} and not {other}"
+    plain = _plain(there[0])
+    kind = {"-": "dash", " ": "space", "'": "apostrophe", '"': "quotation mark"}.get(
+        plain, "letter"
+    )
+    return f"the {kind} is {_codes(here)} here and {_codes(there)} there"
+
+
+def _codes(text: str) -> str:
+    return " ".join(f"U+{ord(character):04X}" for character in text)

@@ -1,0 +1,62 @@
+"""The machine's clock, and the user's wish to stop. Does I/O."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from types import FrameType
+
+from reconciler.model.errors import Interrupted
+
+_STOPPING = "stopping once the writes in flight are settled; press Ctrl-C again to stop at once"
+
+
+class SystemClock:
+    """Implements `reconciler.model.ports.Clock`; a request to stop ends every wait."""
+
+    def __init__(self) -> None:
+        self._stop = threading.Event()
+
+    def now(self) -> datetime:
+        """The wall clock, in UTC."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Seconds from an arbitrary start."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait. Raises `Interrupted` as soon as the user asks to stop."""
+        if self._stop.wait(seconds):
+            raise Interrupted("stopped by the user")
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the user has asked to stop."""
+        return self._stop.is_set()
+
+    @contextmanager
+    def stopping_gently(self, say: Callable[[str], None]) -> Iterator[None]:
+        """While inside, the first Ctrl-C or SIGTERM asks to stop, and the second one stops at once.
+
+        ``say`` tells the user so: without a word, people press twice. It is called from a thread,
+        as the lock of a terminal may be held by what the signal has interrupted. Only the main
+        thread may enter: Python hands signals to no other.
+        """
+
+        def ask(_signal: int, _frame: FrameType | None) -> None:
+            if self._stop.is_set():
+                raise KeyboardInterrupt
+            self._stop.set()
+            threading.Thread(target=say, args=(_STOPPING,), daemon=True).start()
+
+        former = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in former.items():
+                signal.signal(number, handler)

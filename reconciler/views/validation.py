@@ -1,0 +1,51 @@
+"""Diagnostics as text: FILE:LINE:COLUMN, the line itself with a caret, and how to mend it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from reconciler.model.diagnostics import Diagnostic, Location
+from reconciler.views.escaping import visible
+from reconciler.views.wrapping import wrapped
+
+_LONGEST_LINE = 200
+
+
+def render(diagnostics: Iterable[Diagnostic], *, width: int, root: str = "") -> str:
+    """Show each diagnostic in a block of its own; "" where there are none.
+
+    ``root`` is put before the file names, so that they can be opened from where the user stands.
+    """
+    blocks = ["\n".join(_block(diagnostic, width, root)) for diagnostic in diagnostics]
+    return "\n\n".join(blocks) + "\n" if blocks else ""
+
+
+def _block(diagnostic: Diagnostic, width: int, root: str) -> Iterator[str]:
+    place = diagnostic.location
+    where = f"{under(root, str(place))}: " if place else ""
+    # The line of an error says enough; what a warning is about reaches beyond its line.
+    is_named = bool(diagnostic.policy) and not (place and diagnostic.is_error)
+    subject = f"{diagnostic.policy}: " if is_named else ""
+    yield visible(f"{where}{diagnostic.severity}: {subject}{diagnostic.message}")
+    if place is not None and place.text:
+        yield from _excerpt(place, width)
+    if diagnostic.help:
+        yield from wrapped(visible(diagnostic.help), max(width, 40), first="  help: ")
+
+
+def under(root: str, place: str) -> str:
+    """Lead to a place from where the user stands, the way editors and terminals make clickable."""
+    return f"{root}/{place}" if root and root != "." else place
+
+
+def _excerpt(place: Location, width: int) -> Iterator[str]:
+    """Show the line, cut to the part around the column where it is too long for the screen."""
+    number = str(place.line)
+    room = max(min(width, _LONGEST_LINE) - len(number) - 5, 20)
+    text = place.text.rstrip().replace("\t", " ")
+    column = min(place.column, len(text) + 1)
+    start = max(0, column - room + room // 3) if len(text) > room else 0
+    shown = visible(text[start : start + room])
+    caret = len(visible(text[start : max(start, column - 1)]))
+    yield f"  {number} | {shown}"
+    yield f"  {' ' * len(number)} | {' ' * caret}^"

@@ -1,0 +1,143 @@
+"""The differ compares by identity; what a whole plan says stands in tests/cases/differ."""
+
+import pytest
+
+from reconciler.differ.compare import FieldChange, diff, explain, explain_update, with_names
+from reconciler.model.plan import Delete, Update
+from reconciler.model.state import Group, ResolvedState
+from tests.support import build
+
+
+def compare(*wanted, live=(), owned="additive"):
+    policy = build.resolved(*wanted, live=live, owned=owned)
+    return diff(ResolvedState(build.config(), (policy,)), build.directory())
+
+
+def test_a_live_only_assignment_stays_unmanaged_when_additive():
+    foreign = build.live(build.group(build.FINANCE), build.filtered())
+    plan = build.planned(build.want(), live=[foreign])
+    assert [change.assignment for change in plan.unmanaged] == [foreign]
+
+
+def test_only_what_is_declared_stays_when_authoritative():
+    foreign = build.live(build.group(build.FINANCE), build.filtered())
+    plan = build.planned(live=[foreign], owned="authoritative")
+    assert plan.operations == (Delete(build.policy(), foreign),)
+    assert plan.unmanaged == ()
+
+
+@pytest.mark.parametrize("owned", ["additive", "authoritative"])
+def test_what_is_opaque_is_never_deleted(owned):
+    strange = build.opaque()
+    plan = build.planned(live=[strange], owned=owned)
+    assert (plan.operations, [change.assignment for change in plan.unmanaged]) == ((), [strange])
+
+
+@pytest.mark.parametrize("owned", ["additive", "authoritative"])
+def test_what_a_policy_set_assigned_is_never_touched(owned):
+    inherited = build.inherited()
+    plan = build.planned(live=[inherited], owned=owned)
+    assert (plan.operations, plan.unmanaged) == ((), ())
+    assert [change.assignment for change in plan.inherited] == [inherited]
+
+
+def test_several_policy_sets_may_assign_one_target():
+    sets = [build.inherited(id="set-1"), build.inherited(id="set-2")]
+    plan = build.planned(build.want(), live=reversed(sets))
+    assert [change.assignment for change in plan.inherited] == sets
+    assert {change.declared_at for change in plan.inherited} == {build.at(5)}
+    assert plan.operations == ()
+
+
+def test_a_direct_assignment_is_compared_beside_the_one_of_a_policy_set():
+    live = [build.live(filter=build.filtered()), build.inherited(id="set")]
+    plan = build.planned(build.want(), live=live)
+    assert [type(op) for op in plan.operations] == [Update]
+    assert [change.declared_at for change in plan.inherited] == [None]
+
+
+def test_a_filter_on_a_target_of_a_policy_set_is_an_error_and_the_policy_is_not_planned():
+    found = compare(
+        build.want(filter=build.filtered()), build.want(build.all_users()), live=[build.inherited()]
+    )
+    assert found.policies == ()
+    assert [(d.code, d.is_error, d.location.line) for d in found.diagnostics] == [
+        ("inherited-without-filter", True, 5)
+    ]
+
+
+def test_a_duplicate_in_the_tenant_is_an_error_at_the_policys_line():
+    found = compare(build.want(), live=[build.live(id="one"), build.live(id="two")])
+    assert found.policies == ()
+    (problem,) = found.diagnostics
+    assert (problem.code, problem.location) == ("live-duplicate", build.at(1, column=5))
+
+
+def test_the_same_group_included_and_excluded_is_two_assignments():
+    live = [build.live(build.group()), build.live(build.exclusion())]
+    plan = build.planned(build.want(build.exclusion()), live=live, owned="authoritative")
+    assert plan.operations == (Delete(build.policy(), live[0]),)
+    assert [keep.assignment for keep in plan.kept] == [live[1]]
+
+
+@pytest.mark.parametrize(
+    ("target", "key"),
+    [
+        (build.group(), build.SALES.upper()),
+        (build.exclusion(), build.SALES),
+        (build.all_devices(), "adadadad-808e-44e2-905a-0b7873a8a531"),
+        (build.all_users(), "acacacac-9df4-4c7d-9d50-4ef0226f57a9"),
+    ],
+)
+def test_nothing_is_created_where_an_unreadable_assignment_has_its_id(target, key):
+    strange = build.opaque(f"{build.WINDOWS}_{key}")
+    found = compare(build.want(target), live=[strange])
+    assert found.policies == ()
+    assert [(d.code, d.location.line) for d in found.diagnostics] == [("opaque-target", 5)]
+    assert strange.id in found.diagnostics[0].message
+
+
+def test_an_update_carries_the_lines_consent_and_place():
+    plan = build.planned(
+        build.want(build.all_devices(), broad=True, line=7),
+        live=[build.live(build.all_devices(), build.filtered())],
+    )
+    (update,) = plan.operations
+    assert (update.broad, update.declared_at, update.after) == (True, build.at(7), None)
+
+
+def test_an_update_is_explained_field_by_field():
+    before, after = (
+        build.filtered(mode="include", name="A"),
+        build.filtered(mode="exclude", name="A"),
+    )
+    update = Update(build.policy(), build.live(filter=before), build.group(), after, build.at())
+    named = with_names(update.live, build.directory(build.AssignmentFilter(build.CORPORATE, "A")))
+    update = Update(build.policy(), named, build.group(), after, build.at())
+    assert explain_update(update) == (FieldChange("filter.mode", "include", "exclude"),)
+
+
+def test_a_filter_that_comes_or_goes_is_explained_whole():
+    update = Update(
+        build.policy(), build.live(), build.group(), build.filtered(name="A"), build.at()
+    )
+    assert explain_update(update) == (
+        FieldChange("filter.id", None, build.CORPORATE),
+        FieldChange("filter.mode", "none", "include"),
+        FieldChange("filter.name", None, "A"),
+    )
+
+
+def test_what_is_the_same_needs_no_explanation():
+    assert explain({"a": [1, {"b": None}]}, {"a": [1, {"b": None}]}) == ()
+
+
+def test_names_stand_beside_ids_and_an_unknown_id_stays_without():
+    known = build.directory(
+        Group(build.SALES, "Sales"), build.AssignmentFilter(build.CORPORATE, "Corporate")
+    )
+    named = with_names(build.live(build.exclusion(), build.filtered()), known)
+    assert (named.target.name, named.filter.name) == ("Sales", "Corporate")
+    ghost = with_names(build.live(build.group(build.FINANCE), build.filtered(build.KIOSKS)), known)
+    assert (ghost.target.name, ghost.filter.name) == (None, None)
+    assert with_names(build.live(build.scope_tag_group()), known).target.name is None

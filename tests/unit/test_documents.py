@@ -1,0 +1,244 @@
+"""What is refused as a plan, and in which words; the laws stand in tests/properties."""
+
+import json
+import random
+
+import jsonschema
+import pytest
+
+from reconciler.documents import _checksum, dumps, loads, schema
+from reconciler.model.diagnostics import error, warning
+from reconciler.model.errors import ExitCode, PlanFileError, StalePlanError
+from reconciler.model.plan import Delete, Stop
+from reconciler.model.state import AssignmentFilter, TargetKind
+from tests.support import build
+
+NAMED = AssignmentFilter(build.CORPORATE, "Corporate")
+
+
+def full():
+    """A plan with a part of every kind."""
+    live = [
+        build.live(build.all_users(), build.filtered()),
+        build.live(build.group(build.FINANCE)),
+        build.live(build.exclusion(build.KIOSK_GROUP)),
+        build.live(build.scope_tag_group()),
+        build.opaque(future={"a": [1, None]}),
+        build.inherited(build.all_devices(), id="set"),
+    ]
+    wanted = [
+        build.want(build.all_users(), broad=True),
+        build.want(build.collection(), build.filtered()),
+        build.want(build.exclusion(build.KIOSK_GROUP)),
+        build.want(build.all_devices()),
+    ]
+    return build.plan(
+        build.planned(*wanted, live=live, owned="authoritative", known=[NAMED]),
+        stopped_by=(Stop("max-deletes", "too many", build.at(7)),),
+        diagnostics=(
+            warning("inherited", "covered", build.at(3)),
+            error("unknown-group", "no group", build.at(5), help="create it", policy="P"),
+        ),
+        complete=False,
+        selection=("Windows*",),
+    )
+
+
+def test_a_plan_that_would_touch_what_it_does_not_know_is_none_of_ours():
+    strange = build.opaque()
+    tampered = build.plan(build.nothing(operations=(Delete(build.policy(), strange),)))
+    refused = refusal(json.dumps(document(tampered)))
+    assert "an unknown kind of target is only ever left alone" in str(refused)
+
+
+def test_an_id_in_capitals_is_none_that_a_plan_would_hold():
+    found = document(build.plan(build.planned(build.want(build.group()))))
+    found["changes"][0]["after"]["id"] = found["changes"][0]["after"]["id"].upper()
+    assert "ids are in lower case" in refusal(json.dumps(signed(found)))
+
+
+def document(plan=None):
+    return json.loads(dumps(build.saved(plan or full())))
+
+
+def read(found):
+    return loads(json.dumps(found), source="plan.json")
+
+
+def signed(found):
+    found["checksum"] = _checksum(found)
+    return found
+
+
+def refusal(text, kind=PlanFileError):
+    with pytest.raises(kind) as caught:
+        loads(text, source="plan.json")
+    return str(caught.value)
+
+
+def test_the_document_has_the_published_shape():
+    found = document()
+    jsonschema.Draft202012Validator(schema()).validate(found)
+    assert found["format_version"] == "1.0"
+    assert found["created_at"] == "2026-11-23T10:00:00Z"
+    assert found["tenant"] == {
+        "id": build.TENANT,
+        "label": "contoso",
+        "display_name": "Contoso",
+        "cloud": "global",
+    }
+    assert found["summary"] == {
+        "create": 1,
+        "update": 1,
+        "delete": 2,
+        "unchanged": 1,
+        "unmanaged": 1,
+        "inherited": 1,
+    }
+    assert [(c["action"], c["before"] is None, c["after"] is None) for c in found["changes"]] == [
+        ("delete", False, True),
+        ("delete", False, True),
+        ("update", False, False),
+        ("create", True, False),
+    ]
+    assert [f["code"] for f in found["errors"]] == ["unknown-group"]
+    assert [f["code"] for f in found["warnings"]] == ["inherited"]
+
+
+def test_an_update_says_which_fields_change():
+    (update,) = [c for c in document()["changes"] if c["action"] == "update"]
+    assert update["before"]["filter"] == {
+        "mode": "include",
+        "id": build.CORPORATE,
+        "name": "Corporate",
+    }
+    assert update["after"]["filter"] is None
+    assert [field["path"] for field in update["fields"]] == [
+        "filter.id",
+        "filter.mode",
+        "filter.name",
+    ]
+    assert update["broad"] is True
+
+
+def test_errors_and_warnings_come_back_in_their_own_order():
+    plan = full()
+    assert repr(read(document(plan)).plan) == repr(plan)
+
+
+def test_every_kind_of_target_comes_back():
+    targets = [
+        build.all_devices(),
+        build.all_users(),
+        build.group(name="Sales"),
+        build.exclusion(build.FINANCE, "Finance"),
+        build.collection(),
+        build.scope_tag_group(),
+    ]
+    live = [*(build.live(target) for target in targets), build.opaque()]
+    random.Random(1).shuffle(live)
+    plan = build.plan(build.planned(live=live))
+    back = read(document(plan)).plan
+    assert repr(back) == repr(plan)
+    assert {change.assignment.target.kind for change in back.policies[0].unmanaged} == set(
+        TargetKind
+    )
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "plan", '"x"', "{}", '{"a": 1}'])
+def test_what_is_no_plan_is_refused(text):
+    assert refusal(text).startswith("plan.json is not a plan")
+
+
+def test_a_file_that_is_nested_without_end_is_refused():
+    assert "nested too deep" in refusal('{"format_version": ' + "[" * 100_000)
+
+
+@pytest.mark.parametrize("version", ["2.0", "0.9", "10.0", "", None, 2])
+def test_another_format_is_refused_with_both_versions(version):
+    found = signed(document() | {"format_version": version})
+    assert f"has plan format {version}, and this release reads 1.0" in refusal(json.dumps(found))
+
+
+def test_the_result_of_an_apply_is_told_from_a_plan():
+    assert refusal('{"format_version": "1.0", "outcomes": []}') == (
+        "plan.json is the result of an apply, not a plan"
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("tenant", "id"), "another"),
+        (("tenant", "cloud"), "china"),
+        (("complete",), True),
+        (("guardrails", "max_deletes"), 99),
+        (("guardrails", "stopped_by"), []),
+        (("baseline",), {}),
+        (("summary", "delete"), 0),
+        (("changes", 0, "live", "graph_target", "groupId"), "another"),
+        (("created_at",), "2030-01-01T00:00:00Z"),
+        (("reconciler_version",), "9"),
+        (("checksum",), "sha256:0"),
+    ],
+)
+def test_any_edit_makes_the_plan_stale(path, value):
+    found = document()
+    owner = found
+    for step in path[:-1]:
+        owner = owner[step]
+    assert owner[path[-1]] != value
+    owner[path[-1]] = value
+    message = refusal(json.dumps(found), StalePlanError)
+    assert "altered" in message
+    assert StalePlanError.exit_code is ExitCode.STALE
+
+
+def test_a_plan_without_a_checksum_is_stale():
+    found = document()
+    del found["checksum"]
+    refusal(json.dumps(found), StalePlanError)
+
+
+def test_an_edited_digest_is_noticed_though_the_checksum_was_mended():
+    found = signed(document() | {"digest": "sha256:" + "0" * 64})
+    assert "its operations have the digest" in refusal(json.dumps(found), StalePlanError)
+
+
+def lacking(edit):
+    found = document()
+    edit(found)
+    return json.dumps(signed(found))
+
+
+@pytest.mark.parametrize(
+    ("edit", "why"),
+    [
+        (lambda d: d.pop("policies"), "policies"),
+        (lambda d: d.update(extra=1), "extra"),
+        (lambda d: d["changes"][0].update(action="replace"), "changes.0.action"),
+        (lambda d: d["changes"][0].update(live=None), "a change lacks live"),
+        (lambda d: d["changes"][2].update(live=None), "a change lacks live"),
+        (lambda d: d["changes"][3].update(after=None), "a change lacks after"),
+        (lambda d: d["changes"][3].update(declared_at=None), "a change lacks declared_at"),
+        (lambda d: d["unchanged"][0].update(declared_at=None), "lacks declared_at"),
+        (lambda d: d["policies"].clear(), "is not among policies"),
+    ],
+)
+def test_a_document_that_contradicts_itself_is_refused_with_its_reason(edit, why):
+    message = refusal(lacking(edit))
+    assert why in message
+    assert message.endswith("make a new plan")
+
+
+def test_order_of_keys_and_white_space_mean_nothing():
+    text = dumps(build.saved(full()))
+    other = json.dumps(json.loads(text), sort_keys=True, separators=(",", ":"))
+    assert json.loads(dumps(loads(other, source="plan.json"))) == json.loads(text)
+
+
+def test_half_a_character_does_not_break_the_file():
+    plan = build.plan(build.nothing(build.policy(name="half \ud83d of \U0001f600 one")))
+    text = dumps(build.saved(plan))
+    assert "half \\ud83d of \U0001f600 one" in text
+    assert loads(text.encode().decode(), source="plan.json").plan == plan

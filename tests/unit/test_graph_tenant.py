@@ -1,0 +1,353 @@
+"""Reading a tenant whole, and writing exactly what was asked."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import httpx
+import pytest
+
+from reconciler.model.errors import ApprovalStatus, GraphError
+from reconciler.model.ports import Wanted
+from reconciler.model.state import Assignment, Filter, FilterMode, Policy, Target, TargetKind
+from reconciler.sandbox import Fault
+from tests.support.clocks import (
+    CORPORATE,
+    GRAPH,
+    KIOSKS,
+    LINUX,
+    FakeClock,
+    app_on,
+    group,
+    live,
+    opaque,
+    policy_id,
+    target,
+    tenant,
+    tenant_on,
+)
+
+ONE = policy_id(1)
+CLASSIC = Policy(ONE, "Policy 1", "classic")
+CATALOG = Policy(LINUX, "Linux", "settings_catalog")
+FAMILY = "/beta/deviceManagement/deviceCompliancePolicies"
+
+
+@pytest.fixture
+def clock():
+    return FakeClock()
+
+
+def many(count):
+    return {number: [target("group", group(number))] for number in range(1, count + 1)}
+
+
+def reads(app):
+    return [path for method, path, _ in app.requests if method == "GET"]
+
+
+@pytest.mark.parametrize(("count", "pages"), [(1, 1), (25, 1), (26, 2), (250, 10)])
+def test_reading_costs_one_request_a_page_and_nothing_a_policy(clock, count, pages):
+    app = app_on(tenant(many(count)), clock, page_size=25)
+
+    found = tenant_on(app, clock, parallelism=4).read_policies()
+
+    assert len(found.policies) == count + 1
+    assert len(app.requests) == pages + 1
+
+
+def test_policies_are_read_in_beta_alone(clock):
+    app = app_on(tenant(many(3), linux=[target("group", group(1))]), clock)
+
+    tenant_on(app, clock).read_policies()
+    tenant_on(app, clock).read_policy(CLASSIC)
+    tenant_on(app, clock).read_policy(CATALOG)
+    tenant_on(app, clock).read_filters()
+
+    assert all(path.startswith("/beta/") for path in reads(app))
+
+
+def test_the_single_objects_lie_about_linux_is_never_asked_for(clock):
+    app = app_on(tenant({}, linux=[target("group", group(1))]), clock)
+    reader = tenant_on(app, clock)
+
+    listed = reader.read_policies().policies[LINUX]
+    single = reader.read_policy(CATALOG)
+
+    assert len(listed.assignments) == len(single.assignments) == 1
+    assert not [path for path in reads(app) if f"{LINUX}?" in path]
+
+
+class Lying:
+    """Serves the list of a family with its entries changed."""
+
+    def __init__(self, app, change):
+        self.app, self.change = app, change
+
+    def __call__(self, environ, start_response):
+        if environ["REQUEST_METHOD"] != "GET" or not environ["PATH_INFO"].endswith("Policies"):
+            return self.app(environ, start_response)
+        heads = []
+        body = b"".join(self.app(environ, lambda *head: heads.append(head)))
+        page = json.loads(body)
+        for entry in page["value"]:
+            self.change(entry)
+        start_response("200 OK", [("Content-Type", "application/json")])
+        return [json.dumps(page).encode()]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda entry: entry.update(assignments=[], isAssigned=True),
+        lambda entry: entry.pop("assignments"),
+        lambda entry: entry.update(assignments=None),
+    ],
+)
+def test_an_expansion_that_is_missing_or_contradicts_itself_is_read_apart(clock, change):
+    app = app_on(tenant({1: [target("group", group(1))]}, linux=[target("group", group(2))]), clock)
+
+    found = tenant_on(Lying(app, change), clock).read_policies()
+
+    assert len(found.policies[LINUX].assignments) == 1
+    assert len(found.policies[ONE].assignments) == 1
+    assert f"/beta/deviceManagement/compliancePolicies/{LINUX}/assignments" in reads(app)
+
+
+def test_an_expansion_that_goes_on_elsewhere_is_followed(clock):
+    app = app_on(tenant({1: [target("group", group(n)) for n in range(1, 6)]}), clock)
+
+    def cut(entry):
+        if entry["id"] == ONE:
+            entry["assignments"] = entry["assignments"][:2]
+            entry["assignments@odata.nextLink"] = (
+                f"{GRAPH}{FAMILY}/{ONE}/assignments?$skiptoken=ZnJvbToy"
+            )
+
+    found = tenant_on(Lying(app, cut), clock).read_policies()
+
+    assert [a.target.id for a in found.policies[ONE].assignments] == [group(n) for n in range(1, 6)]
+
+
+def test_a_policy_that_is_listed_twice_is_an_error(clock):
+    app = app_on(tenant(many(2)), clock)
+
+    with pytest.raises(GraphError, match="twice"):
+        tenant_on(Lying(app, lambda entry: entry.update(id=ONE)), clock).read_policies()
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("status", code=403, path=r"\$skiptoken", times=None),
+        Fault("truncated", path=r"\$skiptoken", times=None),
+    ],
+)
+def test_half_a_list_is_never_a_tenant(clock, fault):
+    app = app_on(tenant(many(30)), clock, faults=[fault])
+
+    with pytest.raises(GraphError):
+        tenant_on(app, clock).read_policies()
+
+
+@pytest.mark.parametrize("broken", [{"id": None}, {"target": None}, {"target": "text"}])
+def test_an_assignment_of_another_shape_concludes_nothing(clock, broken):
+    entry = {"id": "x", "target": target("group", group(1)), **broken}
+    mock = httpx.MockTransport(lambda _request: httpx.Response(200, json={"value": [entry]}))
+
+    with pytest.raises(GraphError) as caught:
+        tenant_on(mock, clock).read_policy(CLASSIC)
+
+    assert caught.value.code == "UnexpectedAnswer"
+
+
+def test_an_opaque_target_goes_back_byte_for_byte(clock):
+    app = app_on(tenant({1: [opaque(9)]}), clock)
+    sent = []
+
+    def note(environ, start_response):
+        if environ["REQUEST_METHOD"] == "POST":
+            sent.append(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))
+            start_response("204 No Content", [])
+            return []
+        return app(environ, start_response)
+
+    writer = tenant_on(note, clock)
+    (read,) = writer.read_policy(CLASSIC).assignments
+    writer.assign(CLASSIC, [Wanted(read.target, read.filter, read.raw_target)])
+
+    text = json.dumps(opaque(9), ensure_ascii=False, separators=(",", ":"))
+    assert sent == [f'{{"assignments":[{{"target":{text}}}]}}'.encode()]
+
+
+@pytest.mark.parametrize(
+    ("mode", "id"),
+    [("none", None), ("none", "0" * 8 + "-0000-0000-0000-" + "0" * 12), (None, None)],
+)
+def test_every_spelling_of_no_filter_goes_back_as_it_was_spelled(clock, mode, id):
+    one = {
+        **target("group", group(1)),
+        "deviceAndAppManagementAssignmentFilterType": mode,
+        "deviceAndAppManagementAssignmentFilterId": id,
+    }
+    app = app_on(tenant({1: [one]}), clock)
+    writer = tenant_on(app, clock)
+
+    (read,) = writer.read_policy(CLASSIC).assignments
+    writer.assign(CLASSIC, [Wanted(read.target, read.filter, read.raw_target)])
+
+    assert read.filter is None
+    assert app.bodies[0][2]["assignments"][0]["target"] == one
+
+
+def test_a_filter_survives_a_whole_set(clock):
+    one = target("group", group(1), mode="exclude", filter_id=KIOSKS)
+    app = app_on(tenant({1: [one]}), clock)
+    writer = tenant_on(app, clock)
+
+    (read,) = writer.read_policy(CLASSIC).assignments
+    writer.assign(CLASSIC, [Wanted(read.target, read.filter, read.raw_target)])
+
+    assert read.filter == Filter(FilterMode.EXCLUDE, KIOSKS)
+    assert app.state.assignments_of(ONE)[0]["target"] == one
+    assert app.bodies[0][1] == f"{FAMILY}/{ONE}/assign"
+
+
+def test_the_order_of_a_set_depends_on_nothing_but_the_set(clock):
+    wanted = [Wanted(Target(TargetKind.GROUP, group(n)), None) for n in range(1, 6)]
+    bodies = []
+    for order in (wanted, list(reversed(wanted))):
+        app = app_on(tenant({1: []}), clock)
+        tenant_on(app, clock).assign(CLASSIC, order)
+        bodies.append(app.bodies[0][2])
+
+    assert bodies[0] == bodies[1]
+
+
+def test_clearing_a_policy_sends_an_empty_list_and_never_none(clock):
+    app = app_on(tenant(many(1)), clock)
+
+    tenant_on(app, clock).assign(CLASSIC, [])
+
+    assert app.bodies[0][2] == {"assignments": []}
+    assert app.state.assignments_of(ONE) == []
+
+
+@pytest.mark.parametrize(
+    ("policy", "filter", "version"),
+    [
+        (CLASSIC, None, "v1.0"),
+        (CLASSIC, Filter(FilterMode.INCLUDE, CORPORATE), "beta"),
+        (CATALOG, None, "beta"),
+    ],
+)
+def test_create_goes_to_v1_only_where_v1_can_say_it(clock, policy, filter, version):
+    app = app_on(tenant({1: []}), clock, mode="documented")
+
+    tenant_on(app, clock).create(policy, Target(TargetKind.GROUP, group(1)), filter)
+
+    ((_, path, body, _),) = app.bodies
+    assert path.startswith(f"/{version}/")
+    assert body["@odata.type"].startswith("#microsoft.graph.")
+    assert ("deviceAndAppManagementAssignmentFilterId" in body["target"]) is (version == "beta")
+
+
+def test_update_sends_the_rest_of_the_target_as_it_was_read(clock):
+    one = target("group", group(1).upper())
+    app = app_on(tenant({1: [one]}), clock, mode="documented")
+    writer = tenant_on(app, clock)
+    (read,) = writer.read_policy(CLASSIC).assignments
+
+    writer.update(CLASSIC, read, Filter(FilterMode.INCLUDE, KIOSKS))
+
+    ((method, path, body, _),) = app.bodies
+    assert (method, path) == ("PATCH", f"{FAMILY}/{ONE}/assignments/{read.id}")
+    assert body["target"]["groupId"] == group(1).upper()
+    assert (
+        app.state.assignments_of(ONE)[0]["target"]["deviceAndAppManagementAssignmentFilterId"]
+        == KIOSKS
+    )
+
+
+def test_ids_are_quoted_into_addresses(clock):
+    sent = []
+    mock = httpx.MockTransport(
+        lambda request: sent.append(request.url.raw_path) or httpx.Response(204)
+    )
+    odd = Assignment("a/b?c#d", Target(TargetKind.GROUP, "g"), None, "direct", "{}")
+
+    tenant_on(mock, clock).delete(CLASSIC, odd)
+
+    assert sent[0].endswith(b"/assignments/a%2Fb%3Fc%23d")
+
+
+def test_the_justification_goes_with_every_write_and_with_no_read(clock):
+    app = app_on(tenant({1: [target("group", group(1))]}), clock, mode="documented")
+    headers = []
+
+    def note(environ, start_response):
+        headers.append(
+            (environ["REQUEST_METHOD"], environ.get("HTTP_X_MSFT_APPROVAL_JUSTIFICATION"))
+        )
+        return app(environ, start_response)
+
+    writer = tenant_on(note, clock, justification="größer")
+    (read,) = writer.read_policy(CLASSIC).assignments
+    writer.update(CLASSIC, read, Filter(FilterMode.INCLUDE, KIOSKS))
+    writer.delete(CLASSIC, read)
+    writer.create(CLASSIC, Target(TargetKind.GROUP, group(2)), None)
+    writer.assign(CLASSIC, [])
+
+    said = base64.b64encode("größer".encode()).decode()
+    assert headers == [("GET", None), *[(m, said) for m in ("PATCH", "DELETE", "POST", "POST")]]
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        ("needsApproval", ApprovalStatus.PENDING),
+        ("approved", ApprovalStatus.APPROVED),
+        ("rejected", ApprovalStatus.REJECTED),
+        ("cancelled", ApprovalStatus.CANCELLED),
+        ("expired", ApprovalStatus.EXPIRED),
+        ("completed", ApprovalStatus.COMPLETED),
+        ("NEEDSAPPROVAL", ApprovalStatus.PENDING),
+        ("unheardOf", None),
+        (None, None),
+    ],
+)
+def test_the_status_of_an_approval_is_read(clock, status, expected):
+    mock = httpx.MockTransport(lambda _request: httpx.Response(200, json={"status": status}))
+
+    assert tenant_on(mock, clock).approval_status("code") is expected
+
+
+@pytest.mark.parametrize(
+    ("status", "is_error"), [(400, False), (403, False), (404, False), (405, True)]
+)
+def test_an_approval_that_may_not_be_seen_is_unknown(clock, status, is_error):
+    app = app_on(tenant({}), clock, faults=[Fault("status", code=status)])
+
+    if is_error:
+        with pytest.raises(GraphError):
+            tenant_on(app, clock).approval_status("code")
+    else:
+        assert tenant_on(app, clock).approval_status("code") is None
+
+
+@pytest.mark.parametrize("found", [[], [{"id": "a"}, {"id": "b"}]])
+def test_a_token_leads_to_exactly_one_tenant(clock, found):
+    mock = httpx.MockTransport(lambda _request: httpx.Response(200, json={"value": found}))
+
+    with pytest.raises(GraphError, match="expected one organization"):
+        tenant_on(mock, clock).identify()
+
+
+def test_live_sources_are_told_apart(clock):
+    entries = [target("group", group(1)), live(ONE, target("group", group(1)), source="policySets")]
+    app = app_on(tenant({1: entries}), clock)
+
+    found = tenant_on(app, clock).read_policy(CLASSIC).assignments
+
+    assert [(a.is_direct, a.target.id) for a in found] == [(True, group(1)), (False, group(1))]

@@ -1,0 +1,151 @@
+"""Guardrails stop a run before its first write."""
+
+import pytest
+
+from reconciler.differ.guardrails import Limits, effective, reaches_everybody, stops, tightened
+from reconciler.model.plan import Create, Delete, Update
+from reconciler.model.state import BroadTargets, Guardrails
+from tests.support import build
+
+POLICY = build.policy()
+CREATE = Create(POLICY, build.group(), None, build.at())
+UPDATE = Update(POLICY, build.live(), build.group(), build.filtered(), build.at())
+DELETE = Delete(POLICY, build.live())
+EVERYTHING = Guardrails(99, 99, 99)
+
+
+def broad_create(*, filter=None, broad=False):
+    return Create(POLICY, build.all_devices(), filter, build.at(3), broad)
+
+
+def broad_update(after, *, broad=False):
+    live = build.live(build.all_users(), build.filtered())
+    return Update(POLICY, live, build.all_users(), after, build.at(4), broad)
+
+
+def told(operations, guardrails):
+    return [(stop.code, stop.message, stop.declared_at) for stop in stops(operations, guardrails)]
+
+
+@pytest.mark.parametrize(
+    ("operation", "limits", "message"),
+    [
+        (
+            CREATE,
+            Guardrails(max_creates=1),
+            (
+                "2 assignments to create are over the limit of 1; to allow it, set "
+                "guardrails.max_creates in tenant.yaml or give --max-creates 2"
+            ),
+        ),
+        (
+            UPDATE,
+            Guardrails(max_updates=1),
+            (
+                "2 assignments to update are over the limit of 1; to allow it, set "
+                "guardrails.max_updates in tenant.yaml or give --max-updates 2"
+            ),
+        ),
+        (
+            DELETE,
+            Guardrails(max_deletes=1),
+            (
+                "2 assignments to delete are over the limit of 1; to allow it, set "
+                "guardrails.max_deletes in tenant.yaml or give --max-deletes 2"
+            ),
+        ),
+    ],
+)
+def test_a_limit_stops_what_is_over_it_and_nothing_below(operation, limits, message):
+    assert told([operation], limits) == []
+    (stop,) = told([operation] * 2, limits)
+    assert stop[1] == message
+
+
+def test_no_delete_is_allowed_unless_it_is_written_down():
+    assert [code for code, _, _ in told([DELETE], Guardrails())] == ["max-deletes"]
+
+
+def test_every_limit_that_is_exceeded_is_named():
+    found = told([CREATE, UPDATE, DELETE], Guardrails(0, 0, 0))
+    assert [code for code, _, _ in found] == ["max-creates", "max-updates", "max-deletes"]
+    assert found[0][1].startswith("1 assignment to create is over the limit of 0; ")
+
+
+@pytest.mark.parametrize(
+    ("operation", "is_anew"),
+    [
+        (broad_create(), True),
+        (broad_create(filter=build.filtered()), False),
+        (broad_update(None), True),
+        (broad_update(build.filtered(mode="exclude")), False),
+        (CREATE, False),
+        (UPDATE, False),
+        (Delete(POLICY, build.live(build.all_devices())), False),
+    ],
+)
+def test_a_broad_target_without_a_filter_needs_consent(operation, is_anew):
+    assert reaches_everybody(operation) is is_anew
+    assert bool(told([operation], EVERYTHING)) is is_anew
+
+
+def test_a_broad_target_says_what_it_reaches_and_how_to_consent():
+    assert told([broad_create(), broad_update(None)], EVERYTHING) == [
+        (
+            "broad-target",
+            (
+                '"Windows 11 - Baseline" would reach every device; to consent, add "broad: true" '
+                "to this entry, below its target, or give --allow-broad"
+            ),
+            build.at(3),
+        ),
+        (
+            "broad-target",
+            (
+                '"Windows 11 - Baseline" would reach every user; to consent, add "broad: true" '
+                "to this entry, below its target, or give --allow-broad"
+            ),
+            build.at(4),
+        ),
+    ]
+
+
+@pytest.mark.parametrize("operation", [broad_create(broad=True), broad_update(None, broad=True)])
+def test_consent_on_the_line_is_enough_to_confirm_and_not_against_a_denial(operation):
+    denied = Guardrails(broad_targets=BroadTargets.DENY)
+    assert told([operation], EVERYTHING) == []
+    assert [code for code, _, _ in told([operation], denied)] == ["broad-target"]
+
+
+def test_broad_targets_may_be_allowed_for_a_whole_tenant():
+    assert told([broad_create()], Guardrails(broad_targets=BroadTargets.ALLOW)) == []
+
+
+@pytest.mark.parametrize(
+    ("written", "allowed", "found"),
+    [
+        ("confirm", True, "allow"),
+        ("confirm", False, "confirm"),
+        ("allow", False, "allow"),
+        ("deny", True, "deny"),
+    ],
+)
+def test_the_command_line_consents_but_lifts_no_denial(written, allowed, found):
+    guardrails = Guardrails(broad_targets=BroadTargets(written))
+    assert effective(guardrails, Limits(allow_broad=allowed)).broad_targets == found
+
+
+def test_the_command_line_sets_the_limits_it_names_zero_included():
+    assert effective(Guardrails(1, 2, 3), Limits(max_creates=0, max_deletes=9)) == Guardrails(
+        0, 2, 9
+    )
+
+
+def test_over_a_saved_plan_limits_only_tighten():
+    stored = Guardrails(5, 5, 5, BroadTargets.DENY)
+    looser = Limits(max_creates=9, max_updates=9, max_deletes=9, allow_broad=True)
+    assert tightened(stored, looser) == stored
+    assert tightened(stored, Limits(max_creates=0, max_updates=1, max_deletes=2)) == Guardrails(
+        0, 1, 2, BroadTargets.DENY
+    )
+    assert tightened(stored, Limits()) == stored

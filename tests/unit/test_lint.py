@@ -1,0 +1,186 @@
+"""What a reviewer should know of a plan."""
+
+import pytest
+
+from reconciler.differ.lint import findings
+from reconciler.model.plan import Keep, Unmanaged
+from reconciler.model.state import AssignmentFilter, Group
+from tests.support import build
+
+LAPTOPS = Group(build.SALES, "Laptops", '(device.deviceOSType -eq "Windows")')
+LAPTOPS_AGAIN = Group(build.FINANCE, "Again", '(device.deviceOSType  -EQ "windows")')
+STAFF = Group(build.KIOSK_GROUP, "Staff", '(user.department -eq "Sales")')
+BOTH = Group(build.BREAK_GLASS, "Both", '(user.city -eq "x") or (device.model -eq "y")')
+ASSIGNED = Group(build.BREAK_GLASS, "Assigned")
+
+
+def found(*wanted, live=(), known=(), of=None, owned="additive"):
+    plan = build.planned(*wanted, live=live, known=known, of=of, owned=owned)
+    return findings([plan], build.directory(*known))
+
+
+def said(*wanted, **options):
+    return [
+        (one.severity.value, one.code, one.location.line if one.location else None)
+        for one in found(*wanted, **options)
+    ]
+
+
+def test_a_plain_plan_says_nothing():
+    assert said(build.want(), live=[build.live(build.group(build.FINANCE))]) == []
+
+
+def test_a_new_assignment_to_everybody_is_a_warning_at_its_line():
+    (one,) = found(build.want(build.all_users(), broad=True))
+    assert (one.code, one.location, one.message, one.policy) == (
+        "broad-target",
+        build.at(5),
+        "this assigns the policy to every user of the tenant",
+        "Windows 11 - Baseline",
+    )
+
+
+def test_an_assignment_to_everybody_that_is_there_is_no_news():
+    assert said(build.want(build.all_users()), live=[build.live(build.all_users())]) == []
+
+
+def test_one_group_on_both_sides_is_an_error_at_the_declared_line():
+    include = found(build.want(build.group()), live=[build.live(build.exclusion())])
+    exclude = found(build.want(build.exclusion()), live=[build.live(build.group())])
+    assert [(one.is_error, one.code, one.location) for one in (*include, *exclude)] == [
+        (True, "include-and-exclude", build.at(5))
+    ] * 2
+    assert "is excluded on this policy in the tenant" in include[0].message
+    assert "is included on this policy in the tenant" in exclude[0].message
+
+
+def test_one_group_on_both_sides_of_the_tenant_is_a_warning():
+    live = [build.live(build.group()), build.live(build.exclusion())]
+    assert said(live=live) == [("warning", "include-and-exclude", None)]
+
+
+def test_a_side_that_is_deleted_is_no_conflict():
+    live = [build.live(build.group())]
+    assert said(build.want(build.exclusion()), live=live, owned="authoritative") == []
+
+
+def test_an_exclusion_by_a_policy_set_takes_an_include_back():
+    live = [build.inherited(build.exclusion(), id="set")]
+    assert said(build.want(), live=live) == [("warning", "shadowed-include", 5)]
+
+
+def test_an_exclusion_with_the_same_rule_takes_an_include_back():
+    live = [build.live(build.exclusion(LAPTOPS_AGAIN.id))]
+    known = (LAPTOPS, LAPTOPS_AGAIN)
+    assert said(build.want(), live=live, known=known) == [("warning", "shadowed-include", 5)]
+    assert said(build.want(), live=live, known=(ASSIGNED, Group(build.FINANCE, "b"))) == []
+    assert said(live=[*live, build.live()], known=known) == []
+
+
+@pytest.mark.parametrize(
+    ("included", "excluded", "is_mixed"),
+    [
+        (LAPTOPS, STAFF, True),
+        (STAFF, LAPTOPS, True),
+        (LAPTOPS, Group(build.FINANCE, "Others", '(device.model -eq "x")'), False),
+        (LAPTOPS, BOTH, False),
+        (BOTH, LAPTOPS, False),
+        (LAPTOPS, ASSIGNED, False),
+        (ASSIGNED, LAPTOPS, False),
+    ],
+)
+def test_users_excluded_from_devices_are_a_warning_where_rules_tell(included, excluded, is_mixed):
+    wanted = [
+        build.want(build.group(included.id)),
+        build.want(build.exclusion(excluded.id), line=6),
+    ]
+    expected = [("warning", "mixed-exclusion", 6)] if is_mixed else []
+    assert said(*wanted, known=(included, excluded)) == expected
+
+
+def test_a_mix_is_fine_where_both_kinds_are_included():
+    wanted = [
+        build.want(build.group(LAPTOPS.id)),
+        build.want(build.group(STAFF.id)),
+        build.want(build.exclusion(build.FINANCE)),
+    ]
+    others = Group(build.FINANCE, "Other staff", '(user.department -eq "Other")')
+    assert said(*wanted, known=(LAPTOPS, STAFF, others)) == []
+
+
+def test_a_mix_that_nobody_declares_is_left_alone():
+    live = [build.live(build.exclusion(STAFF.id))]
+    assert said(build.want(), live=live, known=(LAPTOPS, STAFF)) == []
+
+
+@pytest.mark.parametrize(
+    ("policy", "platform", "kind", "code"),
+    [
+        ("windows10", "windows10AndLater", "devices", None),
+        ("windows10", "WINDOWS10andLater", "devices", None),
+        ("windows10", "iOS", "devices", "filter-platform"),
+        ("windows10", "androidForWork", "devices", "filter-platform"),
+        ("windows10", None, None, None),
+        ("windows10", "windows10AndLater", "apps", "filter-for-apps"),
+        ("windows10", "iOSMobileApplicationManagement", "Apps", "filter-for-apps"),
+        ("androidWorkProfile", "androidForWork", "devices", None),
+        ("androidDeviceOwner", "androidWorkProfile", "devices", None),
+        ("aospDeviceOwner", "androidAOSP", "devices", None),
+        ("aospDeviceOwner", "androidForWork", "devices", "filter-platform"),
+        ("linux", "windows10AndLater", "devices", "filter-on-linux"),
+        ("visionOS", "iOS", "devices", None),
+        (None, "iOS", "devices", None),
+    ],
+)
+def test_a_filter_must_fit_the_policy(policy, platform, kind, code):
+    known = (AssignmentFilter(build.CORPORATE, "Corporate", platform, kind),)
+    wanted = build.want(filter=build.filtered())
+    expected = [("warning", code, 5)] if code else []
+    of = build.policy(platform=policy)
+    assert said(wanted, known=known, of=of) == expected
+    there = [build.live(filter=build.filtered())]
+    assert said(wanted, known=known, of=of, live=there) == expected
+    changed = [build.live(filter=build.filtered(mode="exclude"))]
+    assert said(wanted, known=known, of=of, live=changed) == expected
+    assert said(known=known, of=of, live=there) == []
+
+
+def test_custom_compliance_takes_no_filter():
+    of = build.policy(custom_compliance=True)
+    assert said(build.want(filter=build.filtered()), of=of) == [
+        ("warning", "filter-on-custom-compliance", 5)
+    ]
+    assert said(build.want(), of=of) == []
+
+
+def test_a_filter_is_named_with_both_platforms():
+    known = (AssignmentFilter(build.CORPORATE, "Corporate", "iOS", "devices"),)
+    (one,) = found(build.want(filter=build.filtered(name="Corporate")), known=known)
+    assert one.message == 'the filter "Corporate" is for iOS, and the policy is for Windows 10/11'
+
+
+def test_only_a_new_scope_tag_group_is_warned_of():
+    target = build.scope_tag_group()
+    assert said(build.want(target)) == [("warning", "scope-tag-group", 5)]
+    assert said(build.want(target), live=[build.live(target)]) == []
+
+
+def test_findings_look_at_every_policy():
+    policies = [
+        build.nothing(build.policy(name=name), unmanaged=both_sides(), kept=(kept_filter(),))
+        for name in "ab"
+    ]
+    codes = [(one.policy, one.code) for one in findings(policies, build.directory())]
+    assert codes == [("a", "include-and-exclude"), ("b", "include-and-exclude")]
+
+
+def both_sides():
+    return tuple(
+        Unmanaged(build.policy(), build.live(t)) for t in (build.group(), build.exclusion())
+    )
+
+
+def kept_filter():
+    return Keep(
+        build.policy(), build.live(build.group(build.FINANCE), build.filtered()), build.at()
+    )

@@ -1,0 +1,276 @@
+"""Names become ids, or an error at their line."""
+
+import pytest
+
+from reconciler.differ.resolve import groups_wanted, resolve
+from reconciler.model.ports import Directory, GroupSearch
+from reconciler.model.state import DesiredAssignment, Group, LivePolicy, TargetKind
+from tests.support import build
+
+SALES = Group(build.SALES, "Sales laptops")
+CORPORATE = build.AssignmentFilter(build.CORPORATE, "Corporate owned", "windows10AndLater")
+POLICY = build.named("Windows 11 - Baseline")
+
+
+def resolved(*lines, of=POLICY, known=(SALES, CORPORATE), live=None, nearby=None, **options):
+    """Resolve one declared policy against a tenant that has one."""
+    tenant = live or build.tenant_of(LivePolicy(build.policy(), ()))
+    found = build.directory(*known)
+    groups = GroupSearch(found.groups.by_id, {}, nearby or {})
+    desired = build.desired(build.declared_policy(of, *lines, **options))
+    return resolve(desired, tenant, Directory(groups, found.filters))
+
+
+def only_problem(resolution):
+    assert resolution.state.policies == ()
+    (problem,) = resolution.diagnostics
+    assert problem.is_error
+    return problem.code, problem.location.line, problem.message, problem.help
+
+
+def test_a_line_is_resolved_to_ids_and_keeps_its_names_place_and_consent():
+    line = build.declare(
+        build.named("Sales laptops"), filter=("exclude", build.named("Corporate owned")), broad=True
+    )
+    resolution = resolved(line)
+    (assignment,) = resolution.state.policies[0].assignments
+    assert resolution.diagnostics == ()
+    assert assignment == build.want(build.group(), build.filtered(mode="exclude"), broad=True)
+    assert (assignment.target.name, assignment.filter.name) == ("Sales laptops", "Corporate owned")
+
+
+def test_a_collection_is_compared_in_lower_case_and_shown_as_it_is_spelt():
+    line = DesiredAssignment(TargetKind.COLLECTION, build.at(), id="SMS00042")
+    (assignment,) = resolved(line).state.policies[0].assignments
+    assert (assignment.target.id, assignment.target.name) == ("sms00042", "SMS00042")
+
+
+def test_a_scope_tag_group_needs_no_look_up():
+    line = DesiredAssignment(
+        TargetKind.SCOPE_TAG_GROUP, build.at(), id=build.FINANCE.upper(), target_type="device"
+    )
+    (assignment,) = resolved(line).state.policies[0].assignments
+    assert assignment.target == build.scope_tag_group(build.FINANCE)
+
+
+def test_an_unknown_group_is_an_error_with_the_nearest_names_of_the_directory():
+    near = {"Sales laptop": (Group(build.FINANCE, "Sales loptops"), Group(build.KIOSKS, "Zebra"))}
+    assert only_problem(resolved(build.declare(build.named("Sales laptop")), nearby=near)) == (
+        "unknown-group",
+        1,
+        'no group is called "Sales laptop"',
+        'nearest: "Sales laptops", "Sales loptops"',
+    )
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "said"),
+    [
+        ("Ring \u2013 1", "Ring - 1", "the dash is U+2013 here and U+002D there"),
+        ("Ring\u00a01", "Ring 1", "the space is U+00A0 here and U+0020 there"),
+        ("Ring 1", "Ring\u200b 1", "an unseen U+200B stands there and not here"),
+        ("Ring 1 ", "Ring 1", "a space stands here and not there"),
+        ("O\u2019Neil", "O'Neil", "the apostrophe is U+2019 here and U+0027 there"),
+        ("\u0421orp", "Corp", "the letter is U+0421 here and U+0043 there"),
+        ("Caf\u00e9", "Cafe\u0301", "the letter is U+00E9 here and U+0065 U+0301 there"),
+    ],
+)
+def test_a_name_that_looks_alike_is_told_apart(here, there, said):
+    known = [Group(build.SALES, there)]
+    unknown = only_problem(resolved(build.declare(build.named(here)), known=known))
+    assert unknown[3] == f'nearest: "{there}"; {said}'
+    mismatch = only_problem(resolved(build.declare(build.named(here, build.SALES)), known=known))
+    assert mismatch[3].startswith(f"{said}; if it was renamed, ")
+
+
+def test_a_name_that_differs_in_case_alone_is_an_error_that_names_the_candidate():
+    assert only_problem(resolved(build.declare(build.named("sales LAPTOPS")))) == (
+        "unknown-group",
+        1,
+        'no group is called "sales LAPTOPS"',
+        f'names compare exactly, case included; there is "Sales laptops" ({build.SALES})',
+    )
+
+
+def test_an_ambiguous_name_lists_ten_candidates_at_most():
+    twins = [Group(f"id-{n:02}", "Twin") for n in range(12)]
+    code, _, message, help = only_problem(resolved(build.declare(build.named("Twin")), known=twins))
+    assert (code, message) == ("ambiguous-group", '12 groups are called "Twin"')
+    listed = "; ".join(f"id-{n:02} (assigned)" for n in range(10))
+    assert help == (
+        "write the id of the one that is meant, as in group: {id: id-00, name: Twin}; "
+        f"there are: {listed}; and 2 more"
+    )
+
+
+def test_groups_of_one_name_are_told_apart_by_the_rules_of_the_dynamic_ones():
+    twins = [
+        Group("one", "A, b", 'user.department\n  -eq "Sales" ' + "x" * 60),
+        Group("two", "A, b"),
+    ]
+    assert only_problem(resolved(build.declare(build.named("A, b")), known=twins))[3] == (
+        'write the id of the one that is meant, as in group: {id: one, name: "A, b"}; there are: '
+        f'one (dynamic: user.department -eq "Sales" {"x" * 32}…); two (assigned)'
+    )
+
+
+def test_filters_of_one_name_are_written_under_their_mode():
+    twins = [build.AssignmentFilter(id, "true", "iOS") for id in ("one", "two")]
+    line = build.declare(build.named("Sales laptops"), filter=("exclude", build.named("true")))
+    assert only_problem(resolved(line, known=(SALES, *twins)))[3] == (
+        'write the id of the one that is meant, as in exclude: {id: one, name: "true"}; '
+        "there are: one (iOS); two (iOS)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("reference", "code"),
+    [
+        (build.named("Sales", build.SALES), "group-name-mismatch"),
+        (build.named("sales laptops", build.SALES), "group-name-mismatch"),
+        (build.named("Sales laptops", build.FINANCE), "unknown-group"),
+        (build.named(id=build.FINANCE), "unknown-group"),
+    ],
+)
+def test_an_id_and_a_name_must_agree(reference, code):
+    assert only_problem(resolved(build.declare(reference)))[0] == code
+
+
+def test_a_group_that_was_created_again_is_named_with_its_new_id():
+    line = build.declare(build.named("Sales laptops", build.FINANCE))
+    assert only_problem(resolved(line))[3] == (
+        f'it may have been deleted and created again; "Sales laptops" is now {build.SALES} (assigned)'
+    )
+
+
+@pytest.mark.parametrize("exclude", [False, True])
+def test_a_policy_with_one_mistake_is_left_out_whole(exclude):
+    lines = [
+        build.declare(build.named("Sales laptops")),
+        build.declare(build.named("Nobody"), exclude=exclude),
+    ]
+    assert only_problem(resolved(*lines))[0] == "unknown-group"
+
+
+def test_every_mistake_of_a_policy_is_reported_in_one_run():
+    line = build.declare(
+        build.named("Nobody", line=2), filter=("include", build.named("No filter", line=3))
+    )
+    resolution = resolved(line, of=build.named("No policy"))
+    assert [(found.code, found.location.line) for found in resolution.diagnostics] == [
+        ("unknown-policy", 1),
+        ("unknown-group", 2),
+        ("unknown-filter", 3),
+    ]
+    assert {found.policy for found in resolution.diagnostics} == {"No policy"}
+
+
+def test_a_missing_filter_never_means_no_filter():
+    line = build.declare(build.named("Sales laptops"), filter=("include", build.named("Gone")))
+    assert only_problem(resolved(line))[0] == "unknown-filter"
+
+
+def test_the_same_target_by_two_names_is_an_error_at_the_second_line():
+    lines = [
+        build.declare(build.named("Sales laptops"), line=5),
+        build.declare(build.named(id=build.SALES), line=6),
+    ]
+    assert only_problem(resolved(*lines))[:3] == (
+        "duplicate-target",
+        6,
+        "this is the same target as at policies.yaml:5:9",
+    )
+
+
+@pytest.mark.parametrize("first_is_exclusion", [False, True])
+def test_a_group_on_both_sides_is_an_error_at_the_exclusion(first_is_exclusion):
+    lines = [
+        build.declare(build.named("Sales laptops"), line=5),
+        build.declare(build.named(id=build.SALES), exclude=True, line=6),
+    ]
+    assert only_problem(resolved(*(reversed(lines) if first_is_exclusion else lines)))[:3] == (
+        "include-and-exclude",
+        6,
+        'the group "Sales laptops" is also included, at policies.yaml:5:9',
+    )
+
+
+TWINS = build.tenant_of(
+    LivePolicy(build.policy(id="one"), ()), LivePolicy(build.policy(id="two", platform="iOS"), ())
+)
+
+
+@pytest.mark.parametrize(("platform", "id"), [("ios", "two"), ("Windows10", "one")])
+def test_the_platform_tells_two_policies_of_one_name_apart(platform, id):
+    (found,) = resolved(platform=platform, live=TWINS).state.policies
+    assert found.live.policy.id == id
+
+
+@pytest.mark.parametrize("platform", [None, "macOS"])
+def test_a_name_that_stays_ambiguous_lists_ids_and_platforms(platform):
+    assert only_problem(resolved(platform=platform, live=TWINS)) == (
+        "ambiguous-policy",
+        1,
+        '2 policies are called "Windows 11 - Baseline"',
+        (
+            "write the id of the one that is meant, as in id: one; "
+            "there are: one (platform: windows10); two (platform: iOS)"
+        ),
+    )
+
+
+def test_a_platform_that_does_not_fit_is_an_error_even_where_it_was_not_needed():
+    by_name, by_id = (
+        only_problem(resolved(of=reference, platform="macOS"))
+        for reference in (POLICY, build.named(id=build.WINDOWS))
+    )
+    assert by_name == by_id
+    assert by_name[2] == 'the policy "Windows 11 - Baseline" is for windows10, not for macOS'
+
+
+def test_a_policy_declared_twice_is_planned_once_and_is_an_error():
+    desired = build.desired(
+        build.declared_policy(build.named(POLICY.name, line=1)),
+        build.declared_policy(build.named(id=build.WINDOWS, line=2)),
+    )
+    found = resolve(desired, build.tenant_of(LivePolicy(build.policy(), ())), build.directory())
+    assert [policy.location.line for policy in found.state.policies] == [1]
+    assert [(d.code, d.location.line) for d in found.diagnostics] == [("duplicate-policy", 2)]
+
+
+def test_a_mistake_in_one_policy_leaves_the_others_resolved():
+    desired = build.desired(
+        build.declared_policy(build.named("No policy")), build.declared_policy(POLICY)
+    )
+    found = resolve(desired, build.tenant_of(LivePolicy(build.policy(), ())), build.directory())
+    assert [policy.live.policy.id for policy in found.state.policies] == [build.WINDOWS]
+
+
+def test_policies_come_out_in_order_of_name():
+    live = build.tenant_of(*(LivePolicy(build.policy(name=name, id=name), ()) for name in "ab"))
+    desired = build.desired(*(build.declared_policy(build.named(name)) for name in "ba"))
+    found = resolve(desired, live, build.directory())
+    assert [policy.live.policy.name for policy in found.state.policies] == ["a", "b"]
+
+
+def test_every_group_that_is_mentioned_is_looked_up_and_nothing_else():
+    collection = DesiredAssignment(TargetKind.COLLECTION, build.at(), id="SMS00042")
+    policy = build.declared_policy(
+        POLICY,
+        build.declare(build.named("Sales laptops")),
+        build.declare(build.named(id=build.FINANCE), exclude=True),
+        build.declare(build.named("Both", build.KIOSKS), filter=("include", build.named("F"))),
+        collection,
+    )
+    wanted = groups_wanted(build.desired(policy))
+    assert wanted.names == {"Sales laptops", "Both"}
+    assert wanted.ids == {build.FINANCE, build.KIOSKS}
+
+
+def test_names_to_suggest_are_gathered_for_unknown_names_alone():
+    class Untouched(dict):
+        def get(self, *_):
+            raise AssertionError("nothing is to be suggested")
+
+    resolution = resolved(build.declare(build.named("Sales laptops")), nearby=Untouched(a=()))
+    assert resolution.diagnostics == ()
