@@ -11,37 +11,41 @@ import threading
 from collections.abc import Callable, Sequence
 
 from reconciler.model.errors import (
-    ApprovalError,
-    ApprovalStatus,
     GraphError,
-    NotDoneError,
+    MultiAdminApprovalError,
+    MultiAdminApprovalStatus,
+    NotExecutedError,
     ReconcilerError,
 )
-from reconciler.model.ports import Approvals, PendingApproval, Progress, Receipt, Tenant
+from reconciler.model.ports import PendingApproval, PendingApprovals, Progress, Receipt, Tenant
 from reconciler.model.state import Policy
 
 _DECIDED = {
-    ApprovalStatus.REJECTED: "was rejected",
-    ApprovalStatus.CANCELLED: "was cancelled",
-    ApprovalStatus.EXPIRED: "has expired",
+    MultiAdminApprovalStatus.REJECTED: "was rejected",
+    MultiAdminApprovalStatus.CANCELLED: "was cancelled",
+    MultiAdminApprovalStatus.EXPIRED: "has expired",
 }
 
 
-class Approver:
+class MultiAdminApprover:
     """Sends writes through Multi Admin Approval. Safe to share between threads.
 
     ``codes`` are those given on the command line, which do not say whose they are.
     """
 
     def __init__(
-        self, tenant: Tenant, approvals: Approvals, progress: Progress, codes: Sequence[str] = ()
+        self,
+        tenant: Tenant,
+        approvals: PendingApprovals,
+        progress: Progress,
+        codes: Sequence[str] = (),
     ) -> None:
         self._tenant = tenant
         self._approvals = approvals
         self._progress = progress
         self._codes = [code.lower() for code in codes]
         self._lock = threading.Lock()
-        self._statuses: dict[str, ApprovalStatus | None] = {}
+        self._statuses: dict[str, MultiAdminApprovalStatus | None] = {}
         self._tried: dict[str, set[str]] = {}
 
     def remembers(self, policy: Policy, digest: str) -> bool:
@@ -58,8 +62,8 @@ class Approver:
     def send(self, policy: Policy, digest: str, call: Callable[[str | None], Receipt]) -> Receipt:
         """Make a write, once, with a code where there is one that may fit; remember it if queued.
 
-        Raises `NotDoneError` where a code did not fit: the next one is for the next reading.
-        Raises `ApprovalError` where a request still waits, and `ReconcilerError` where it was
+        Raises `NotExecutedError` where a code did not fit: the next one is for the next reading.
+        Raises `MultiAdminApprovalError` where a request still waits, and `ReconcilerError` where it was
         turned down; asking again is then for the next run.
         """
         codes = self._codes_for(policy, digest, self._approvals.get(policy.id))
@@ -70,10 +74,10 @@ class Approver:
         try:
             receipt = call(code)
         except GraphError as refused:
-            if refused.status != 403 or isinstance(refused, ApprovalError):
+            if refused.status != 403 or isinstance(refused, MultiAdminApprovalError):
                 raise
             tried.add(code)
-            raise NotDoneError(
+            raise NotExecutedError(
                 f"the approval code {code} does not fit this write",
                 attempted=refused.attempted,
                 status=refused.status,
@@ -89,13 +93,15 @@ class Approver:
         """Make the write without a code, and remember it where Graph queues it."""
         try:
             return call(None)
-        except ApprovalError as queued:
+        except MultiAdminApprovalError as queued:
             if queued.approval_code is not None:
                 self._remember(policy, PendingApproval(queued.approval_code, digest))
                 raise
             pending = self._approvals.get(policy.id)
             fits = pending is not None and pending.body_digest == digest
-            if pending is None or (queued.approval_status is ApprovalStatus.BLOCKED and not fits):
+            if pending is None or (
+                queued.approval_status is MultiAdminApprovalStatus.BLOCKED and not fits
+            ):
                 raise
             raise _still_open(queued, pending, fits=fits) from queued
 
@@ -109,7 +115,7 @@ class Approver:
             return given
         status = self._statuses.get(policy.id)
         fits = pending.body_digest == digest
-        if status is ApprovalStatus.PENDING:
+        if status is MultiAdminApprovalStatus.PENDING:
             raise _waits(policy, pending, fits=fits)
         if status in _DECIDED:
             self.forget(policy)
@@ -118,7 +124,7 @@ class Approver:
                 raise ReconcilerError(f"{said}; run apply again to ask anew")
             self._progress.note(said)
             return given
-        if status is ApprovalStatus.COMPLETED:
+        if status is MultiAdminApprovalStatus.COMPLETED:
             self.forget(policy)
             return given
         if not fits:
@@ -144,21 +150,23 @@ class Approver:
             self._progress.note(str(fault))
 
 
-def _waits(policy: Policy, pending: PendingApproval, *, fits: bool) -> ApprovalError:
+def _waits(policy: Policy, pending: PendingApproval, *, fits: bool) -> MultiAdminApprovalError:
     moved = (
         ""
         if fits
         else "; the policy has moved since, so that approval will not fit and a new one will be "
         "needed: cancel the request in the Intune portal, then run apply again"
     )
-    return ApprovalError(
+    return MultiAdminApprovalError(
         f"the request still waits for a second administrator{moved}",
         attempted=f'assigning "{policy.name}"',
         approval_code=pending.code,
     )
 
 
-def _still_open(queued: ApprovalError, pending: PendingApproval, *, fits: bool) -> ApprovalError:
+def _still_open(
+    queued: MultiAdminApprovalError, pending: PendingApproval, *, fits: bool
+) -> MultiAdminApprovalError:
     """Name the remembered request behind a refusal that names none."""
     message = (
         "Graph does not take the code of this request: it still waits for a second administrator, "
@@ -167,7 +175,7 @@ def _still_open(queued: ApprovalError, pending: PendingApproval, *, fits: bool) 
         else "the request that was queued for an earlier state is still open; cancel it in the "
         "Intune portal, or wait until it expires, then run apply again"
     )
-    return ApprovalError(
+    return MultiAdminApprovalError(
         message,
         attempted=queued.attempted,
         approval_code=pending.code,

@@ -25,8 +25,8 @@ class _Memory(BaseModel):
     pending: dict[str, _Entry] = {}
 
 
-class FileApprovals:
-    """Implements `reconciler.model.ports.Approvals` on a file that is replaced whole. Thread safe."""
+class FilePendingApprovals:
+    """Implements `reconciler.model.ports.PendingApprovals` on a file that is replaced whole. Thread safe."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -4,7 +4,7 @@ The loop of `PolicyRun` is the whole of the contract's laws of apply:
 
     wait                      for all there is to wait for: our turn, a token, an approval's state
     read the policy           a reading that is not whole raises, and nothing is written
-    judge each operation      done: skip it;  conflict: somebody touched what we change, refuse
+    judge each change      done: skip it;  conflict: somebody touched what we change, refuse
     nothing left to do        then it is settled
     write what is left        one request, merged on that very reading
     no clear answer           wait and begin again at the reading; never repeat a write blind
@@ -23,28 +23,34 @@ from dataclasses import dataclass, field
 from itertools import chain, repeat
 
 from reconciler.applier.merge import (
-    Standing,
-    Verdict,
+    ChangeState,
+    Judgement,
     describe,
+    format_target,
     judge_all,
-    say_target,
-    surprises,
+    read_back_differences,
 )
-from reconciler.applier.requests import Means, Request, announce, next_request, record_refusal
+from reconciler.applier.requests import (
+    ApplyContext,
+    Request,
+    announce,
+    next_request,
+    record_refusal,
+)
 from reconciler.differ.compare import split
 from reconciler.model.errors import (
-    ApprovalError,
-    ApprovalStatus,
     DeadlineError,
     GraphError,
     Interrupted,
-    NotDoneError,
+    MultiAdminApprovalError,
+    MultiAdminApprovalStatus,
+    NotExecutedError,
     OutcomeUnknownError,
     ReconcilerError,
     RouteMissingError,
     ThrottledError,
 )
-from reconciler.model.plan import Key, Operation, PolicyPlan, key_of
+from reconciler.model.plan import Change, Key, PolicyPlan, key_of
 from reconciler.model.result import PolicyOutcome, Status
 from reconciler.model.state import Assignment, Target
 
@@ -87,16 +93,16 @@ class _Reading:
 class PolicyRun:
     """The course of one policy.
 
-    ``sent`` holds every operation that may have had an effect, ``verdicts`` how the latest reading
-    judged the plan's operations: what is sent and not judged to be done is in doubt. ``lost`` names
+    ``sent`` holds every change that may have had an effect, ``judgements`` how the latest reading
+    judged the plan's changes: what is sent and not judged to be done is in doubt. ``lost`` names
     what the plan saw as declared and there, and that reading does not show so any more. ``unclear``
     and ``throttled`` count answers since the last success.
     """
 
     plan: PolicyPlan
-    means: Means
-    sent: dict[Key, Operation] = field(default_factory=dict)
-    verdicts: tuple[Verdict, ...] = ()
+    context: ApplyContext
+    sent: dict[Key, Change] = field(default_factory=dict)
+    judgements: tuple[Judgement, ...] = ()
     request_id: str | None = None
     refusal: GraphError | None = None
     unclear: int = 0
@@ -109,7 +115,7 @@ class PolicyRun:
         """Run to the end, whatever that is; no failure of one policy gets out of here."""
         try:
             return self._run()
-        except ApprovalError as queued:
+        except MultiAdminApprovalError as queued:
             return self._queued(queued)
         except (DeadlineError, Interrupted) as stopped:
             return self._stopped(stopped)
@@ -123,8 +129,8 @@ class PolicyRun:
 
     def _run(self) -> PolicyOutcome:
         while True:
-            self.means.approver.prepare(self.plan.policy)
-            self.means.tenant.prepare_write()
+            self.context.multi_admin_approver.prepare(self.plan.policy)
+            self.context.tenant.prepare_write()
             reading = self._settle_doubt(self._read())
             if (ended := self._nothing_to_write()) is not None:
                 return ended
@@ -145,13 +151,15 @@ class PolicyRun:
         for wait in DOUBT_WAITS if self.sent else ():
             if not self._in_doubt:
                 break
-            self.means.deadline.sleep(wait, "waiting for Graph to show whether the write happened")
+            self.context.deadline.sleep(
+                wait, "waiting for Graph to show whether the write happened"
+            )
             reading = self._read()
         return reading
 
     def _nothing_to_write(self) -> PolicyOutcome | None:
         """End where the latest reading leaves nothing to write, or forbids it."""
-        conflicts = [v for v in self.verdicts if v.standing is Standing.CONFLICT]
+        conflicts = [v for v in self.judgements if v.state is ChangeState.CONFLICT]
         if conflicts:
             return self._conflicting(conflicts)
         return None if self._to_do else self._settled()
@@ -162,15 +170,15 @@ class PolicyRun:
         A refusal is kept until then: after an unclear answer the write may have happened all the
         same, and then Graph refuses the repeat of what is already true.
         """
-        request = next_request(self.plan.policy, self._to_do, reading.direct, self.means)
+        request = next_request(self.plan.policy, self._to_do, reading.direct, self.context)
         try:
             self._make(request, reading)
-        except ApprovalError:
+        except MultiAdminApprovalError:
             raise
         except RouteMissingError as missing:
-            if not self.means.route.falls_back:
+            if not self.context.route.falls_back:
                 self.refusal = _without_route(missing)
-        except NotDoneError as hindered:
+        except NotExecutedError as hindered:
             self._count_renewal(hindered)
         except ThrottledError as throttled:
             self.throttled += 1
@@ -187,24 +195,24 @@ class PolicyRun:
             return request
         return None
 
-    def _count_renewal(self, hindered: NotDoneError) -> None:
+    def _count_renewal(self, hindered: NotExecutedError) -> None:
         """A fresh token is worth one repeat; an approval code that did not fit is not tried again."""
         if hindered.status == 401 and self.has_renewed:
             self.refusal = hindered
         self.has_renewed |= hindered.status == 401
 
     @property
-    def _to_do(self) -> list[Operation]:
-        return [v.operation for v in self.verdicts if v.standing is Standing.TO_DO]
+    def _to_do(self) -> list[Change]:
+        return [v.change for v in self.judgements if v.state is ChangeState.TO_DO]
 
     def _read(self) -> _Reading:
-        """Read the policy, and judge the plan's operations by what is there."""
-        live = self.means.tenant.read_policy(self.plan.policy)
+        """Read the policy, and judge the plan's changes by what is there."""
+        live = self.context.tenant.read_policy(self.plan.policy)
         direct, inherited, problems = split(self.plan.policy, live.assignments)
         if problems:
             raise ReconcilerError(f"{problems[0].message}; {problems[0].help}")
-        self.verdicts = judge_all(self.plan.operations, direct, inherited)
-        self.lost = tuple(say_target(target) for target in _lost(self.plan, direct, inherited))
+        self.judgements = judge_all(self.plan.changes, direct, inherited)
+        self.lost = tuple(format_target(target) for target in _lost(self.plan, direct, inherited))
         return _Reading(live.assignments, direct)
 
     def _make(self, request: Request, reading: _Reading) -> None:
@@ -212,12 +220,12 @@ class PolicyRun:
 
         From the moment it is sent it counts as sent, until Graph itself says that it is refused.
         """
-        policy, journal = self.plan.policy, self.means.journal
+        policy, journal = self.plan.policy, self.context.journal
         announce(request, policy, reading.assignments, journal)
         before = dict(self.sent)
-        self.sent |= {key_of(operation.target): operation for operation in request.operations}
+        self.sent |= {key_of(change.target): change for change in request.changes}
         try:
-            receipt = self.means.approver.send(policy, request.digest, request.call)
+            receipt = self.context.multi_admin_approver.send(policy, request.digest, request.call)
         except OutcomeUnknownError as unclear:
             journal.record("unknown", policy, error=str(unclear), request_id=unclear.request_id)
             raise
@@ -229,10 +237,10 @@ class PolicyRun:
         journal.record("accepted", policy, request_id=receipt.request_id)
 
     def _wait(self, unclear: GraphError, tries: int) -> None:
-        seconds = self.means.backoff.wait(tries, unclear.retry_after)
+        seconds = self.context.backoff.wait(tries, unclear.retry_after)
         level = logging.WARNING if seconds >= LONG_WAIT else logging.INFO
         LOG.log(level, "%s; reading it again in %.1f s", unclear, seconds)
-        self.means.deadline.sleep(seconds, str(unclear))
+        self.context.deadline.sleep(seconds, str(unclear))
 
     def _read_back(self, sent: Request, before: _Reading) -> None:
         """Read until everything that was sent shows; stale readings are expected on the way.
@@ -243,13 +251,13 @@ class PolicyRun:
         last = READ_BACK_WAITS[-1]
         for number, wait in enumerate(chain(READ_BACK_WAITS, repeat(last)), start=1):
             if wait:
-                self.means.deadline.sleep(wait, "waiting for Graph to show the change")
+                self.context.deadline.sleep(wait, "waiting for Graph to show the change")
             reading = self._read()
             if self._is_contradicted and number >= CONFLICT_READINGS:
                 return
             if self._in_doubt:
                 continue
-            found = surprises(sent.expected, before.assignments, reading.assignments)
+            found = read_back_differences(sent.expected, before.assignments, reading.assignments)
             short = [surprise for surprise in found if sent.replaces and not surprise.is_extra]
             if not short:
                 self.notes += [str(surprise) for surprise in found]
@@ -262,15 +270,15 @@ class PolicyRun:
 
     @property
     def _is_contradicted(self) -> bool:
-        return any(verdict.standing is Standing.CONFLICT for verdict in self.verdicts)
+        return any(judgement.state is ChangeState.CONFLICT for judgement in self.judgements)
 
     @property
-    def _confirmed(self) -> tuple[Operation, ...]:
+    def _confirmed(self) -> tuple[Change, ...]:
         """What this run sent and the latest reading shows."""
         return tuple(
-            verdict.operation
-            for verdict in self.verdicts
-            if verdict.standing is Standing.DONE and key_of(verdict.operation.target) in self.sent
+            judgement.change
+            for judgement in self.judgements
+            if judgement.state is ChangeState.DONE and key_of(judgement.change.target) in self.sent
         )
 
     @property
@@ -280,10 +288,10 @@ class PolicyRun:
     def _settled(self) -> PolicyOutcome:
         written = self._confirmed
         try:
-            self.means.journal.record("settled", self.plan.policy, written=len(written))
+            self.context.journal.record("settled", self.plan.policy, written=len(written))
         except ReconcilerError as fault:  # all is done and seen; only the last line is missing
             self.notes.append(str(fault))
-        self.means.approver.forget(self.plan.policy)
+        self.context.multi_admin_approver.forget(self.plan.policy)
         if self.lost:
             return self._ended(
                 Status.STALE,
@@ -293,28 +301,28 @@ class PolicyRun:
         return PolicyOutcome(
             self.plan.policy,
             Status.APPLIED if written else Status.ALREADY,
-            self.plan.operations,
+            self.plan.changes,
             written,
             request_id=self.request_id,
             notes=tuple(self.notes),
         )
 
-    def _conflicting(self, conflicts: Sequence[Verdict]) -> PolicyOutcome:
+    def _conflicting(self, conflicts: Sequence[Judgement]) -> PolicyOutcome:
         reasons = "; ".join(
-            f"{describe(verdict.operation)}: {verdict.reason}" for verdict in conflicts
+            f"{describe(judgement.change)}: {judgement.reason}" for judgement in conflicts
         )
         left = "the rest of it was left" if self.sent else "it was left"
         return self._ended(
             Status.STALE, f"changed since it was planned, so {left} alone: {reasons}"
         )
 
-    def _queued(self, queued: ApprovalError) -> PolicyOutcome:
+    def _queued(self, queued: MultiAdminApprovalError) -> PolicyOutcome:
         self.request_id = queued.request_id
-        is_pending = queued.approval_status is ApprovalStatus.PENDING
+        is_pending = queued.approval_status is MultiAdminApprovalStatus.PENDING
         return PolicyOutcome(
             self.plan.policy,
             Status.PENDING_APPROVAL if is_pending else Status.FAILED,
-            self.plan.operations,
+            self.plan.changes,
             self._confirmed,
             error=str(queued),
             request_id=queued.request_id,
@@ -325,9 +333,11 @@ class PolicyRun:
     def _stopped(self, stopped: ReconcilerError) -> PolicyOutcome:
         """Settle a write in flight by one more reading; what was never sent was not tried."""
         if self.sent:
-            with suppress(ReconcilerError), self.means.deadline.grace(LAST_LOOK):
+            with suppress(ReconcilerError), self.context.deadline.grace(LAST_LOOK):
                 self._read()
-        if self.verdicts and all(verdict.standing is Standing.DONE for verdict in self.verdicts):
+        if self.judgements and all(
+            judgement.state is ChangeState.DONE for judgement in self.judgements
+        ):
             return self._settled()
         if self._in_doubt:
             return self._ended(
@@ -342,7 +352,7 @@ class PolicyRun:
         return PolicyOutcome(
             self.plan.policy,
             status,
-            self.plan.operations,
+            self.plan.changes,
             self._confirmed,
             error=error,
             request_id=self.request_id,

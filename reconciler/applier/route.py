@@ -10,14 +10,14 @@ import threading
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 
-from reconciler.model.errors import NotDoneError, RouteMissingError
-from reconciler.model.plan import Create, Operation
+from reconciler.model.errors import NotExecutedError, RouteMissingError
+from reconciler.model.plan import Change, Create
 from reconciler.model.ports import Progress, Receipt
 from reconciler.model.state import Writes
 
 
-class Method(StrEnum):
-    """How a policy's operations go out: one request each, or the whole set in one."""
+class WriteMethod(StrEnum):
+    """How a policy's changes go out: one request each, or the whole set in one."""
 
     CREATE = "create"
     ASSIGN = "assign"
@@ -37,25 +37,25 @@ class Route:
         self._first = threading.Lock()
         self._exists: dict[str, bool] = {}
 
-    def method(self, family: str, operations: Sequence[Operation]) -> Method:
-        """Choose the call for these operations; ``auto`` creates where nothing but creates is due."""
+    def method(self, family: str, changes: Sequence[Change]) -> WriteMethod:
+        """Choose the call for these changes; ``auto`` creates where nothing but creates is due."""
         if self._writes is Writes.CREATE:
-            return Method.CREATE
+            return WriteMethod.CREATE
         if self._writes is Writes.ASSIGN or self._is_missing(family):
-            return Method.ASSIGN
-        only_creates = all(isinstance(operation, Create) for operation in operations)
-        return Method.CREATE if only_creates else Method.ASSIGN
+            return WriteMethod.ASSIGN
+        only_creates = all(isinstance(change, Create) for change in changes)
+        return WriteMethod.CREATE if only_creates else WriteMethod.ASSIGN
 
     def create(self, family: str, call: Callable[[], Receipt]) -> Receipt:
         """Make a create call. Until one has been answered the others wait for it.
 
-        Raises `NotDoneError` to those that waited, as the reading they stand on has aged.
+        Raises `NotExecutedError` to those that waited, as the reading they stand on has aged.
         """
         if self._exists.get(family):
             return call()
         if not self._first.acquire(blocking=False):
             with self._first:  # what it learns is worth the wait, and the wait a reading of its own
-                raise NotDoneError(
+                raise NotExecutedError(
                     "another policy was finding out whether the create call exists",
                     attempted="creating an assignment",
                 )

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 
-from reconciler.applier.multi_admin_approval import Approver
+from reconciler.applier.multi_admin_approval import MultiAdminApprover
 from reconciler.applier.policy import PolicyRun
-from reconciler.applier.requests import Means
+from reconciler.applier.requests import ApplyContext
 from reconciler.applier.route import Route
 from reconciler.model.plan import Plan, PolicyPlan
-from reconciler.model.ports import Approvals, Journal, Progress, Tenant
+from reconciler.model.ports import Journal, PendingApprovals, Progress, Tenant
 from reconciler.model.result import ApplyResult, PolicyOutcome, Status
 from reconciler.runtime.deadline import Deadline
 from reconciler.runtime.retry import Backoff
@@ -24,7 +24,7 @@ def apply(
     *,
     tenant: Tenant,
     journal: Journal,
-    approvals: Approvals,
+    approvals: PendingApprovals,
     approval_codes: Sequence[str],
     progress: Progress,
     deadline: Deadline,
@@ -37,12 +37,12 @@ def apply(
     The plan must be applyable; whoever calls has asked the user. ``is_stopped`` is asked before
     each policy, so that Ctrl-C lets the policy in hand come to its end and begins no other.
     """
-    due = [policy for policy in plan.policies if policy.operations]
+    due = [policy for policy in plan.policies if policy.changes]
     progress.stage("Applying", len(due))
-    means = Means(
+    context = ApplyContext(
         tenant=tenant,
         route=Route(plan.writes, progress),
-        approver=Approver(tenant, approvals, progress, approval_codes),
+        multi_admin_approver=MultiAdminApprover(tenant, approvals, progress, approval_codes),
         journal=journal,
         deadline=deadline,
         backoff=backoff,
@@ -50,8 +50,8 @@ def apply(
 
     def one(policy: PolicyPlan) -> PolicyOutcome:
         if is_stopped():
-            return PolicyOutcome(policy.policy, Status.NOT_TRIED, policy.operations)
-        outcome = PolicyRun(policy, means).outcome()
+            return PolicyOutcome(policy.policy, Status.NOT_TRIED, policy.changes)
+        outcome = PolicyRun(policy, context).outcome()
         progress.advance()
         return outcome
 

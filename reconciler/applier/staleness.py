@@ -1,4 +1,4 @@
-"""What moved in a policy between planning and applying. Pure.
+"""What stale_assignments in a policy between planning and applying. Pure.
 
 A saved plan was reviewed against a certain state of the tenant. Apply may find that a part of the
 plan is already true; anything else that differs means that the review no longer holds.
@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from reconciler.applier.merge import Standing, judge
+from reconciler.applier.merge import ChangeState, judge
 from reconciler.differ.compare import FieldChange, explain
 from reconciler.model.plan import Key, PolicyPlan, assignment_order, key_of
 from reconciler.model.state import Assignment, Policy, Target
@@ -20,7 +20,7 @@ _Place: TypeAlias = tuple[Key, str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
+class StaleAssignment:
     """One assignment that is not as the plan saw it.
 
     ``before`` and ``now`` are None where there was or is no such assignment; ``fields`` says what
@@ -34,24 +34,26 @@ class Moved:
     fields: tuple[FieldChange, ...] = ()
 
 
-def moved(plan: PolicyPlan, now: Iterable[Assignment]) -> tuple[Moved, ...]:
+def stale_assignments(plan: PolicyPlan, now: Iterable[Assignment]) -> tuple[StaleAssignment, ...]:
     """Name each difference between what the plan saw and what is live, in order of target.
 
-    What one of the plan's own operations would have brought about is no difference: a run that was
+    What one of the plan's own changes would have brought about is no difference: a run that was
     cut short may be run again.
     """
     live = list(now)
     before = _by_place(plan.live)
     after = _by_place(live)
     done = _done(plan, live)
-    found: list[Moved] = []
+    found: list[StaleAssignment] = []
     for place in sorted(before.keys() | after.keys()):
         was, stands = before.get(place), after.get(place)
         fields = explain(_spread(was), _spread(stands))
         known = was or stands
         if fields and known is not None and place not in done:
             both = was is not None and stands is not None
-            found.append(Moved(plan.policy, known.target, was, stands, fields if both else ()))
+            found.append(
+                StaleAssignment(plan.policy, known.target, was, stands, fields if both else ())
+            )
     return tuple(sorted(found, key=lambda item: item.target.sort_key))
 
 
@@ -74,13 +76,13 @@ def _place(assignment: Assignment) -> _Place:
 
 
 def _done(plan: PolicyPlan, live: Iterable[Assignment]) -> set[_Place]:
-    """The places that one of the plan's own operations has already brought to where it wants."""
+    """The places that one of the plan's own changes has already brought to where it wants."""
     direct = {key_of(a.target): a for a in live if a.is_direct}
     inherited = {key_of(a.target) for a in live if not a.is_direct}
     return {
-        (key_of(operation.target), "direct", "")
-        for operation in plan.operations
-        if judge(operation, direct, inherited).standing is Standing.DONE
+        (key_of(change.target), "direct", "")
+        for change in plan.changes
+        if judge(change, direct, inherited).state is ChangeState.DONE
     }
 
 

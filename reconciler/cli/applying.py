@@ -12,7 +12,7 @@ from reconciler.cli import github_actions, render
 from reconciler.cli.justification import justification
 from reconciler.cli.planning import RunOptions, refuse_several
 from reconciler.cli.pull_request_approval import refuse_unapproved
-from reconciler.cli.session import Run, root_of_plan
+from reconciler.cli.session import Invocation, root_of_plan
 from reconciler.cli.version import version
 from reconciler.documents import SavedPlan, loads
 from reconciler.model.errors import ConfigError, ExitCode, Interrupted, PlanFileError, UsageError
@@ -43,10 +43,10 @@ class ApplyCommand(RunOptions):
         refuse_several(roots, path, self.format_)
         if len(roots) > 1 and self.out is not None:
             raise UsageError(f"--out takes one result, and there are {len(roots)} tenant roots")
-        run = Run.start(self.console, self.timeout)
+        run = Invocation.start(self.console, self.timeout)
         return self.each_root(roots, lambda root: self._apply_root(root, run))
 
-    def _apply_root(self, root: Path, run: Run) -> ExitCode:
+    def _apply_root(self, root: Path, run: Invocation) -> ExitCode:
         reason = justification(self.justification, self.console.environ)
         try:
             with self.planned(root, run, reason) as (saved, session, connection):
@@ -77,7 +77,7 @@ class ApplyCommand(RunOptions):
         root = root_of_plan(path, plan, sandbox_file=self.sandbox_file)
         self._show_plan(replace(saved, plan=plan), "")
         self._refuse(plan)
-        run = Run.start(self.console, self.timeout)
+        run = Invocation.start(self.console, self.timeout)
         session = self.session(root, run)
         reason = justification(self.justification, self.console.environ)
         try:
@@ -119,7 +119,7 @@ class ApplyCommand(RunOptions):
             result = applying.write(plan, options, session=session, connection=connection)
         except KeyboardInterrupt:  # the second one: the first lets the writes in flight end
             raise Interrupted(
-                "stopped while writing: what was in flight may have been done or not. Run plan to "
+                "stopped while writing: what was in flight may have been done or not. Invocation plan to "
                 "see what is left; apply may be run again safely"
             ) from None
         session.progress.end()

@@ -19,14 +19,14 @@ from reconciler.github import author as authors
 from reconciler.github.api import GitHubApi
 from reconciler.github.comments import BODY_LIMIT, PostAction, Posted, check_body, upsert
 from reconciler.github.environment import GitHubEnvironment
+from reconciler.github.errors import PermissionDenied
 from reconciler.github.event import pull_request_of
-from reconciler.github.hidden_operations import with_operations
+from reconciler.github.hidden_changes import with_changes
 from reconciler.github.issues import upsert_issue
 from reconciler.github.pulls import read_pull
-from reconciler.github.refusals import PermissionDenied
 from reconciler.model.diagnostics import Diagnostic, Location, Severity
 from reconciler.model.errors import ConfigError, ExitCode, PlanFileError
-from reconciler.model.plan import Plan, operation_lines
+from reconciler.model.plan import Plan, change_lines
 from reconciler.runtime.clock import SystemClock
 from reconciler.runtime.deadline import Deadline
 from reconciler.views import apply_markdown, markdown, words
@@ -34,7 +34,7 @@ from reconciler.views.escaping import visible
 from reconciler.views.markdown import Context, marker_prefix
 
 BUDGET = 60_000
-"""Characters of Markdown; the rest of GitHub's limit is left for the hidden operations."""
+"""Characters of Markdown; the rest of GitHub's limit is left for the hidden changes."""
 
 MOST_ROOTS = 100
 """In one result of validate: it may come from a fork, and each root is a comment by our account."""
@@ -185,9 +185,7 @@ def _document(file: Path) -> dict[str, Any]:
 def _of_plan(file: Path, made: Context) -> Text:
     saved = loads(read_text(file), source=str(file))
     plan = saved.plan
-    body = with_operations(
-        markdown.render(saved, made), operation_lines(plan.operations), limit=BODY_LIMIT
-    )
+    body = with_changes(markdown.render(saved, made), change_lines(plan.changes), limit=BODY_LIMIT)
     return Text(
         "plan", plan.tenant.label, body, _title(plan), not plan.is_empty or not plan.complete
     )

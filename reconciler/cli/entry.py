@@ -90,7 +90,7 @@ def cli() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line and exit."""
+    """Invocation the command line and exit."""
     # A plan builds many small values and drops none until the end, so the collector's walks over
     # them find nothing: at its usual pace they were half of the time that 25,000 assignments took.
     gc.set_threshold(100_000, 50, 50)
@@ -111,7 +111,7 @@ def _speak_utf8() -> None:
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and give the exit code; no traceback ever reaches the user.
+    """Invocation the command line and give the exit code; no traceback ever reaches the user.
 
     The one place that catches everything.
     """

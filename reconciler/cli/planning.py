@@ -11,7 +11,7 @@ from pathlib import Path
 from reconciler.cli import github_actions, render
 from reconciler.cli.console import Console, report_error, write_file
 from reconciler.cli.entry import describe
-from reconciler.cli.session import Run, sandbox_access
+from reconciler.cli.session import Invocation, sandbox_access
 from reconciler.cli.version import version
 from reconciler.differ.guardrails import Limits
 from reconciler.documents import SavedPlan, dumps
@@ -30,7 +30,7 @@ _WORST_FIRST = (
     ExitCode.USAGE,
     ExitCode.STALE,
     ExitCode.GUARDRAIL,
-    ExitCode.APPROVAL,
+    ExitCode.PENDING_APPROVAL,
     ExitCode.CHANGES,
 )
 
@@ -64,7 +64,7 @@ class RunOptions:
         """The guardrails that the command line sets."""
         return Limits(self.max_creates, self.max_updates, self.max_deletes, self.allow_broad)
 
-    def session(self, root: Path, run: Run) -> Session:
+    def session(self, root: Path, run: Invocation) -> Session:
         """Begin with one root."""
         access = sandbox_access(
             root,
@@ -79,7 +79,7 @@ class RunOptions:
     def planned(
         self,
         root: Path,
-        run: Run,
+        run: Invocation,
         justification: str | None = None,
     ) -> Iterator[tuple[SavedPlan, Session, Connection]]:
         """Load a root, plan it, and keep the way to its tenant open.
@@ -112,7 +112,7 @@ class RunOptions:
             yield SavedPlan(made, run.clock.now(), version()), session, connection
 
     def each_root(self, roots: tuple[Path, ...], work: Callable[[Path], ExitCode]) -> ExitCode:
-        """Run the work for each root; one root's failure hides no other, and the worst code wins.
+        """Invocation the work for each root; one root's failure hides no other, and the worst code wins.
 
         When the user stops one, the rest are not begun.
         """
@@ -167,10 +167,10 @@ class PlanCommand(RunOptions):
         refuse_several(roots, path, self.format_)
         written: set[str] = set()
         several = len(roots) > 1
-        run = Run.start(self.console, self.timeout)
+        run = Invocation.start(self.console, self.timeout)
         return self.each_root(roots, lambda root: self._plan(root, run, written, several=several))
 
-    def _plan(self, root: Path, run: Run, written: set[str], *, several: bool) -> ExitCode:
+    def _plan(self, root: Path, run: Invocation, written: set[str], *, several: bool) -> ExitCode:
         try:
             with self.planned(root, run) as (saved, _session, _connection):
                 out = None

@@ -15,13 +15,17 @@ from reconciler.cli.console import Console
 from reconciler.cli.github_connection import open_github
 from reconciler.github import author as authors
 from reconciler.github.environment import GitHubEnvironment
-from reconciler.github.hidden_operations import read_operations
+from reconciler.github.hidden_changes import read_changes
 from reconciler.github.markers import COMMIT
-from reconciler.github.pull_request_approval import Approved, NotApproved, approved_digest
+from reconciler.github.pull_request_approval import (
+    MissingApproval,
+    PullRequestApproval,
+    approved_digest,
+)
 from reconciler.github.pulls import commits_after
 from reconciler.model.diagnostics import error
 from reconciler.model.errors import ConfigError, StalePlanError
-from reconciler.model.plan import Operation, Plan, digest_of_lines, operation_lines
+from reconciler.model.plan import Change, Plan, change_lines, digest_of_lines
 from reconciler.operations.connect import Session
 from reconciler.views import words
 from reconciler.views.escaping import visible
@@ -48,15 +52,15 @@ def refuse_unapproved(plan: Plan, console: Console, session: Session) -> None:
 
 def _judge(plan: Plan, console: Console, session: Session) -> None:
     found = _found(plan, console, session)
-    approvals = [approval for approval in found if isinstance(approval, Approved)]
+    approvals = [approval for approval in found if isinstance(approval, PullRequestApproval)]
     if not approvals:
-        reason = next(no.reason for no in found if isinstance(no, NotApproved))
+        reason = next(no.reason for no in found if isinstance(no, MissingApproval))
         raise StalePlanError(f"no approval: {reason}; nothing was written.\n{_how(plan)}")
     if any(approval.digest == plan.digest for approval in approvals):
         return
-    approved: dict[str, Approved] = {}
+    approved: dict[str, PullRequestApproval] = {}
     for approval in approvals:
-        lines = read_operations(approval.body)
+        lines = read_changes(approval.body)
         if lines is not None and digest_of_lines(plan.tenant.id, lines) == approval.digest:
             approved |= dict.fromkeys(lines, approval)
     numbers = _numbers(approvals)
@@ -65,7 +69,7 @@ def _judge(plan: Plan, console: Console, session: Session) -> None:
             f"the plan approved on {numbers} has the digest "
             f"{approvals[0].digest}, and this one is another; nothing was written.\n{_how(plan)}"
         )
-    if set(operation_lines(plan.operations)) <= set(approved):
+    if set(change_lines(plan.changes)) <= set(approved):
         console.note(
             f"a part of what {numbers} approved is already done, or more was approved since"
         )
@@ -78,7 +82,9 @@ def _judge(plan: Plan, console: Console, session: Session) -> None:
     )
 
 
-def _found(plan: Plan, console: Console, session: Session) -> Sequence[Approved | NotApproved]:
+def _found(
+    plan: Plan, console: Console, session: Session
+) -> Sequence[PullRequestApproval | MissingApproval]:
     """What was approved with the run's commit, and with each that the branch got since."""
     environment = GitHubEnvironment.read(console.environ)
     if environment.sha is None or environment.ref_name is None:
@@ -112,7 +118,7 @@ def _found(plan: Plan, console: Console, session: Session) -> Sequence[Approved 
     ]
 
 
-def _numbers(approvals: Sequence[Approved]) -> str:
+def _numbers(approvals: Sequence[PullRequestApproval]) -> str:
     numbers = sorted({approval.pull_request for approval in approvals})
     listed = ", ".join(f"#{number}" for number in numbers)
     return f"pull request {listed}" if len(numbers) == 1 else f"pull requests {listed}"
@@ -134,18 +140,16 @@ def _tell(message: str, console: Console) -> None:
     )
 
 
-def _difference(plan: Plan, approved: dict[str, Approved]) -> Iterator[str]:
+def _difference(plan: Plan, approved: dict[str, PullRequestApproval]) -> Iterator[str]:
     """Name what is due and was not approved, then what was approved and is no longer due."""
-    due: dict[str, Operation] = {
-        operation_lines([operation])[0]: operation for operation in plan.operations
-    }
+    due: dict[str, Change] = {change_lines([change])[0]: change for change in plan.changes}
     names = {policy.policy.id: policy.policy.name for policy in plan.policies}
-    for line, operation in due.items():
+    for line, change in due.items():
         if line not in approved:
-            said = f"{words.verb(operation)} {words.target(operation.target)}"
-            change = words.filter_change(operation)
-            yield f'not approved: "{operation.policy.name}": {said}' + (
-                f", {change}" if change else ""
+            said = f"{words.verb(change)} {words.target(change.target)}"
+            filter_change = words.filter_change(change)
+            yield f'not approved: "{change.policy.name}": {said}' + (
+                f", {filter_change}" if filter_change else ""
             )
     for line in approved:
         if line not in due:
@@ -153,8 +157,8 @@ def _difference(plan: Plan, approved: dict[str, Approved]) -> Iterator[str]:
 
 
 def _say(line: str, names: dict[str, str]) -> str:
-    """Say an approved operation in words; it is known by ids alone."""
-    operation = json.loads(line)
-    kind, object_id, _ = operation["target"]
-    name = names.get(operation["policy"], operation["policy"])
-    return f'"{name}": {operation["action"]} {kind} {object_id}'.rstrip()
+    """Say an approved change in words; it is known by ids alone."""
+    change = json.loads(line)
+    kind, object_id, _ = change["target"]
+    name = names.get(change["policy"], change["policy"])
+    return f'"{name}": {change["action"]} {kind} {object_id}'.rstrip()

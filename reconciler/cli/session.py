@@ -21,7 +21,7 @@ SANDBOX_FILE = "sandbox.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class Invocation:
     """One call of the program: its clock, its one deadline, its way to tell how far it is."""
 
     console: Console
@@ -30,7 +30,7 @@ class Run:
     progress: ConsoleProgress
 
     @classmethod
-    def start(cls, console: Console, timeout: float) -> Run:
+    def start(cls, console: Console, timeout: float) -> Invocation:
         """Start counting; ``timeout`` is in seconds and bounds the whole call."""
         clock = SystemClock()
         return cls(console, clock, Deadline(clock, timeout), ConsoleProgress(console))

@@ -21,18 +21,18 @@ from dataclasses import dataclass, replace
 
 from reconciler.model.diagnostics import Diagnostic, error, warning
 from reconciler.model.plan import (
+    Change,
     Create,
     Delete,
     Inherited,
     Keep,
     Key,
-    Operation,
     PolicyPlan,
     Unmanaged,
     Update,
     assignment_order,
-    in_order,
     key_of,
+    sort_changes,
 )
 from reconciler.model.ports import Directory
 from reconciler.model.state import (
@@ -79,7 +79,7 @@ def diff_policy(resolved: ResolvedPolicy, live: Sequence[Assignment]) -> Differe
         located = (replace(problem, location=resolved.location) for problem in problems)
         return Difference((), tuple(located))
     desired = {key_of(wanted.target): wanted for wanted in resolved.assignments}
-    operations: list[Operation] = []
+    changes: list[Change] = []
     kept: list[Keep] = []
     covered: dict[Key, ResolvedAssignment] = {}
     diagnostics: list[Diagnostic] = []
@@ -89,14 +89,14 @@ def diff_policy(resolved: ResolvedPolicy, live: Sequence[Assignment]) -> Differe
             if isinstance(change, Keep):
                 kept.append(change)
             else:
-                operations.append(change)
+                changes.append(change)
         elif key in inherited:
             covered[key] = wanted
             diagnostics.append(_covered_by_policy_set(policy, wanted))
         elif (opaque := _in_the_way(wanted.target, direct)) is not None:
             diagnostics.append(_assigned_unreadably(policy, wanted, opaque))
         else:
-            operations.append(
+            changes.append(
                 Create(policy, wanted.target, wanted.filter, wanted.location, wanted.broad)
             )
     deletes, unmanaged = _undeclared(resolved, direct, desired)
@@ -105,7 +105,7 @@ def diff_policy(resolved: ResolvedPolicy, live: Sequence[Assignment]) -> Differe
     plan = PolicyPlan(
         policy=policy,
         ownership=resolved.ownership,
-        operations=in_order([*operations, *deletes]),
+        changes=sort_changes([*changes, *deletes]),
         kept=tuple(sorted(kept, key=lambda keep: keep.assignment.target.sort_key)),
         unmanaged=unmanaged,
         inherited=_inherited(policy, inherited, covered),
@@ -208,10 +208,10 @@ def _undeclared(
     resolved: ResolvedPolicy,
     direct: Mapping[Key, Assignment],
     desired: Mapping[Key, ResolvedAssignment],
-) -> tuple[list[Operation], tuple[Unmanaged, ...]]:
+) -> tuple[list[Change], tuple[Unmanaged, ...]]:
     """Decide about the direct assignments that nobody declares. Opaque ones are never deleted."""
     policy = resolved.live.policy
-    deletes: list[Operation] = []
+    deletes: list[Change] = []
     unmanaged: list[Unmanaged] = []
     for key, assignment in direct.items():
         if key in desired:

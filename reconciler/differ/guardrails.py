@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from reconciler.model.diagnostics import Location
-from reconciler.model.plan import Create, Delete, Operation, Stop, Update
+from reconciler.model.plan import Change, Create, Delete, Stop, Update
 from reconciler.model.state import BroadTargets, Guardrails, Target, TargetKind
 
 
@@ -47,18 +47,18 @@ def _or(value: int | None, otherwise: int) -> int:
     return otherwise if value is None else value
 
 
-def stops(operations: Iterable[Operation], guardrails: Guardrails) -> tuple[Stop, ...]:
-    """List every guardrail that the operations run into; empty when apply may start."""
-    listed = tuple(operations)
+def stops(changes: Iterable[Change], guardrails: Guardrails) -> tuple[Stop, ...]:
+    """List every guardrail that the changes run into; empty when apply may start."""
+    listed = tuple(changes)
     return (*over_limits(listed, guardrails), *_broad_stops(listed, guardrails))
 
 
-def over_limits(operations: Sequence[Operation], guardrails: Guardrails) -> tuple[Stop, ...]:
-    """List the limits per run that the operations exceed."""
+def over_limits(changes: Sequence[Change], guardrails: Guardrails) -> tuple[Stop, ...]:
+    """List the limits per run that the changes exceed."""
     checks = (
-        ("max_creates", _count(operations, Create), guardrails.max_creates, "create"),
-        ("max_updates", _count(operations, Update), guardrails.max_updates, "update"),
-        ("max_deletes", _count(operations, Delete), guardrails.max_deletes, "delete"),
+        ("max_creates", _count(changes, Create), guardrails.max_creates, "create"),
+        ("max_updates", _count(changes, Update), guardrails.max_updates, "update"),
+        ("max_deletes", _count(changes, Delete), guardrails.max_deletes, "delete"),
     )
     return tuple(
         Stop(
@@ -72,15 +72,15 @@ def over_limits(operations: Sequence[Operation], guardrails: Guardrails) -> tupl
     )
 
 
-def _count(operations: Iterable[Operation], kind: type[Create | Update | Delete]) -> int:
-    return sum(isinstance(operation, kind) for operation in operations)
+def _count(changes: Iterable[Change], kind: type[Create | Update | Delete]) -> int:
+    return sum(isinstance(change, kind) for change in changes)
 
 
-def _broad_stops(operations: Iterable[Operation], guardrails: Guardrails) -> Iterator[Stop]:
-    for operation in operations:
-        if not reaches_everybody(operation):
+def _broad_stops(changes: Iterable[Change], guardrails: Guardrails) -> Iterator[Stop]:
+    for change in changes:
+        if not reaches_everybody(change):
             continue
-        what = f'"{operation.policy.name}" would reach {everybody(operation.target)}'
+        what = f'"{change.policy.name}" would reach {everybody(change.target)}'
         match guardrails.broad_targets:
             case BroadTargets.ALLOW:
                 continue
@@ -89,25 +89,25 @@ def _broad_stops(operations: Iterable[Operation], guardrails: Guardrails) -> Ite
                     "broad-target",
                     f"{what}, and guardrails.broad_targets is deny in tenant.yaml; "
                     "narrow it with a filter, or use a group",
-                    _declared_at(operation),
+                    _declared_at(change),
                 )
             case BroadTargets.CONFIRM:
-                if not _consents(operation):
+                if not _consents(change):
                     yield Stop(
                         "broad-target",
                         f'{what}; to consent, add "broad: true" to this entry, '
                         "below its target, or give --allow-broad",
-                        _declared_at(operation),
+                        _declared_at(change),
                     )
 
 
-def reaches_everybody(operation: Operation) -> bool:
+def reaches_everybody(change: Change) -> bool:
     """Whether it newly assigns a policy to all users or all devices with no filter to narrow it."""
-    match operation:
+    match change:
         case Create():
-            return operation.target.is_broad and operation.filter is None
+            return change.target.is_broad and change.filter is None
         case Update():
-            return operation.target.is_broad and operation.after is None
+            return change.target.is_broad and change.after is None
         case Delete():
             return False
 
@@ -117,9 +117,9 @@ def everybody(target: Target) -> str:
     return "every device" if target.kind is TargetKind.ALL_DEVICES else "every user"
 
 
-def _consents(operation: Operation) -> bool:
-    return not isinstance(operation, Delete) and operation.broad
+def _consents(change: Change) -> bool:
+    return not isinstance(change, Delete) and change.broad
 
 
-def _declared_at(operation: Operation) -> Location | None:
-    return None if isinstance(operation, Delete) else operation.declared_at
+def _declared_at(change: Change) -> Location | None:
+    return None if isinstance(change, Delete) else change.declared_at

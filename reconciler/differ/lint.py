@@ -46,12 +46,12 @@ def findings(policies: Iterable[PolicyPlan], directory: Directory) -> tuple[Diag
 
 
 def _entries(plan: PolicyPlan) -> Iterator[_Entry]:
-    for operation in plan.operations:
-        match operation:
+    for change in plan.changes:
+        match change:
             case Create():
-                yield _Entry(operation.target, operation.filter, operation.declared_at)
+                yield _Entry(change.target, change.filter, change.declared_at)
             case Update():
-                yield _Entry(operation.target, operation.after, operation.declared_at)
+                yield _Entry(change.target, change.after, change.declared_at)
             case Delete():
                 pass
     for keep in plan.kept:
@@ -64,25 +64,25 @@ def _entries(plan: PolicyPlan) -> Iterator[_Entry]:
 
 
 def _broad_warnings(plan: PolicyPlan) -> Iterator[Diagnostic]:
-    for operation in plan.operations:
-        if reaches_everybody(operation):
+    for change in plan.changes:
+        if reaches_everybody(change):
             yield warning(
                 "broad-target",
-                f"this assigns the policy to {everybody(operation.target)} of the tenant",
-                None if isinstance(operation, Delete) else operation.declared_at,
+                f"this assigns the policy to {everybody(change.target)} of the tenant",
+                None if isinstance(change, Delete) else change.declared_at,
                 policy=plan.policy.name,
             )
 
 
 def _scope_tag_groups(plan: PolicyPlan) -> Iterator[Diagnostic]:
     """Warn of the one target that Microsoft's page shows but no Graph metadata holds."""
-    for operation in plan.operations:
-        if isinstance(operation, Create) and operation.target.kind is TargetKind.SCOPE_TAG_GROUP:
+    for change in plan.changes:
+        if isinstance(change, Create) and change.target.kind is TargetKind.SCOPE_TAG_GROUP:
             yield warning(
                 "scope-tag-group",
                 "Microsoft documents this target but no Graph schema has it: "
                 "Graph may refuse the write",
-                operation.declared_at,
+                change.declared_at,
                 help="use a group, unless you know that your tenant takes this target",
                 policy=plan.policy.name,
             )

@@ -11,7 +11,7 @@ from typing import Generic, Protocol, TypeVar
 
 from reconciler.model.diagnostics import Diagnostic, error
 from reconciler.model.state import Reference
-from reconciler.model.text import told_apart
+from reconciler.model.text import describe_name_difference
 
 _NEAREST = 3
 _MAX_CANDIDATES = 10
@@ -74,7 +74,7 @@ class Index(Generic[N]):
                 policy=policy,
             )
         if reference.name is not None and found.name != reference.name:
-            told = told_apart(reference.name, found.name)
+            told = describe_name_difference(reference.name, found.name)
             told = f"{told}; " if told else ""
             return error(
                 f"{self.kind}-name-mismatch",
@@ -155,6 +155,6 @@ def _suggest(name: str, known: Iterable[str]) -> str:
     if not close:
         return "create it first, or correct the name: nothing is created to fill the gap"
     nearest = [by_folded[match] for match in close]
-    told = told_apart(name, nearest[0])
+    told = describe_name_difference(name, nearest[0])
     listed = ", ".join(f'"{each}"' for each in nearest)
     return f"nearest: {listed}; {told}" if told else f"nearest: {listed}"

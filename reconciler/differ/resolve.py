@@ -37,14 +37,14 @@ _LONGEST_RULE = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class GroupReferences:
     """The groups a desired state points at, for one look-up of them all."""
 
     names: frozenset[str]
     ids: frozenset[str]
 
 
-def groups_wanted(desired: DesiredState) -> Wanted:
+def referenced_groups(desired: DesiredState) -> GroupReferences:
     """Collect every group name and id that the files mention."""
     names: set[str] = set()
     ids: set[str] = set()
@@ -57,7 +57,7 @@ def groups_wanted(desired: DesiredState) -> Wanted:
                 ids.add(reference.id)
             if reference.name is not None:
                 names.add(reference.name)
-    return Wanted(frozenset(names), frozenset(ids))
+    return GroupReferences(frozenset(names), frozenset(ids))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """A plan as versioned JSON, and back. No I/O: text in, text out.
 
-Beyond the digest, which names the operations, a checksum over the whole document tells a file that
+Beyond the digest, which names the changes, a checksum over the whole document tells a file that
 was cut off or edited. It guards against accident, not against somebody who means to deceive: that
 is what the review of the digest is for.
 """
@@ -69,7 +69,7 @@ def loads(text: str, *, source: str) -> SavedPlan:
         raise _unreadable(source, str(incoherent)) from None
     if plan.digest != model.digest:
         raise StalePlanError(
-            f"{source} was altered after it was written: its operations have the digest "
+            f"{source} was altered after it was written: its changes have the digest "
             f"{plan.digest}, and it says {model.digest}; make a new plan"
         )
     return SavedPlan(plan, model.created_at, model.reconciler_version)

@@ -79,7 +79,7 @@ class FieldModel(Model):
 
 
 class ChangeModel(Model):
-    """One operation. ``before`` is null for a create, ``after`` for a delete."""
+    """One change. ``before`` is null for a create, ``after`` for a delete."""
 
     action: Literal["create", "update", "delete"]
     policy: PolicyModel
@@ -99,7 +99,7 @@ class UntouchedModel(LiveModel):
     declared_at: LocationModel | None = None
 
 
-class FindingModel(Model):
+class DiagnosticModel(Model):
     """An error or a warning."""
 
     code: str
@@ -167,8 +167,8 @@ class PlanModel(Model):
     unchanged: tuple[UntouchedModel, ...]
     unmanaged: tuple[UntouchedModel, ...]
     inherited: tuple[UntouchedModel, ...]
-    errors: tuple[FindingModel, ...]
-    warnings: tuple[FindingModel, ...]
+    errors: tuple[DiagnosticModel, ...]
+    warnings: tuple[DiagnosticModel, ...]
     guardrails: GuardrailsModel
     baseline: dict[str, str] = Field(
         description="Per policy id, the sha256 of its live assignments when the plan was made."

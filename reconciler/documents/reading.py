@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 
 from reconciler.documents.models import (
     ChangeModel,
-    FindingModel,
+    DiagnosticModel,
     LiveModel,
     LocationModel,
     PlanModel,
@@ -17,13 +17,13 @@ from reconciler.documents.models import (
     TargetModel,
     UntouchedModel,
 )
-from reconciler.model.diagnostics import Diagnostic, Location, Severity, in_order
+from reconciler.model.diagnostics import Diagnostic, Location, Severity, sort_diagnostics
 from reconciler.model.plan import (
+    Change,
     Create,
     Delete,
     Inherited,
     Keep,
-    Operation,
     Plan,
     PlanTenant,
     PolicyPlan,
@@ -62,7 +62,7 @@ def plan(document: PlanModel) -> Plan:
             limits.max_creates, limits.max_updates, limits.max_deletes, limits.broad_targets
         ),
         complete=document.complete,
-        diagnostics=in_order(diagnostics),
+        diagnostics=sort_diagnostics(diagnostics),
         stopped_by=tuple(
             Stop(stop.code, stop.message, _location(stop.declared_at)) for stop in limits.stopped_by
         ),
@@ -90,7 +90,7 @@ def _policies(document: PlanModel) -> tuple[PolicyPlan, ...]:
         PolicyPlan(
             policy=policies[item.id],
             ownership=item.ownership,
-            operations=tuple(operation(c, policies[item.id]) for c in changes[item.id]),
+            changes=tuple(change(c, policies[item.id]) for c in changes[item.id]),
             kept=tuple(_keep(u, policies[item.id]) for u in unchanged[item.id]),
             unmanaged=tuple(Unmanaged(policies[item.id], _live(u)) for u in unmanaged[item.id]),
             inherited=tuple(
@@ -111,9 +111,9 @@ def _by_policy(items: Iterable[I], policies: Mapping[str, Policy]) -> Mapping[st
     return grouped
 
 
-def operation(change: ChangeModel, policy: Policy) -> Operation:
-    """Rebuild one operation. Raises `IncoherentPlanError` for one that no plan would hold."""
-    found = _operation(change, policy)
+def change(change: ChangeModel, policy: Policy) -> Change:
+    """Rebuild one change. Raises `IncoherentPlanError` for one that no plan would hold."""
+    found = _change(change, policy)
     if found.target.kind is TargetKind.OPAQUE:
         raise IncoherentPlanError("an unknown kind of target is only ever left alone")
     if found.target.id is not None and found.target.id != found.target.id.lower():
@@ -121,7 +121,7 @@ def operation(change: ChangeModel, policy: Policy) -> Operation:
     return found
 
 
-def _operation(change: ChangeModel, policy: Policy) -> Operation:
+def _change(change: ChangeModel, policy: Policy) -> Change:
     where = _location(change.declared_at)
     if change.action == "delete":
         return Delete(policy, _live(_required(change.live, "live")))
@@ -160,7 +160,7 @@ def _location(item: LocationModel | None) -> Location | None:
     return None if item is None else Location(item.file, item.line, item.column, item.text)
 
 
-def _finding(item: FindingModel, severity: Severity) -> Diagnostic:
+def _finding(item: DiagnosticModel, severity: Severity) -> Diagnostic:
     return Diagnostic(
         severity, item.code, item.message, _location(item.declared_at), item.help, item.policy
     )

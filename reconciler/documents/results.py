@@ -85,11 +85,9 @@ def _outcome_json(outcome: PolicyOutcome) -> dict[str, Any]:
     return {
         "policy": policy_json(outcome.policy),
         "status": outcome.status.value,
-        "changes": [change_json(operation) for operation in outcome.operations],
+        "changes": [change_json(change) for change in outcome.changes],
         "written": [
-            number
-            for number, operation in enumerate(outcome.operations)
-            if operation in outcome.written
+            number for number, change in enumerate(outcome.changes) if change in outcome.written
         ],
         "error": outcome.error,
         "request_id": outcome.request_id,
@@ -101,12 +99,12 @@ def _outcome_json(outcome: PolicyOutcome) -> dict[str, Any]:
 def _outcome(item: OutcomeModel) -> PolicyOutcome:
     found = item.policy
     policy = Policy(found.id, found.name, found.family, found.odata_type, found.platform)
-    operations = tuple(reading.operation(change, policy) for change in item.changes)
+    changes = tuple(reading.change(change, policy) for change in item.changes)
     return PolicyOutcome(
         policy,
         item.status,
-        operations,
-        tuple(operations[number] for number in item.written if number < len(operations)),
+        changes,
+        tuple(changes[number] for number in item.written if number < len(changes)),
         error=item.error,
         request_id=item.request_id,
         approval_code=item.approval_code,

@@ -11,11 +11,11 @@ from typing import Any
 from reconciler.differ.compare import explain_update
 from reconciler.model.diagnostics import Diagnostic, Location, Severity
 from reconciler.model.plan import (
+    Change,
     Create,
     Delete,
     Inherited,
     Keep,
-    Operation,
     Plan,
     PlanTenant,
     PolicyPlan,
@@ -48,7 +48,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "selection": list(plan.selection),
         "summary": summary_json(plan.summary),
         "policies": [_declared_policy(policy) for policy in plan.policies],
-        "changes": [change_json(operation) for operation in plan.operations],
+        "changes": [change_json(change) for change in plan.changes],
         "unchanged": [_untouched(change) for p in plan.policies for change in p.kept],
         "unmanaged": [_untouched(change) for p in plan.policies for change in p.unmanaged],
         "inherited": [_untouched(change) for p in plan.policies for change in p.inherited],
@@ -85,34 +85,34 @@ def policy_json(policy: Policy) -> dict[str, Any]:
     }
 
 
-def change_json(operation: Operation) -> dict[str, Any]:
-    """Write one operation."""
+def change_json(change: Change) -> dict[str, Any]:
+    """Write one change."""
     document: dict[str, Any] = {
-        "action": action_of(operation).value,
-        "policy": policy_json(operation.policy),
+        "action": action_of(change).value,
+        "policy": policy_json(change.policy),
         "assignment_id": None,
         "before": None,
         "after": None,
         "declared_at": None,
     }
-    match operation:
+    match change:
         case Create():
-            document["after"] = _target(operation.target, operation.filter)
+            document["after"] = _target(change.target, change.filter)
         case Update():
-            document["after"] = _target(operation.target, operation.after)
+            document["after"] = _target(change.target, change.after)
             document["fields"] = [
                 {"path": field.path, "before": field.before, "after": field.after}
-                for field in explain_update(operation)
+                for field in explain_update(change)
             ]
         case Delete():
             pass
-    if isinstance(operation, Create | Update):
-        document["declared_at"] = location_json(operation.declared_at)
-        document["broad"] = operation.broad
-    if isinstance(operation, Update | Delete):
-        document["assignment_id"] = operation.live.id
-        document["before"] = _target(operation.live.target, operation.live.filter)
-        document["live"] = _live(operation.live)
+    if isinstance(change, Create | Update):
+        document["declared_at"] = location_json(change.declared_at)
+        document["broad"] = change.broad
+    if isinstance(change, Update | Delete):
+        document["assignment_id"] = change.live.id
+        document["before"] = _target(change.live.target, change.live.filter)
+        document["live"] = _live(change.live)
     return document
 
 

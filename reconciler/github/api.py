@@ -1,7 +1,7 @@
 """One HTTP conversation with GitHub: token, pages, retries, deadline. Does I/O.
 
 Reading and editing are repeated while the fault may pass: an edit sets the same text again. A
-creation is not: after an unclear answer it raises `OutcomeUnknownError`, and the caller looks for
+creation is not: after an unclear answer it raises `GitHubOutcomeUnknownError`, and the caller looks for
 what it wanted to create before it tries again. Only what certainly had no effect (no connection,
 a rate limit) is sent a second time.
 """
@@ -17,8 +17,14 @@ from urllib.parse import urljoin
 
 import httpx
 
-from reconciler.github.answers import Answer, is_throttled, on_one_line, refusal, wait_asked_for
-from reconciler.github.refusals import GitHubError, OutcomeUnknownError, PermissionDenied
+from reconciler.github.errors import GitHubError, GitHubOutcomeUnknownError, PermissionDenied
+from reconciler.github.responses import (
+    GitHubResponse,
+    is_throttled,
+    on_one_line,
+    refusal,
+    wait_asked_for,
+)
 from reconciler.model.errors import AuthError
 from reconciler.model.ports import Clock
 from reconciler.runtime.deadline import Deadline
@@ -104,7 +110,7 @@ class GitHubApi:
         ).body
 
     def create(self, path: str, body: Mapping[str, object], *, attempted: str) -> Any:
-        """Create something, once. Raises `OutcomeUnknownError` where nobody can tell."""
+        """Create something, once. Raises `GitHubOutcomeUnknownError` where nobody can tell."""
         return self._exchange("POST", self._address(path), body, attempted, repeatable=False).body
 
     def ask(self, query: str, variables: Mapping[str, object], *, attempted: str) -> Any:
@@ -150,10 +156,10 @@ class GitHubApi:
         *,
         repeatable: bool = True,
         before_repeat: Callable[[], None] | None = None,
-    ) -> Answer:
+    ) -> GitHubResponse:
         attempts = itertools.count(1)
 
-        def once() -> Answer:
+        def once() -> GitHubResponse:
             if next(attempts) > 1 and before_repeat is not None:
                 before_repeat()
             self.deadline.check(attempted)
@@ -163,15 +169,15 @@ class GitHubApi:
                 error = self._no_answer(fault, attempted)
                 if repeatable or isinstance(fault, _NEVER_SENT):
                     raise TransientError(error, tries=_TRIES) from fault
-                raise OutcomeUnknownError(error.message, attempted=attempted) from fault
+                raise GitHubOutcomeUnknownError(error.message, attempted=attempted) from fault
             self._raise_for(answer, attempted, is_write=method != "GET", repeatable=repeatable)
             return answer
 
-        result: Answer = repeating(self._wait, self.deadline.sleep)(once)
+        result: GitHubResponse = repeating(self._wait, self.deadline.sleep)(once)
         return result
 
     def _raise_for(
-        self, answer: Answer, attempted: str, *, is_write: bool, repeatable: bool
+        self, answer: GitHubResponse, attempted: str, *, is_write: bool, repeatable: bool
     ) -> None:
         """Return for a success; raise `TransientError` or the refusal for anything else."""
         if answer.is_success and not answer.is_foreign:
@@ -183,7 +189,7 @@ class GitHubApi:
         if answer.is_success or answer.status >= 500 or answer.status == 408:
             if repeatable:
                 raise TransientError(error, tries=_TRIES, wait=wait)
-            raise OutcomeUnknownError(
+            raise GitHubOutcomeUnknownError(
                 error.message,
                 attempted=attempted,
                 status=answer.status,
@@ -193,7 +199,7 @@ class GitHubApi:
 
     def _send(
         self, method: str, url: str, body: Mapping[str, object] | None, attempted: str
-    ) -> Answer:
+    ) -> GitHubResponse:
         """Send, and follow redirects within GitHub (a renamed repository answers with them)."""
         for _hop in range(_REDIRECTS + 1):
             if not self._is_home(url):
@@ -213,7 +219,7 @@ class GitHubApi:
                 timeout=REQUEST_TIMEOUT,
                 follow_redirects=False,
             )
-            answer = Answer.of(response, secret=self._token)
+            answer = GitHubResponse.of(response, secret=self._token)
             LOG.debug(
                 "%s %s: %s, request-id %s",
                 method,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reconciler.github.api import GitHubApi
-from reconciler.github.refusals import GitHubError, MissingError, PermissionDenied
+from reconciler.github.errors import GitHubError, MissingError, PermissionDenied
 from reconciler.model.errors import ConfigError
 
 ACTIONS_BOT = "github-actions[bot]"

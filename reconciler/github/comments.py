@@ -24,14 +24,14 @@ from typing import Any
 from reconciler.github import markers
 from reconciler.github.api import GitHubApi
 from reconciler.github.author import Author
-from reconciler.github.markers import Marker
-from reconciler.github.pulls import PullRequest, read_pull
-from reconciler.github.refusals import (
+from reconciler.github.errors import (
     GitHubError,
+    GitHubOutcomeUnknownError,
     MissingError,
-    OutcomeUnknownError,
     PermissionDenied,
 )
+from reconciler.github.markers import Marker
+from reconciler.github.pulls import PullRequest, read_pull
 from reconciler.model.errors import ConfigError
 
 BODY_LIMIT = 65_536
@@ -89,7 +89,7 @@ def upsert(
     marker = markers.read(body, marker_prefix)
     if marker is None or marker.commit != commit:
         raise AssertionError("the body does not begin with the marker that it would be found by")
-    run = _Run(api, author, pull_request, body, marker_prefix, commit)
+    run = _CommentWriter(api, author, pull_request, body, marker_prefix, commit)
     for attempt in range(1, _ROUNDS + 1):
         posted = run.round(attempt, create=create)
         if posted is not None:
@@ -130,7 +130,7 @@ class _LookAgainError(Exception):
     """What was seen is too old to act on."""
 
 
-class _Run:
+class _CommentWriter:
     """One call of `upsert`: what it wants, and what it has done so far."""
 
     def __init__(
@@ -143,7 +143,7 @@ class _Run:
         commit: str | None,
     ) -> None:
         self.attempted = f"commenting on pull request #{pull_request}"
-        self.unclear: OutcomeUnknownError | None = None
+        self.unclear: GitHubOutcomeUnknownError | None = None
         self._api = api
         self._author = author
         self._number = pull_request
@@ -239,7 +239,7 @@ class _Run:
                 {"body": self._body},
                 attempted=self.attempted,
             )
-        except OutcomeUnknownError as unclear:
+        except GitHubOutcomeUnknownError as unclear:
             self.unclear = unclear
             self._api.pause(attempt, f"{self.attempted}: the outcome is unclear")
             return

@@ -16,7 +16,7 @@ from reconciler.github import markers
 from reconciler.github.api import GitHubApi
 from reconciler.github.author import Author
 from reconciler.github.comments import check_body
-from reconciler.github.refusals import GitHubError, MissingError, OutcomeUnknownError
+from reconciler.github.errors import GitHubError, GitHubOutcomeUnknownError, MissingError
 from reconciler.model.errors import ConfigError
 
 DRIFT_LABEL = "reconciler-drift"
@@ -120,7 +120,7 @@ class _Issues:
         self._edit(issue, {"body": body, "state": "closed", "state_reason": "completed"})
         attempted = f"commenting on issue #{issue.number}"
         # The issue is closed and its body says so; an unclear remark is not worth a second one.
-        with contextlib.suppress(OutcomeUnknownError):
+        with contextlib.suppress(GitHubOutcomeUnknownError):
             self._api.create(
                 f"{self._path}/{issue.number}/comments", {"body": comment}, attempted=attempted
             )
@@ -129,7 +129,7 @@ class _Issues:
     def _create(self, title: str, body: str) -> IssuePosted:
         self._ensure_label()
         attempted = "creating the drift issue"
-        unclear: OutcomeUnknownError | None = None
+        unclear: GitHubOutcomeUnknownError | None = None
         for attempt in range(1, _CREATIONS + 1):
             try:
                 entry = self._api.create(
@@ -137,7 +137,7 @@ class _Issues:
                     {"title": title, "body": body, "labels": [self._label]},
                     attempted=attempted,
                 )
-            except OutcomeUnknownError as fault:
+            except GitHubOutcomeUnknownError as fault:
                 unclear = fault
                 self._api.pause(attempt, f"{attempted}: the outcome is unclear")
                 issue = next((found for found in self._find() if found.is_open), None)
@@ -194,7 +194,7 @@ class _Issues:
                 {"name": self._label, "color": _LABEL_COLOUR, "description": _LABEL_SAYS},
                 attempted=attempted,
             )
-        except OutcomeUnknownError:
+        except GitHubOutcomeUnknownError:
             pass  # the issue's creation makes the label too, where it is still missing
         except GitHubError as refused:
             # 422: another run has just created it.

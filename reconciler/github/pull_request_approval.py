@@ -28,7 +28,7 @@ query($id: ID!) {
 
 
 @dataclass(frozen=True, slots=True)
-class Approved:
+class PullRequestApproval:
     """What was shown on a pull request when it was merged; ``url`` leads to the comment.
 
     ``body`` is the comment's text, for what it holds beside the digest.
@@ -42,7 +42,7 @@ class Approved:
 
 
 @dataclass(frozen=True, slots=True)
-class NotApproved:
+class MissingApproval:
     """Why nothing that was reviewed stands behind a commit, as a sentence for a person."""
 
     reason: str
@@ -50,29 +50,29 @@ class NotApproved:
 
 def approved_digest(
     api: GitHubApi, *, author: Author, commit: str, branch: str, marker_prefix: str
-) -> Approved | NotApproved:
+) -> PullRequestApproval | MissingApproval:
     """Find the plan digest that was shown on the pull request whose merge made ``commit``.
 
     ``branch`` is the branch that was pushed to. `GitHubError` where GitHub cannot be asked.
     """
     merged = _merged(api, commit, branch)
-    if isinstance(merged, NotApproved):
+    if isinstance(merged, MissingApproval):
         return merged
     comments = find(api, author=author, pull_request=merged.number, marker_prefix=marker_prefix)
     if not comments:
-        return NotApproved(
+        return MissingApproval(
             f"pull request #{merged.number} has no plan comment by {author.login} for this tenant"
         )
     current = [shown for shown in comments if shown.marker.commit == merged.head]
     if not current:
-        return NotApproved(
+        return MissingApproval(
             f"the plan shown on pull request #{merged.number} is of an older commit than the one "
             f"that was merged ({merged.head[:12]})"
         )
     return _judge(api, author, merged, current)
 
 
-def _merged(api: GitHubApi, commit: str, branch: str) -> PullRequest | NotApproved:
+def _merged(api: GitHubApi, commit: str, branch: str) -> PullRequest | MissingApproval:
     merged = [
         pull
         for pull in pulls_of_commit(api, commit)
@@ -81,27 +81,27 @@ def _merged(api: GitHubApi, commit: str, branch: str) -> PullRequest | NotApprov
     if len(merged) == 1:
         return merged[0]
     if not merged:
-        return NotApproved(
+        return MissingApproval(
             f"commit {commit[:12]} is not the merge of a pull request into {branch}: "
             "it was pushed directly, or is not the newest of its merge"
         )
     numbers = ", ".join(f"#{pull.number}" for pull in merged)
-    return NotApproved(f"commit {commit[:12]} is the merge of several pull requests: {numbers}")
+    return MissingApproval(f"commit {commit[:12]} is the merge of several pull requests: {numbers}")
 
 
 def _judge(
     api: GitHubApi, author: Author, merged: PullRequest, current: list[Comment]
-) -> Approved | NotApproved:
+) -> PullRequestApproval | MissingApproval:
     digests = {shown.marker.digest for shown in current}
     shown, digest = current[0], current[0].marker.digest
     if len(digests) > 1 or digest is None:
-        return NotApproved(
+        return MissingApproval(
             f"the plan comments on pull request #{merged.number} do not name one digest"
         )
     for comment in current:
         if (reason := _tampering(api, author, comment)) is not None:
-            return NotApproved(reason)
-    return Approved(digest, merged.number, merged.head, shown.url, shown.body)
+            return MissingApproval(reason)
+    return PullRequestApproval(digest, merged.number, merged.head, shown.url, shown.body)
 
 
 def _tampering(api: GitHubApi, author: Author, comment: Comment) -> str | None:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from reconciler.github.api import GitHubApi
+from reconciler.github.errors import GitHubError
 from reconciler.github.markers import COMMIT
-from reconciler.github.refusals import GitHubError
 
 
 @dataclass(frozen=True, slots=True)

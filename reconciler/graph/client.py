@@ -10,8 +10,8 @@ from enum import StrEnum
 from functools import partial
 from typing import Any
 
-from reconciler.graph.answers import Answer
 from reconciler.graph.parallel import in_parallel
+from reconciler.graph.responses import GraphResponse
 from reconciler.graph.transport import Transport
 from reconciler.model.errors import GraphError
 from reconciler.runtime.retry import TransientError
@@ -80,7 +80,7 @@ class GraphClient:
 
     def batch(
         self, version: Version, paths: Mapping[str, str], *, attempted: str
-    ) -> dict[str, Answer]:
+    ) -> dict[str, GraphResponse]:
         """GET many paths at once; the keys of ``paths`` name the answers.
 
         Entries that Graph asks to wait for are sent again. Every other answer is returned as it
@@ -88,7 +88,7 @@ class GraphClient:
         """
         entries = list(paths.items())
         chunks = [entries[at : at + BATCH_SIZE] for at in range(0, len(entries), BATCH_SIZE)]
-        answers: dict[str, Answer] = {}
+        answers: dict[str, GraphResponse] = {}
         for part in in_parallel(
             [partial(self._batch, version, chunk, attempted) for chunk in chunks],
             workers=self.parallelism,
@@ -99,11 +99,11 @@ class GraphClient:
 
     def _batch(
         self, version: Version, entries: Sequence[tuple[str, str]], attempted: str
-    ) -> dict[str, Answer]:
+    ) -> dict[str, GraphResponse]:
         waiting = dict(entries)
-        done: dict[str, Answer] = {}
+        done: dict[str, GraphResponse] = {}
 
-        def once() -> dict[str, Answer]:
+        def once() -> dict[str, GraphResponse]:
             faults: list[TransientError] = []
             for key, answer in self._post_batch(version, waiting, attempted).items():
                 fault = self.transport.transient(answer, attempted)
@@ -116,12 +116,12 @@ class GraphClient:
                 raise _longest(faults)
             return done
 
-        result: dict[str, Answer] = self.transport.retrying()(once)
+        result: dict[str, GraphResponse] = self.transport.retrying()(once)
         return result
 
     def _post_batch(
         self, version: Version, waiting: Mapping[str, str], attempted: str
-    ) -> dict[str, Answer]:
+    ) -> dict[str, GraphResponse]:
         keys = {str(number): key for number, key in enumerate(waiting)}
         answer = self.transport.read(
             self.url(version, "$batch"),
@@ -134,7 +134,7 @@ class GraphClient:
                 ]
             },
         )
-        found: dict[str, Answer] = {}
+        found: dict[str, GraphResponse] = {}
         for entry in _list(_object(answer, attempted).get("responses"), attempted):
             key = keys.get(str(entry.get("id")))
             if key is not None:
@@ -148,10 +148,10 @@ class GraphClient:
         return found
 
 
-def _entry(entry: Mapping[str, Any]) -> Answer:
+def _entry(entry: Mapping[str, Any]) -> GraphResponse:
     headers = entry.get("headers")
     named = headers.items() if isinstance(headers, dict) else ()
-    return Answer(
+    return GraphResponse(
         status=int(entry.get("status") or 0),
         headers={str(name).lower(): str(value) for name, value in named},
         body=entry.get("body"),
@@ -184,7 +184,7 @@ def next_link(page: Mapping[str, Any], attempted: str) -> str | None:
     return link
 
 
-def _object(answer: Answer, attempted: str) -> Mapping[str, Any]:
+def _object(answer: GraphResponse, attempted: str) -> Mapping[str, Any]:
     if not isinstance(answer.body, dict):
         raise _unexpected(attempted)
     return answer.body

@@ -13,8 +13,8 @@ from typing import Any
 from urllib.parse import quote
 
 from reconciler.graph import wire
-from reconciler.graph.answers import Answer
 from reconciler.graph.client import GraphClient, Version, items, next_link
+from reconciler.graph.responses import GraphResponse
 from reconciler.model.errors import GraphError
 from reconciler.model.ports import GroupSearch
 from reconciler.model.state import Group
@@ -104,7 +104,7 @@ def _literal(name: str) -> str:
     return "'" + name.replace("'", "''") + "'"
 
 
-def _success(client: GraphClient, answer: Answer, attempted: str) -> Mapping[str, Any]:
+def _success(client: GraphClient, answer: GraphResponse, attempted: str) -> Mapping[str, Any]:
     client.transport.raise_for(answer, attempted)
     if not isinstance(answer.body, dict):
         raise GraphError("the answer is no object", attempted=attempted, code="UnexpectedAnswer")

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from reconciler.graph.client import GraphClient, Version
 from reconciler.model.errors import (
-    ApprovalError,
     GraphError,
+    MultiAdminApprovalError,
     NotFoundError,
     OutcomeUnknownError,
     RouteMissingError,
@@ -66,7 +66,7 @@ def create_route_exists(client: GraphClient) -> bool | None:
         client.transport.write("POST", url, attempted="looking for the create call", body={})
     except RouteMissingError:
         return False
-    except (ApprovalError, OutcomeUnknownError):
+    except (MultiAdminApprovalError, OutcomeUnknownError):
         return None
     except NotFoundError:
         return True

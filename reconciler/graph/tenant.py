@@ -15,14 +15,14 @@ from typing import Any
 from urllib.parse import quote
 
 from reconciler.graph import wire
-from reconciler.graph.answers import APPROVAL_CODE_HEADER, JUSTIFICATION_HEADER
 from reconciler.graph.client import GraphClient, Version
 from reconciler.graph.groups import find_groups
 from reconciler.graph.parallel import in_parallel
-from reconciler.model.errors import ApprovalStatus, GraphError
+from reconciler.graph.responses import APPROVAL_CODE_HEADER, JUSTIFICATION_HEADER
+from reconciler.model.errors import GraphError, MultiAdminApprovalStatus
 from reconciler.model.plan import key_of
 from reconciler.model.policy_types import FAMILIES, Family
-from reconciler.model.ports import GroupSearch, Receipt, Wanted
+from reconciler.model.ports import AssignmentToSend, GroupSearch, Receipt
 from reconciler.model.state import (
     Assignment,
     AssignmentFilter,
@@ -37,12 +37,12 @@ from reconciler.model.state import (
 
 _APPROVALS = "deviceManagement/operationApprovalRequests"
 _APPROVAL_STATUS = {
-    "needsapproval": ApprovalStatus.PENDING,
-    "approved": ApprovalStatus.APPROVED,
-    "rejected": ApprovalStatus.REJECTED,
-    "cancelled": ApprovalStatus.CANCELLED,
-    "expired": ApprovalStatus.EXPIRED,
-    "completed": ApprovalStatus.COMPLETED,
+    "needsapproval": MultiAdminApprovalStatus.PENDING,
+    "approved": MultiAdminApprovalStatus.APPROVED,
+    "rejected": MultiAdminApprovalStatus.REJECTED,
+    "cancelled": MultiAdminApprovalStatus.CANCELLED,
+    "expired": MultiAdminApprovalStatus.EXPIRED,
+    "completed": MultiAdminApprovalStatus.COMPLETED,
 }
 
 
@@ -149,7 +149,7 @@ class GraphTenant:
         approval_code: str | None = None,
     ) -> Receipt:
         """PATCH one assignment's filter; the rest of its target goes back as it was read."""
-        wanted = Wanted(assignment.target, filter, assignment.raw_target)
+        wanted = AssignmentToSend(assignment.target, filter, assignment.raw_target)
         body = {
             "@odata.type": FAMILIES[policy.family].assignment_type,
             **wire.wanted_json(wanted),
@@ -177,7 +177,11 @@ class GraphTenant:
         )
 
     def assign(
-        self, policy: Policy, wanted: Iterable[Wanted], *, approval_code: str | None = None
+        self,
+        policy: Policy,
+        wanted: Iterable[AssignmentToSend],
+        *,
+        approval_code: str | None = None,
     ) -> Receipt:
         """POST the whole set, in an order that depends on nothing but the set itself.
 
@@ -195,7 +199,7 @@ class GraphTenant:
             approval_code=approval_code,
         )
 
-    def approval_status(self, approval_code: str) -> ApprovalStatus | None:
+    def approval_status(self, approval_code: str) -> MultiAdminApprovalStatus | None:
         """Ask where a queued write stands; None where this identity may not see it."""
         path = f"{_APPROVALS}/{quote(approval_code, safe='')}"
         try:
@@ -270,7 +274,7 @@ def _assignments(items: Iterable[Mapping[str, Any]], attempted: str) -> tuple[As
     )
 
 
-def _in_sorted_keys(wanted: Wanted) -> Wanted:
+def _in_sorted_keys(wanted: AssignmentToSend) -> AssignmentToSend:
     """Sort an opaque target's keys too, where Multi Admin Approval may compare two bodies."""
     if wanted.raw_target is None:
         return wanted

@@ -18,8 +18,8 @@ from typing import Protocol
 import httpx
 from tenacity import Retrying
 
-from reconciler.graph.answers import Answer, is_throttled, refusal, retry_after_of
-from reconciler.model.errors import GraphError, NotDoneError, OutcomeUnknownError
+from reconciler.graph.responses import GraphResponse, is_throttled, refusal, retry_after_of
+from reconciler.model.errors import GraphError, NotExecutedError, OutcomeUnknownError
 from reconciler.model.ports import Clock
 from reconciler.runtime.deadline import Deadline
 from reconciler.runtime.pace import Pacer
@@ -76,14 +76,14 @@ class Transport:
         method: str = "GET",
         body: object = None,
         headers: Mapping[str, str] | None = None,
-    ) -> Answer:
+    ) -> GraphResponse:
         """Send a request without effects, again and again while the fault may pass.
 
         ``attempted`` says in words what it is for. Raises `GraphError` for a lasting fault,
         `AuthError` where sign-in fails, and `DeadlineError` when the time is up.
         """
 
-        def once() -> Answer:
+        def once() -> GraphResponse:
             self.deadline.check(attempted)
             try:
                 answer = self._signed(method, url, body, headers or {}, attempted)
@@ -92,14 +92,14 @@ class Transport:
             self.raise_for(answer, attempted)
             return answer
 
-        result: Answer = self.retrying()(once)
+        result: GraphResponse = self.retrying()(once)
         return result
 
     def retrying(self) -> Retrying:
         """Make the loop that repeats a call for as long as it raises `TransientError`."""
         return repeating(self._wait, self.deadline.sleep)
 
-    def raise_for(self, answer: Answer, attempted: str) -> None:
+    def raise_for(self, answer: GraphResponse, attempted: str) -> None:
         """Return for a success; raise `TransientError` or the refusal for anything else."""
         transient = self.transient(answer, attempted)
         if transient is not None:
@@ -107,7 +107,7 @@ class Transport:
         if not answer.is_success:
             raise refusal(answer, attempted, now=self._clock.now())
 
-    def transient(self, answer: Answer, attempted: str) -> TransientError | None:
+    def transient(self, answer: GraphResponse, attempted: str) -> TransientError | None:
         """Tell whether asking again may help, and when; None for a success and a lasting no."""
         now = self._clock.now()
         wait = retry_after_of(answer.headers, now)
@@ -128,10 +128,10 @@ class Transport:
         attempted: str,
         body: object = None,
         headers: Mapping[str, str] | None = None,
-    ) -> Answer:
+    ) -> GraphResponse:
         """Send a request with effects, once; `prepare_write` has waited for its turn.
 
-        Raises `OutcomeUnknownError` where nobody can tell whether it happened, `NotDoneError` after
+        Raises `OutcomeUnknownError` where nobody can tell whether it happened, `NotExecutedError` after
         a 401 that a fresh token answers, and the error that fits Graph's refusal otherwise.
         """
         self.deadline.check(attempted)
@@ -156,7 +156,7 @@ class Transport:
             )
         if answer.status == 401:
             self._tokens.token(fresh=True)
-            raise NotDoneError(
+            raise NotExecutedError(
                 answer.message,
                 attempted=attempted,
                 status=answer.status,
@@ -182,7 +182,7 @@ class Transport:
 
     def _signed(
         self, method: str, url: str, body: object, headers: Mapping[str, str], attempted: str
-    ) -> Answer:
+    ) -> GraphResponse:
         self._check_home(url, attempted)
         answer = self._send(method, url, body, headers, self._tokens.token())
         if answer.status == 401:
@@ -199,10 +199,10 @@ class Transport:
 
     def _send(
         self, method: str, url: str, body: object, headers: Mapping[str, str], token: str
-    ) -> Answer:
+    ) -> GraphResponse:
         client_request_id = str(uuid.uuid4())
         started = self._clock.monotonic()
-        answer = Answer.of(
+        answer = GraphResponse.of(
             self._http.request(
                 method,
                 url,

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from reconciler.model.errors import GraphError
 from reconciler.model.policy_types import Family, platform_of
-from reconciler.model.ports import Wanted
+from reconciler.model.ports import AssignmentToSend
 from reconciler.model.state import (
     NO_FILTER_ID,
     Assignment,
@@ -235,7 +235,7 @@ def filter_json(filter: Filter | None) -> dict[str, Any]:
     return {FILTER_ID: filter.id, FILTER_TYPE: filter.mode.value}
 
 
-def wanted_json(wanted: Wanted) -> dict[str, Any]:
+def wanted_json(wanted: AssignmentToSend) -> dict[str, Any]:
     """Write one entry of a whole set: a live target as it was read, a new one from the model."""
     if wanted.raw_target is None:
         return {"target": target_json(wanted.target, wanted.filter, with_filter=True)}

@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 from pydantic import ValidationError
 
 from reconciler.loader.document import Document
-from reconciler.loader.messages import Complaint, Path, nearest
+from reconciler.loader.messages import DiagnosticText, Path, nearest
 from reconciler.loader.scalar_types import is_guid
 from reconciler.loader.schema import (
     AllDevices,
@@ -55,7 +55,7 @@ class Checked(Generic[ModelT]):
 
     shape: ModelT | None
     root: Mapping
-    complaints: tuple[Complaint, ...] = ()
+    complaints: tuple[DiagnosticText, ...] = ()
 
 
 def check(document: Document, root: Mapping, model: type[ModelT]) -> Checked[ModelT]:
@@ -100,12 +100,12 @@ class PolicyReader:
             self._policy(shape, node) for shape, node in pairs if isinstance(node, Mapping)
         )
 
-    def _gaps(self, root: Mapping) -> Iterator[Complaint]:
+    def _gaps(self, root: Mapping) -> Iterator[DiagnosticText]:
         for position, node in enumerate(_items(root, "policies")):
             if isinstance(node, Mapping):
                 yield from gaps(self.document, ("policies", position), node)
 
-    def _note_damage(self, root: Mapping, found: Collection[Complaint]) -> None:
+    def _note_damage(self, root: Mapping, found: Collection[DiagnosticText]) -> None:
         nodes = _items(root, "policies")
         for complaint in found:
             if len(complaint.path) > 1 and isinstance(position := complaint.path[1], int):

@@ -21,7 +21,14 @@ from reconciler.loader.schema import GuardrailsShape, TenantFile
 from reconciler.loader.source_files import TENANT_FILE, Source, SourceFiles, discover_roots
 from reconciler.loader.validation_errors import root_complaint
 from reconciler.loader.yaml_nodes import Mapping, Scalar, Sequence
-from reconciler.model.diagnostics import Diagnostic, Location, Severity, error, has_errors, in_order
+from reconciler.model.diagnostics import (
+    Diagnostic,
+    Location,
+    Severity,
+    error,
+    has_errors,
+    sort_diagnostics,
+)
 from reconciler.model.errors import ConfigError
 from reconciler.model.state import DesiredPolicy, DesiredState, Guardrails, Ownership, TenantConfig
 
@@ -74,7 +81,7 @@ def load(root: Path) -> Loaded:
     diagnostics += [*found, *check_policies(policies), *files.diagnostics]
     if not files.policy_files and not has_errors(files.diagnostics):
         diagnostics.append(_no_policies())
-    ordered = _bounded(in_order(_once_each(diagnostics)))
+    ordered = _bounded(sort_diagnostics(_once_each(diagnostics)))
     sources = (files.tenant, *files.policy_files)
     if shape is None or document is None:
         return Loaded(None, ordered, sources)
@@ -210,7 +217,7 @@ def _bounded(ordered: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
         severity = Severity.ERROR if has_errors(rest) else Severity.WARNING
         message = f"{len(rest)} more mistakes in this file are not shown; mend the others first"
         shown.append(Diagnostic(severity, "more-mistakes", message, rest[0].location))
-    return in_order(shown)
+    return sort_diagnostics(shown)
 
 
 def _no_policies() -> Diagnostic:

@@ -33,7 +33,7 @@ WRITE_TENANT = 'write "tenant: <id or domain>" in it'
 
 
 @dataclass(frozen=True, slots=True)
-class Complaint:
+class DiagnosticText:
     """A diagnostic, and the path in the document to what it is about."""
 
     path: Path
@@ -53,10 +53,10 @@ class Spot:
 
     def complain(
         self, code: str, message: str, help: str = "", at: Node | None = None
-    ) -> Complaint:
+    ) -> DiagnosticText:
         """Make the complaint, at the value unless another place is given."""
         place = self.document.place(self.node if at is None else at)
-        return Complaint(self.path, error(code, message, place, help=help, policy=self.policy))
+        return DiagnosticText(self.path, error(code, message, place, help=help, policy=self.policy))
 
     @property
     def name(self) -> str:
@@ -84,7 +84,7 @@ def nearest(word: str, known: Collection[str]) -> str:
     return by_form[near[0]] if near else ""
 
 
-def words_for(spot: Spot, refusal: ReadOnly[str, Any]) -> list[Complaint]:
+def words_for(spot: Spot, refusal: ReadOnly[str, Any]) -> list[DiagnosticText]:
     """Say what is wrong; a key that is missing has `words_for_missing`."""
     kind = refusal["type"]
     if kind == "extra_forbidden":
@@ -119,7 +119,7 @@ def words_for(spot: Spot, refusal: ReadOnly[str, Any]) -> list[Complaint]:
             return [_wrong_type(spot, kind)]
 
 
-def _unknown_key(spot: Spot) -> Complaint:
+def _unknown_key(spot: Spot) -> DiagnosticText:
     key = spot.name
     owner = spot.path[-3] if len(spot.path) > 2 and isinstance(spot.path[-2], int) else ""
     if owner == "include" and key == "broad":
@@ -142,7 +142,7 @@ def _unknown_key(spot: Spot) -> Complaint:
     return spot.complain("unknown-key", f"unknown key {quoted(key)}", advice, spot.key)
 
 
-def _no_value(spot: Spot) -> Complaint:
+def _no_value(spot: Spot) -> DiagnosticText:
     if spot.is_entry:
         advice = "write something after the dash, or remove the line"
         return spot.complain("no-value", f'an entry of "{spot.name}" is empty', advice)
@@ -159,7 +159,7 @@ def _no_value(spot: Spot) -> Complaint:
     return spot.complain("no-value", f'"{spot.name}" has no value', advice, spot.key)
 
 
-def _not_a_target(spot: Spot) -> list[Complaint]:
+def _not_a_target(spot: Spot) -> list[DiagnosticText]:
     node = spot.node
     if isinstance(node, Scalar):
         near = nearest(node.text, BROAD_WORDS)
@@ -181,7 +181,7 @@ def _not_a_target(spot: Spot) -> list[Complaint]:
     ]
 
 
-def _not_an_exclusion(spot: Spot) -> list[Complaint]:
+def _not_an_exclusion(spot: Spot) -> list[DiagnosticText]:
     node = spot.node
     if isinstance(node, Scalar):
         near = nearest(node.text, BROAD_WORDS)
@@ -199,7 +199,7 @@ def _not_an_exclusion(spot: Spot) -> list[Complaint]:
     ]
 
 
-def _strange_keys(spot: Spot, node: Mapping, known: Collection[str]) -> list[Complaint]:
+def _strange_keys(spot: Spot, node: Mapping, known: Collection[str]) -> list[DiagnosticText]:
     """Each key of an entry without a target that is no key at all; one of them was meant as the target."""
     complaints = []
     for key, _ in node.entries:
@@ -212,12 +212,12 @@ def _strange_keys(spot: Spot, node: Mapping, known: Collection[str]) -> list[Com
     return complaints
 
 
-def _cannot_be_excluded(spot: Spot, target: str, at: Node | None) -> Complaint:
+def _cannot_be_excluded(spot: Spot, target: str, at: Node | None) -> DiagnosticText:
     message = f'"{target}" cannot be excluded: exclusions are groups'
     return spot.complain("exclusion-not-group", message, "name a group, or remove the entry", at)
 
 
-def _not_a_reference(spot: Spot) -> Complaint:
+def _not_a_reference(spot: Spot) -> DiagnosticText:
     if isinstance(spot.node, Scalar):
         return _unquoted(spot, spot.node)
     if isinstance(spot.node, Sequence):
@@ -228,7 +228,7 @@ def _not_a_reference(spot: Spot) -> Complaint:
     return spot.complain("no-value", message, "write a name, an id, or {id: ..., name: ...}")
 
 
-def _unquoted(spot: Spot, node: Scalar) -> Complaint:
+def _unquoted(spot: Spot, node: Scalar) -> DiagnosticText:
     kind = "a yes-or-no value" if isinstance(node.value, bool) else "a number"
     prefix = "- " if spot.is_entry else f"{spot.name}: "
     advice = f'put it in quotes: {prefix}"{node.text}"'
@@ -236,7 +236,7 @@ def _unquoted(spot: Spot, node: Scalar) -> Complaint:
     return spot.complain("unquoted-text", message, advice)
 
 
-def _unknown_value(spot: Spot) -> Complaint:
+def _unknown_value(spot: Spot) -> DiagnosticText:
     known = VALUES[spot.name]
     near = nearest(_text(spot.node), known)
     listed = f"one of: {', '.join(known)}"
@@ -249,12 +249,12 @@ def _unknown_value(spot: Spot) -> Complaint:
     return spot.complain("unknown-value", message, advice)
 
 
-def _not_true(spot: Spot) -> Complaint:
+def _not_true(spot: Spot) -> DiagnosticText:
     message = f'"{spot.name}" takes true and nothing else, not {kind_of(spot.node)}'
     return spot.complain("not-true", message, f'write "{spot.name}: true", or remove the entry')
 
 
-def words_for_missing(spot: Spot, key: str) -> Complaint:
+def words_for_missing(spot: Spot, key: str) -> DiagnosticText:
     """Say that a key is missing, and what to write."""
     advice = {
         "policies": 'start the file with "policies:" and list the policies below it',
@@ -263,7 +263,7 @@ def words_for_missing(spot: Spot, key: str) -> Complaint:
         "entra_object_id": "write entra_object_id: with the object id in Microsoft Entra",
     }.get(key, f"write {key}:")
     made = spot.complain("missing-key", f'"{key}" is missing', advice)
-    return Complaint((*spot.path, key), made.diagnostic)
+    return DiagnosticText((*spot.path, key), made.diagnostic)
 
 
 _EXPECTED = {
@@ -275,7 +275,7 @@ _EXPECTED = {
 }
 
 
-def _wrong_type(spot: Spot, kind: str) -> Complaint:
+def _wrong_type(spot: Spot, kind: str) -> DiagnosticText:
     node = spot.node
     if kind == "string_type" and isinstance(node, Scalar):
         return _unquoted(spot, node)

@@ -16,7 +16,7 @@ from reconciler.loader.document import Document
 from reconciler.loader.messages import (
     LIST_POLICIES,
     WRITE_TENANT,
-    Complaint,
+    DiagnosticText,
     Path,
     Spot,
     nearest,
@@ -38,12 +38,12 @@ from reconciler.model.diagnostics import Diagnostic, Location, error
 
 def complaints(
     failure: ValidationError, document: Document, root: Mapping, model: type[Shape]
-) -> list[Complaint]:
+) -> list[DiagnosticText]:
     """Turn every refusal of one validation into a complaint with its place."""
     refusals = failure.errors(include_url=False)
-    found: list[Complaint] = []
+    found: list[DiagnosticText] = []
     meant: set[Path] = set()
-    absent: list[Complaint] = []
+    absent: list[DiagnosticText] = []
     for refusal in refusals:
         spot = _spot(document, root, model, refusal)
         if refusal["type"] == "missing":
@@ -57,7 +57,7 @@ def complaints(
     return found + [complaint for complaint in absent if complaint.path not in meant]
 
 
-def gaps(document: Document, path: Path, policy: Mapping) -> Iterator[Complaint]:
+def gaps(document: Document, path: Path, policy: Mapping) -> Iterator[DiagnosticText]:
     """Complain of a policy that names no policy, or no targets, unless a misspelt key may hold them."""
     keys = set(policy.by_key)
     keys |= {

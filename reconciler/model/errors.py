@@ -13,9 +13,9 @@ ReconcilerError                   1   something failed
     ├── RouteMissingError             the documented route does not exist in this tenant's service
     ├── NotFoundError                 the object is gone
     ├── ThrottledError                not carried out; wait ``retry_after`` seconds
-    ├── NotDoneError                  not carried out; what stood in the way is out of it now
+    ├── NotExecutedError                  not carried out; what stood in the way is out of it now
     ├── OutcomeUnknownError           a write may or may not have happened: read before anything else
-    └── ApprovalError                 Multi Admin Approval stands between the request and its effect
+    └── MultiAdminApprovalError                 Multi Admin Approval stands between the request and its effect
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class ExitCode(IntEnum):
     ERROR = 1
     CHANGES = 2
     STALE = 3
-    APPROVAL = 4
+    PENDING_APPROVAL = 4
     GUARDRAIL = 5
     USAGE = 64
     INTERRUPTED = 130
@@ -132,7 +132,7 @@ class ThrottledError(GraphError):
     """429: the request was rejected before it had any effect."""
 
 
-class NotDoneError(GraphError):
+class NotExecutedError(GraphError):
     """Graph refused a write before it had any effect, for a reason that has been dealt with.
 
     The write may be made again, on a reading of its own.
@@ -143,7 +143,7 @@ class OutcomeUnknownError(GraphError):
     """A write got no trustworthy answer (time-out, reset, 5xx): it may have happened."""
 
 
-class ApprovalStatus(StrEnum):
+class MultiAdminApprovalStatus(StrEnum):
     """Where a write stands with Multi Admin Approval."""
 
     PENDING = "pending"
@@ -155,7 +155,7 @@ class ApprovalStatus(StrEnum):
     BLOCKED = "blocked"
 
 
-class ApprovalError(GraphError):
+class MultiAdminApprovalError(GraphError):
     """Multi Admin Approval took the write: it is queued (or refused), and never counts as applied.
 
     ``approval_code`` is the id of the request, None where Graph did not name it.
@@ -167,7 +167,7 @@ class ApprovalError(GraphError):
         *,
         attempted: str,
         approval_code: str | None,
-        approval_status: ApprovalStatus = ApprovalStatus.PENDING,
+        approval_status: MultiAdminApprovalStatus = MultiAdminApprovalStatus.PENDING,
         status: int = 0,
         code: str = "",
         request_id: str | None = None,

@@ -1,7 +1,7 @@
 """The plan: what apply would do to each policy, and what it will leave alone. Pure.
 
 A plan is a constraint. Apply may find that something is already true and skip it; it never does
-anything that is not written here. The digest names the operations and nothing else, so that two
+anything that is not written here. The digest names the changes and nothing else, so that two
 machines that would do the same thing print the same digest.
 """
 
@@ -105,14 +105,14 @@ class Inherited:
     declared_at: Location | None = None
 
 
-Operation: TypeAlias = Create | Update | Delete
+Change: TypeAlias = Create | Update | Delete
 
 _ACTION_ORDER = {Action.DELETE: 0, Action.UPDATE: 1, Action.CREATE: 2}
 
 
-def action_of(operation: Operation) -> Action:
-    """Name what an operation does."""
-    match operation:
+def action_of(change: Change) -> Action:
+    """Name what a change does."""
+    match change:
         case Create():
             return Action.CREATE
         case Update():
@@ -121,13 +121,13 @@ def action_of(operation: Operation) -> Action:
             return Action.DELETE
 
 
-def filter_after(operation: Operation) -> Filter | None:
-    """The filter an operation leaves behind; a deletion leaves none."""
-    match operation:
+def filter_after(change: Change) -> Filter | None:
+    """The filter a change leaves behind; a deletion leaves none."""
+    match change:
         case Create():
-            return operation.filter
+            return change.filter
         case Update():
-            return operation.after
+            return change.after
         case Delete():
             return None
 
@@ -137,11 +137,9 @@ def assignment_order(assignment: Assignment) -> tuple[tuple[int, str, str], str,
     return assignment.target.sort_key, assignment.source, assignment.id
 
 
-def in_order(operations: Iterable[Operation]) -> tuple[Operation, ...]:
-    """Sort one policy's operations: delete, update, create, then by kind, then by id."""
-    return tuple(
-        sorted(operations, key=lambda op: (_ACTION_ORDER[action_of(op)], op.target.sort_key))
-    )
+def sort_changes(changes: Iterable[Change]) -> tuple[Change, ...]:
+    """Sort one policy's changes: delete, update, create, then by kind, then by id."""
+    return tuple(sorted(changes, key=lambda op: (_ACTION_ORDER[action_of(op)], op.target.sort_key)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +148,7 @@ class PolicyPlan:
 
     policy: Policy
     ownership: Ownership
-    operations: tuple[Operation, ...]
+    changes: tuple[Change, ...]
     kept: tuple[Keep, ...]
     unmanaged: tuple[Unmanaged, ...]
     inherited: tuple[Inherited, ...]
@@ -158,7 +156,7 @@ class PolicyPlan:
     @property
     def live(self) -> tuple[Assignment, ...]:
         """Its whole assignment set when the plan was made, in order."""
-        changed = [op.live for op in self.operations if not isinstance(op, Create)]
+        changed = [op.live for op in self.changes if not isinstance(op, Create)]
         untouched = [
             *(change.assignment for change in self.kept),
             *(change.assignment for change in self.unmanaged),
@@ -221,15 +219,15 @@ class Plan:
     selection: tuple[str, ...] = ()
 
     @property
-    def operations(self) -> Iterator[Operation]:
-        """Every operation, in the plan's stable order."""
+    def changes(self) -> Iterator[Change]:
+        """Every change, in the plan's stable order."""
         for policy in self.policies:
-            yield from policy.operations
+            yield from policy.changes
 
     @property
     def summary(self) -> Summary:
         """Count what the plan holds."""
-        actions = [action_of(operation) for operation in self.operations]
+        actions = [action_of(change) for change in self.changes]
         return Summary(
             create=actions.count(Action.CREATE),
             update=actions.count(Action.UPDATE),
@@ -242,7 +240,7 @@ class Plan:
     @property
     def is_empty(self) -> bool:
         """Whether apply would write nothing."""
-        return not any(policy.operations for policy in self.policies)
+        return not any(policy.changes for policy in self.policies)
 
     @property
     def applyable(self) -> bool:
@@ -251,8 +249,8 @@ class Plan:
 
     @property
     def digest(self) -> str:
-        """Name the operations: ``sha256:`` and 64 hex digits."""
-        return digest_of_lines(self.tenant.id, operation_lines(self.operations))
+        """Name the changes: ``sha256:`` and 64 hex digits."""
+        return digest_of_lines(self.tenant.id, change_lines(self.changes))
 
 
 def _canonical(value: object) -> str:
@@ -263,28 +261,28 @@ def _canonical_filter(filter: Filter | None) -> list[str] | None:
     return None if filter is None else [filter.mode.value, filter.id]
 
 
-def operation_lines(operations: Iterable[Operation]) -> tuple[str, ...]:
-    """Write each operation in canonical JSON, sorted: what the digest is made of.
+def change_lines(changes: Iterable[Change]) -> tuple[str, ...]:
+    """Write each change in canonical JSON, sorted: what the digest is made of.
 
-    Names, times and places are left out, and the order of the operations does not matter.
+    Names, times and places are left out, and the order of the changes does not matter.
     """
     return tuple(
         sorted(
             _canonical(
                 {
-                    "action": action_of(operation).value,
-                    "policy": operation.policy.id,
-                    "target": list(key_of(operation.target)),
-                    "filter": _canonical_filter(filter_after(operation)),
+                    "action": action_of(change).value,
+                    "policy": change.policy.id,
+                    "target": list(key_of(change.target)),
+                    "filter": _canonical_filter(filter_after(change)),
                 }
             )
-            for operation in operations
+            for change in changes
         )
     )
 
 
 def digest_of_lines(tenant_id: str, lines: Sequence[str]) -> str:
-    """Hash the tenant and its canonical operations: ``sha256:`` and 64 hex digits."""
+    """Hash the tenant and its canonical changes: ``sha256:`` and 64 hex digits."""
     body = _canonical({"tenant": tenant_id, "operations": sorted(lines)})
     return "sha256:" + hashlib.sha256(body.encode()).hexdigest()
 

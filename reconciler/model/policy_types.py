@@ -53,7 +53,7 @@ LINUX = "linux"
 
 
 @dataclass(frozen=True, slots=True)
-class PlatformRow:
+class Platform:
     """A policy type: the word for it in YAML, what people call it, which filters fit it."""
 
     platform: str
@@ -61,8 +61,8 @@ class PlatformRow:
     filter_platforms: frozenset[str]
 
 
-def _row(platform: str, title: str, *filter_platforms: str) -> PlatformRow:
-    return PlatformRow(platform, title, frozenset(filter_platforms))
+def _row(platform: str, title: str, *filter_platforms: str) -> Platform:
+    return Platform(platform, title, frozenset(filter_platforms))
 
 
 PLATFORMS = {

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from reconciler.model.errors import ApprovalStatus
+from reconciler.model.errors import MultiAdminApprovalStatus
 from reconciler.model.state import (
     Assignment,
     AssignmentFilter,
@@ -96,7 +96,7 @@ class Directory:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class AssignmentToSend:
     """One entry of a whole assignment set to send.
 
     A live assignment goes back as the JSON text it was read as, with ``filter`` put in where that
@@ -142,8 +142,8 @@ class Reader(Protocol):
 class Writer(Protocol):
     """Writing to a tenant. Each call sends one request, once, and never repeats it by itself.
 
-    Each raises `ThrottledError` or `NotDoneError` where nothing happened, `OutcomeUnknownError`
-    where nobody can tell, `ApprovalError` where a second administrator must approve, and `GraphError` where Graph
+    Each raises `ThrottledError` or `NotExecutedError` where nothing happened, `OutcomeUnknownError`
+    where nobody can tell, `MultiAdminApprovalError` where a second administrator must approve, and `GraphError` where Graph
     refused. ``approval_code`` finishes a write that was queued and is now approved.
     """
 
@@ -184,12 +184,16 @@ class Writer(Protocol):
         ...
 
     def assign(
-        self, policy: Policy, wanted: Iterable[Wanted], *, approval_code: str | None = None
+        self,
+        policy: Policy,
+        wanted: Iterable[AssignmentToSend],
+        *,
+        approval_code: str | None = None,
     ) -> Receipt:
         """POST a policy's whole direct assignment set; what is not in it is removed."""
         ...
 
-    def approval_status(self, approval_code: str) -> ApprovalStatus | None:
+    def approval_status(self, approval_code: str) -> MultiAdminApprovalStatus | None:
         """Where a queued write stands; None where this identity may not see it."""
         ...
 
@@ -214,7 +218,7 @@ class PendingApproval:
     body_digest: str
 
 
-class Approvals(Protocol):
+class PendingApprovals(Protocol):
     """Remembers queued writes from one run to the next, by policy id."""
 
     def get(self, policy_id: str) -> PendingApproval | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from reconciler.model.errors import ExitCode
-from reconciler.model.plan import Action, Operation, PlanTenant, Summary, action_of
+from reconciler.model.plan import Action, Change, PlanTenant, Summary, action_of
 from reconciler.model.state import Policy
 
 
@@ -27,15 +27,15 @@ class Status(StrEnum):
 class PolicyOutcome:
     """What became of one policy.
 
-    ``operations`` is what the plan wanted of it, ``written`` the part of it that this run sent and
+    ``changes`` is what the plan wanted of it, ``written`` the part of it that this run sent and
     saw confirmed (the rest was already true). ``error`` says what went wrong and what to do;
     ``notes`` name what somebody else changed meanwhile.
     """
 
     policy: Policy
     status: Status
-    operations: tuple[Operation, ...]
-    written: tuple[Operation, ...] = ()
+    changes: tuple[Change, ...]
+    written: tuple[Change, ...] = ()
     error: str | None = None
     request_id: str | None = None
     approval_code: str | None = None
@@ -58,7 +58,7 @@ class ApplyResult:
 
     @property
     def summary(self) -> Summary:
-        """Count the operations that this run carried out and saw confirmed."""
+        """Count the changes that this run carried out and saw confirmed."""
         return count(op for outcome in self.outcomes for op in outcome.written)
 
     def having(self, *statuses: Status) -> tuple[PolicyOutcome, ...]:
@@ -75,13 +75,13 @@ class ApplyResult:
         if self.having(Status.STALE):
             return ExitCode.STALE
         if self.having(Status.PENDING_APPROVAL):
-            return ExitCode.APPROVAL
+            return ExitCode.PENDING_APPROVAL
         return ExitCode.OK
 
 
-def count(operations: Iterable[Operation]) -> Summary:
-    """Count operations by kind."""
-    actions = [action_of(operation) for operation in operations]
+def count(changes: Iterable[Change]) -> Summary:
+    """Count changes by kind."""
+    actions = [action_of(change) for change in changes]
     return Summary(
         create=actions.count(Action.CREATE),
         update=actions.count(Action.UPDATE),

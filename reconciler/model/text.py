@@ -55,7 +55,7 @@ _MOST = 256
 """Characters of a name that is compared: Graph allows no more."""
 
 
-def told_apart(here: str, there: str) -> str:
+def describe_name_difference(here: str, there: str) -> str:
     """Name the first character in which two names differ that read the same; "" where they do not.
 
     ``here`` is what the file says, ``there`` what the tenant has.

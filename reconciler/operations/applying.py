@@ -8,9 +8,9 @@ from pathlib import Path
 
 from reconciler import applier
 from reconciler.applier.journal import FileJournal, NoJournal
-from reconciler.applier.merge import say_target
-from reconciler.applier.pending import FileApprovals
-from reconciler.applier.staleness import Moved, moved
+from reconciler.applier.merge import format_target
+from reconciler.applier.pending import FilePendingApprovals
+from reconciler.applier.staleness import StaleAssignment, stale_assignments
 from reconciler.differ.guardrails import Limits, stops, tightened
 from reconciler.model.errors import GuardrailError, ReconcilerError, StalePlanError, one_line
 from reconciler.model.plan import Create, Plan, filter_after
@@ -63,7 +63,7 @@ def tighten(plan: Plan, limits: Limits) -> Plan:
     """
     guardrails = tightened(plan.guardrails, limits)
     known = set(plan.stopped_by)
-    found = [stop for stop in stops(tuple(plan.operations), guardrails) if stop not in known]
+    found = [stop for stop in stops(tuple(plan.changes), guardrails) if stop not in known]
     return replace(plan, guardrails=guardrails, stopped_by=(*plan.stopped_by, *found))
 
 
@@ -82,12 +82,12 @@ def refuse_stale(plan: Plan, session: Session, connection: Connection) -> None:
     check_tenant(plan.tenant.id, identity, declared_in="this plan")
     session.progress.stage("Comparing with the tenant")
     live = connection.tenant.read_policies()
-    touched = [policy for policy in plan.policies if policy.operations]
+    touched = [policy for policy in plan.policies if policy.changes]
     differences = [
         difference
         for policy in touched
         if policy.policy.id in live.policies
-        for difference in moved(policy, live.policies[policy.policy.id].assignments)
+        for difference in stale_assignments(policy, live.policies[policy.policy.id].assignments)
     ]
     names = _names(differences, connection.tenant)
     _refuse(
@@ -106,7 +106,7 @@ def _renamed(policy: Policy, live: LiveState) -> Iterator[str]:
         yield f'"{policy.name}": the policy is now called "{now.policy.name}"'
 
 
-def _names(differences: Iterable[Moved], tenant: Reader) -> Mapping[str, Group]:
+def _names(differences: Iterable[StaleAssignment], tenant: Reader) -> Mapping[str, Group]:
     """Look up the groups that the plan did not know, so that people read names."""
     ids = {
         found.target.id
@@ -124,20 +124,20 @@ def refuse_gone(plan: Plan, session: Session, tenant: Reader) -> None:
     """
     session.progress.stage("Checking groups and filters")
     groups = {
-        operation.target.id
-        for operation in plan.operations
-        if isinstance(operation, Create) and operation.target.kind in _GROUP_KINDS
+        change.target.id
+        for change in plan.changes
+        if isinstance(change, Create) and change.target.kind in _GROUP_KINDS
     } - {None}
     known = tenant.find_groups(names=(), ids=[id for id in groups if id]).by_id if groups else {}
-    uses_filters = any(filter_after(operation) for operation in plan.operations)
+    uses_filters = any(filter_after(change) for change in plan.changes)
     filters = tenant.read_filters() if uses_filters else {}
     lines: list[str] = []
-    for operation in plan.operations:
-        name = f'"{operation.policy.name}"'
-        if operation.target.id in groups:
-            group = known.get(operation.target.id or "")
-            lines += _gone(f"{name}: {say_target(operation.target)}", operation.target.name, group)
-        filter = filter_after(operation)
+    for change in plan.changes:
+        name = f'"{change.policy.name}"'
+        if change.target.id in groups:
+            group = known.get(change.target.id or "")
+            lines += _gone(f"{name}: {format_target(change.target)}", change.target.name, group)
+        filter = filter_after(change)
         if filter is not None:
             what = f'{name}: filter "{filter.name or filter.id}"'
             lines += _gone(what, filter.name, filters.get(filter.id))
@@ -161,11 +161,11 @@ def _refuse(lines: list[str]) -> None:
         )
 
 
-def _line(difference: Moved, names: Mapping[str, Group]) -> str:
+def _line(difference: StaleAssignment, names: Mapping[str, Group]) -> str:
     target = difference.target
     group = names.get(target.id or "")
     target = replace(target, name=group.name) if group else target
-    where = f'"{difference.policy.name}": {say_target(target)}'
+    where = f'"{difference.policy.name}": {format_target(target)}'
     if difference.before is None:
         return f"{where} was added"
     if difference.now is None:
@@ -202,7 +202,7 @@ def write(
             plan,
             tenant=connection.tenant,
             journal=opened,
-            approvals=FileApprovals(options.state_folder / APPROVALS_FILE),
+            approvals=FilePendingApprovals(options.state_folder / APPROVALS_FILE),
             approval_codes=options.approval_codes,
             progress=session.progress,
             deadline=session.deadline,

@@ -13,9 +13,9 @@ from reconciler import loader
 from reconciler.differ.compare import diff
 from reconciler.differ.guardrails import Limits, effective, stops
 from reconciler.differ.lint import findings
-from reconciler.differ.resolve import groups_wanted, resolve
+from reconciler.differ.resolve import referenced_groups, resolve
 from reconciler.graph.parallel import in_parallel
-from reconciler.model.diagnostics import Diagnostic, error, has_errors, in_order
+from reconciler.model.diagnostics import Diagnostic, error, has_errors, sort_diagnostics
 from reconciler.model.plan import Plan, PlanTenant, PolicyPlan
 from reconciler.model.ports import Directory, GroupSearch, Reader
 from reconciler.model.state import (
@@ -92,7 +92,7 @@ def plan(
 
 def _read(desired: DesiredState, tenant: Reader, workers: int) -> tuple[LiveState, Directory]:
     """Ask for policies, filters and the declared groups side by side."""
-    wanted = groups_wanted(desired)
+    wanted = referenced_groups(desired)
     calls: list[Any] = [
         tenant.read_policies,
         tenant.read_filters,
@@ -154,7 +154,7 @@ def _judged(
     limits: Limits,
 ) -> Plan:
     guardrails = effective(config.guardrails, limits)
-    ordered = in_order(diagnostics)
+    ordered = sort_diagnostics(diagnostics)
     made = Plan(
         tenant=PlanTenant(identity.id, config.label, identity.display_name, config.cloud),
         policies=tuple(policies),
@@ -164,4 +164,4 @@ def _judged(
         diagnostics=ordered,
         selection=selection.globs,
     )
-    return replace(made, stopped_by=stops(made.operations, guardrails))
+    return replace(made, stopped_by=stops(made.changes, guardrails))

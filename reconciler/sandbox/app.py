@@ -13,16 +13,16 @@ from werkzeug.http import http_date
 from werkzeug.wrappers import Request, Response
 
 from reconciler.sandbox.batch import run_batch
-from reconciler.sandbox.calls import Answer, Call
-from reconciler.sandbox.faults import Fault, FaultKind, Faults
-from reconciler.sandbox.odata import without_metadata
-from reconciler.sandbox.refusals import (
+from reconciler.sandbox.errors import (
     Refusal,
     default_code,
     envelope,
     intune_message,
     unauthenticated,
 )
+from reconciler.sandbox.exchange import SandboxRequest, SandboxResponse
+from reconciler.sandbox.faults import Fault, FaultKind, Faults
+from reconciler.sandbox.odata import without_metadata
 from reconciler.sandbox.routes import APPROVALS_PATH, BATCH_PATHS, dispatch
 from reconciler.sandbox.service import MODES, Service
 
@@ -87,7 +87,7 @@ class SandboxApp:
         return self._service.state
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer one request; ConnectionResetError stands for a connection that drops."""
+        """SandboxResponse one request; ConnectionResetError stands for a connection that drops."""
         call = _call(Request(environ))
         self._note_body(call)
         try:
@@ -98,7 +98,7 @@ class SandboxApp:
         self._note(self.requests, call, response.status_code)
         return response(environ, start_response)
 
-    def _respond(self, call: Call) -> Response:
+    def _respond(self, call: SandboxRequest) -> Response:
         if call.path.startswith(APPROVALS_PATH):
             return self._finish(call, self._answer(call))
         token = _token(call)
@@ -112,7 +112,9 @@ class SandboxApp:
             )
         return self._respond_with_fault(call, token, self.faults.take(call.method, call.address))
 
-    def _respond_with_fault(self, call: Call, token: str, fault: Fault | None) -> Response:
+    def _respond_with_fault(
+        self, call: SandboxRequest, token: str, fault: Fault | None
+    ) -> Response:
         match fault:
             case None:
                 return self._finish(call, self._answer(call))
@@ -135,21 +137,21 @@ class SandboxApp:
             case _:
                 return self._respond_wrongly(call, fault)
 
-    def _respond_wrongly(self, call: Call, fault: Fault) -> Response:
+    def _respond_wrongly(self, call: SandboxRequest, fault: Fault) -> Response:
         if fault.after:
             self._answer(call)
         if fault.kind == FaultKind.HTML:
             return Response(_HTML, status=fault.code or 502, content_type="text/html")
         return self._refuse(call, _planned_refusal(fault))
 
-    def _answer(self, call: Call) -> Answer:
+    def _answer(self, call: SandboxRequest) -> SandboxResponse:
         """What Graph says, errors included."""
         answer_one = (
             self._answer_batch if call.path in BATCH_PATHS else partial(dispatch, self._service)
         )
         return self._or_error(call, answer_one)
 
-    def _answer_batch(self, call: Call) -> Answer:
+    def _answer_batch(self, call: SandboxRequest) -> SandboxResponse:
         if call.method != "POST":
             raise Refusal(405, "BadRequest", "A batch is sent with POST.")
         call.options()
@@ -158,14 +160,16 @@ class SandboxApp:
             seed = self._batches
         return run_batch(call, self._answer_entry, seed)
 
-    def _or_error(self, call: Call, answer: Callable[[Call], Answer]) -> Answer:
+    def _or_error(
+        self, call: SandboxRequest, answer: Callable[[SandboxRequest], SandboxResponse]
+    ) -> SandboxResponse:
         try:
             with self.state.lock:
                 return answer(call)
         except Refusal as refusal:
             return self._error(call, refusal)
 
-    def _answer_entry(self, call: Call) -> Answer:
+    def _answer_entry(self, call: SandboxRequest) -> SandboxResponse:
         self._note_body(call)
         fault = self.faults.take(call.method, call.address, FaultKind.BATCH_STATUS)
         if fault is None:
@@ -175,7 +179,7 @@ class SandboxApp:
         self._note(self.batched, call, answer.status)
         return answer
 
-    def _error(self, call: Call, refusal: Refusal) -> Answer:
+    def _error(self, call: SandboxRequest, refusal: Refusal) -> SandboxResponse:
         request_id = self._service.new_id()
         body = envelope(
             refusal,
@@ -183,12 +187,12 @@ class SandboxApp:
             request_id=request_id,
             client_request_id=call.headers.get("client-request-id", request_id),
         )
-        return Answer(refusal.status, body, {**refusal.headers, "request-id": request_id})
+        return SandboxResponse(refusal.status, body, {**refusal.headers, "request-id": request_id})
 
-    def _refuse(self, call: Call, refusal: Refusal) -> Response:
+    def _refuse(self, call: SandboxRequest, refusal: Refusal) -> Response:
         return self._finish(call, self._error(call, refusal))
 
-    def _finish(self, call: Call, answer: Answer) -> Response:
+    def _finish(self, call: SandboxRequest, answer: SandboxResponse) -> Response:
         request_id = answer.headers.get("request-id") or self._service.new_id()
         headers = {
             **answer.headers,
@@ -211,7 +215,7 @@ class SandboxApp:
             content_type="application/json; charset=utf-8",
         )
 
-    def _note_body(self, call: Call) -> None:
+    def _note_body(self, call: SandboxRequest) -> None:
         if (
             call.method in ("GET", "HEAD")
             or call.path in BATCH_PATHS
@@ -221,15 +225,15 @@ class SandboxApp:
         with self._lock:
             self.bodies.append((call.method, call.path, call.seen_body(), dict(call.headers)))
 
-    def _note(self, record: list[tuple[str, str, int]], call: Call, status: int) -> None:
+    def _note(self, record: list[tuple[str, str, int]], call: SandboxRequest, status: int) -> None:
         with self._lock:
             record.append((call.method, call.address, status))
 
 
-def _call(request: Request) -> Call:
+def _call(request: Request) -> SandboxRequest:
     headers = {name.lower(): value for name, value in request.headers.items()}
     query = request.query_string.decode("latin-1")
-    return Call(
+    return SandboxRequest(
         request.method,
         request.host_url.rstrip("/"),
         request.path,
@@ -239,7 +243,7 @@ def _call(request: Request) -> Call:
     )
 
 
-def _token(call: Call) -> str | None:
+def _token(call: SandboxRequest) -> str | None:
     scheme, _, token = call.headers.get("authorization", "").partition(" ")
     return token.strip() or None if scheme.lower() == "bearer" else None
 

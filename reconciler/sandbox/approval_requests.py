@@ -4,32 +4,32 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.sandbox.calls import Answer, collection
-from reconciler.sandbox.refusals import Refusal, bad_request, intune_refusal
+from reconciler.sandbox.errors import Refusal, bad_request, intune_refusal
+from reconciler.sandbox.exchange import SandboxResponse, collection
 
 if TYPE_CHECKING:
-    from reconciler.sandbox.calls import Call
+    from reconciler.sandbox.exchange import SandboxRequest
     from reconciler.sandbox.service import Service
 
 
-def list_approvals(service: Service, call: Call) -> Answer:
+def list_approvals(service: Service, call: SandboxRequest) -> SandboxResponse:
     """`GET /beta/deviceManagement/operationApprovalRequests` ([D] section 10)."""
     call.options()
-    return Answer(
+    return SandboxResponse(
         200, collection(call, "deviceManagement/operationApprovalRequests", service.desk.listed())
     )
 
 
-def get_approval(service: Service, call: Call, code: str) -> Answer:
+def get_approval(service: Service, call: SandboxRequest, code: str) -> SandboxResponse:
     """`GET /beta/deviceManagement/operationApprovalRequests/{id}`."""
     call.options()
     for request in service.desk.listed():
         if request["id"].lower() == code.lower():
-            return Answer(200, request)
+            return SandboxResponse(200, request)
     raise intune_refusal(404, f"No approval request has the id {code}")
 
 
-def decide_approval(service: Service, call: Call, code: str) -> Answer:
+def decide_approval(service: Service, call: SandboxRequest, code: str) -> SandboxResponse:
     """`POST /sandbox/approvals/{code}`: the other administrator's act, which Graph lets nobody automate."""
     body = call.json()
     if not isinstance(body, dict) or not isinstance(body.get("status"), str):

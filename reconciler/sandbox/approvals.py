@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from reconciler.sandbox.refusals import Refusal, bad_request
+from reconciler.sandbox.errors import Refusal, bad_request
 from reconciler.sandbox.tenant_file import OPEN_STATUSES
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class Desk:
         return Refusal(
             status,
             error_code,
-            "The operation waits for another administrator's approval.",
+            "The change waits for another administrator's approval.",
             {CODE: code},
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reconciler.sandbox.refusals import Refusal, bad_request, intune_refusal
+from reconciler.sandbox.errors import Refusal, bad_request, intune_refusal
 from reconciler.sandbox.targets import FILTER_KEYS, checked_target, key_of, kind_of, same_target
 from reconciler.sandbox.tenant_file import CATALOG
 

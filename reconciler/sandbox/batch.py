@@ -7,8 +7,8 @@ import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from reconciler.sandbox.calls import Answer, Call
-from reconciler.sandbox.refusals import bad_request
+from reconciler.sandbox.errors import bad_request
+from reconciler.sandbox.exchange import SandboxRequest, SandboxResponse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,8 +31,10 @@ class _Entry:
     depends_on: tuple[str, ...] = ()
 
 
-def run_batch(call: Call, answer: Callable[[Call], Answer], seed: int) -> Answer:
-    """Answer every entry with `answer`, in the order asked, and list the answers in another."""
+def run_batch(
+    call: SandboxRequest, answer: Callable[[SandboxRequest], SandboxResponse], seed: int
+) -> SandboxResponse:
+    """SandboxResponse every entry with `answer`, in the order asked, and list the answers in another."""
     entries = _entries(call.json())
     statuses: dict[str, int] = {}
     responses: list[JsonObject] = []
@@ -44,12 +46,12 @@ def run_batch(call: Call, answer: Callable[[Call], Answer], seed: int) -> Answer
                     "message": "A request this one depends on failed.",
                 }
             }
-            reply = Answer(_FAILED_DEPENDENCY, error)
+            reply = SandboxResponse(_FAILED_DEPENDENCY, error)
         else:
             reply = answer(_inner_call(call, entry))
         statuses[entry.own_id] = reply.status
         responses.append(_response(entry.own_id, reply))
-    return Answer(200, {"responses": _shuffled(responses, seed)})
+    return SandboxResponse(200, {"responses": _shuffled(responses, seed)})
 
 
 def _entries(body: object) -> list[_Entry]:
@@ -97,13 +99,15 @@ def _entry(request: object) -> _Entry:
     )
 
 
-def _inner_call(call: Call, entry: _Entry) -> Call:
+def _inner_call(call: SandboxRequest, entry: _Entry) -> SandboxRequest:
     # The endpoint decides the version ([D] section 6): one in the url is looked up as a segment, and not found.
     path, _, query = f"/{entry.url.removeprefix('/')}".partition("?")
-    return Call(entry.method, call.root, f"/{call.version}{path}", query, entry.headers, entry.body)
+    return SandboxRequest(
+        entry.method, call.root, f"/{call.version}{path}", query, entry.headers, entry.body
+    )
 
 
-def _response(own_id: str, reply: Answer) -> JsonObject:
+def _response(own_id: str, reply: SandboxResponse) -> JsonObject:
     response: JsonObject = {"id": own_id, "status": reply.status, "headers": dict(reply.headers)}
     if reply.body is not None:
         response["headers"]["Content-Type"] = "application/json"

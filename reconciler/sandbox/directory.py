@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.sandbox.calls import Answer, collection
+from reconciler.sandbox.errors import Refusal
+from reconciler.sandbox.exchange import SandboxResponse, collection
 from reconciler.sandbox.group_filter import parse_group_filter
 from reconciler.sandbox.odata import next_link, page, project
-from reconciler.sandbox.refusals import Refusal
 
 if TYPE_CHECKING:
-    from reconciler.sandbox.calls import Call
+    from reconciler.sandbox.exchange import SandboxRequest
     from reconciler.sandbox.service import Service
 
 _MAX_ADVANCED_URL = 2048  # characters, [D] section 6
@@ -46,16 +46,16 @@ _GROUP = frozenset(
 )
 
 
-def list_organization(service: Service, call: Call) -> Answer:
+def list_organization(service: Service, call: SandboxRequest) -> SandboxResponse:
     """`GET /organization`: a list of the one that the token belongs to."""
     options = call.options("$select")
     organization = service.state.organization
     known = _ORGANIZATION | organization.keys()
     shown = project(organization, options, known, "microsoft.graph.organization")
-    return Answer(200, collection(call, "organization", [shown]))
+    return SandboxResponse(200, collection(call, "organization", [shown]))
 
 
-def list_groups(service: Service, call: Call) -> Answer:
+def list_groups(service: Service, call: SandboxRequest) -> SandboxResponse:
     """`GET /groups`, filtered and paged."""
     options = call.options("$filter", "$select", "$top", "$skiptoken", "$count")
     counts = options.values.get("$count") == "true"
@@ -82,16 +82,16 @@ def list_groups(service: Service, call: Call) -> Answer:
         body["@odata.count"] = len(groups)
     if part.next_token is not None:
         body["@odata.nextLink"] = next_link(call.url, options, part.next_token)
-    return Answer(200, body)
+    return SandboxResponse(200, body)
 
 
-def get_group(service: Service, call: Call, group_id: str) -> Answer:
+def get_group(service: Service, call: SandboxRequest, group_id: str) -> SandboxResponse:
     """`GET /groups/{id}`; the ids that Intune shows for all devices and all users find nothing ([O] section 5)."""
     options = call.options("$select")
     for group in service.state.groups:
         if group["id"].lower() == group_id.lower():
             known = _GROUP | group.keys()
             shown = project(group, options, known, "microsoft.graph.group")
-            return Answer(200, {"@odata.context": call.context("groups/$entity"), **shown})
+            return SandboxResponse(200, {"@odata.context": call.context("groups/$entity"), **shown})
     message = f"Resource '{group_id}' does not exist or one of its queried reference-property objects are not present."
     raise Refusal(404, "Request_ResourceNotFound", message)

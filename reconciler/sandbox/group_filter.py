@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reconciler.sandbox.refusals import Refusal, bad_request
+from reconciler.sandbox.errors import Refusal, bad_request
 from reconciler.sandbox.tenant_file import is_guid
 
 if TYPE_CHECKING:

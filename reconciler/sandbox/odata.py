@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from reconciler.sandbox.refusals import bad_request
+from reconciler.sandbox.errors import bad_request
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

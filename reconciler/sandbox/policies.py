@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.sandbox.calls import Answer, collection
+from reconciler.sandbox.errors import intune_refusal, missing_policy
+from reconciler.sandbox.exchange import SandboxResponse, collection
 from reconciler.sandbox.odata import next_link, page, project
-from reconciler.sandbox.refusals import intune_refusal, missing_policy
 from reconciler.sandbox.targets import shown as shown_target
 from reconciler.sandbox.tenant_file import CATALOG, CLASSIC
 
 if TYPE_CHECKING:
-    from reconciler.sandbox.calls import Call
+    from reconciler.sandbox.exchange import SandboxRequest
     from reconciler.sandbox.odata import Options
     from reconciler.sandbox.service import Service
     from reconciler.sandbox.tenant_file import JsonObject
@@ -72,7 +72,7 @@ _FILTER = frozenset(
 _ASSIGNMENT = frozenset({"id", "target", "source", "sourceId"})
 
 
-def list_policies(service: Service, call: Call, family: str) -> Answer:
+def list_policies(service: Service, call: SandboxRequest, family: str) -> SandboxResponse:
     """`GET /deviceManagement/{family}`, paged; the expansion is right here for both families ([O] section 4)."""
     options = call.options("$expand", "$select", "$top", "$skiptoken")
     policies = service.state.policies(family)
@@ -88,10 +88,12 @@ def list_policies(service: Service, call: Call, family: str) -> Answer:
     body = collection(call, f"deviceManagement/{family}", shown)
     if part.next_token is not None:
         body["@odata.nextLink"] = next_link(call.url, options, part.next_token)
-    return Answer(200, body)
+    return SandboxResponse(200, body)
 
 
-def get_policy(service: Service, call: Call, family: str, policy_id: str) -> Answer:
+def get_policy(
+    service: Service, call: SandboxRequest, family: str, policy_id: str
+) -> SandboxResponse:
     """`GET /deviceManagement/{family}/{id}`."""
     options = call.options("$expand", "$select")
     policy = existing_policy(service, family, policy_id)
@@ -100,12 +102,14 @@ def get_policy(service: Service, call: Call, family: str, policy_id: str) -> Ans
         # The settings catalog's lie: expanding a single policy always shows none ([O] section 4).
         assignments = [] if family == CATALOG else _assignments(service, call, policy["id"])
         entry |= _expansion(call, family, policy["id"], assignments)
-    return Answer(
+    return SandboxResponse(
         200, {"@odata.context": call.context(f"deviceManagement/{family}/$entity"), **entry}
     )
 
 
-def list_assignments(service: Service, call: Call, family: str, policy_id: str) -> Answer:
+def list_assignments(
+    service: Service, call: SandboxRequest, family: str, policy_id: str
+) -> SandboxResponse:
     """`GET .../{id}/assignments`, which does not page ([O] section 4)."""
     options = call.options("$select", "$top", "$skiptoken")
     policy = existing_policy(service, family, policy_id)
@@ -119,22 +123,22 @@ def list_assignments(service: Service, call: Call, family: str, policy_id: str) 
     body = collection(call, f"deviceManagement/{family}('{policy['id']}')/assignments", shown)
     if part.next_token is not None:
         body["@odata.nextLink"] = next_link(call.url, options, part.next_token)
-    return Answer(200, body)
+    return SandboxResponse(200, body)
 
 
 def get_assignment(
-    service: Service, call: Call, family: str, policy_id: str, assignment_id: str
-) -> Answer:
+    service: Service, call: SandboxRequest, family: str, policy_id: str, assignment_id: str
+) -> SandboxResponse:
     """`GET .../{id}/assignments/{id}` ([D] section 1)."""
     call.options()
     policy = existing_policy(service, family, policy_id)
     for assignment in _assignments(service, call, policy["id"]):
         if assignment["id"].lower() == assignment_id.lower():
-            return Answer(200, assignment)
+            return SandboxResponse(200, assignment)
     raise intune_refusal(404, f"No assignment has the id {assignment_id}")
 
 
-def list_filters(service: Service, call: Call) -> Answer:
+def list_filters(service: Service, call: SandboxRequest) -> SandboxResponse:
     """`GET /deviceManagement/assignmentFilters`."""
     options = call.options("$select", "$top", "$skiptoken")
     filters = service.state.filters
@@ -145,10 +149,10 @@ def list_filters(service: Service, call: Call) -> Answer:
     body = collection(call, "deviceManagement/assignmentFilters", shown)
     if part.next_token is not None:
         body["@odata.nextLink"] = next_link(call.url, options, part.next_token)
-    return Answer(200, body)
+    return SandboxResponse(200, body)
 
 
-def get_filter(service: Service, call: Call, filter_id: str) -> Answer:
+def get_filter(service: Service, call: SandboxRequest, filter_id: str) -> SandboxResponse:
     """`GET /deviceManagement/assignmentFilters/{id}`; a missing one is 404 ([O] section 6)."""
     options = call.options("$select")
     for one in service.state.filters:
@@ -157,7 +161,7 @@ def get_filter(service: Service, call: Call, filter_id: str) -> Answer:
             shown = project(
                 one, options, known, "microsoft.graph.deviceAndAppManagementAssignmentFilter"
             )
-            return Answer(
+            return SandboxResponse(
                 200,
                 {
                     "@odata.context": call.context("deviceManagement/assignmentFilters/$entity"),
@@ -175,7 +179,7 @@ def existing_policy(service: Service, family: str, policy_id: str) -> JsonObject
     return policy
 
 
-def shown_assignment(assignment: JsonObject, call: Call) -> JsonObject:
+def shown_assignment(assignment: JsonObject, call: SandboxRequest) -> JsonObject:
     """An assignment as the call's version of Graph shows it: v1.0 has `id` and `target` ([D] section 1)."""
     target = shown_target(assignment["target"], beta=call.is_beta)
     if not call.is_beta:
@@ -183,7 +187,7 @@ def shown_assignment(assignment: JsonObject, call: Call) -> JsonObject:
     return {**assignment, "target": target}
 
 
-def _assignments(service: Service, call: Call, policy_id: str) -> list[JsonObject]:
+def _assignments(service: Service, call: SandboxRequest, policy_id: str) -> list[JsonObject]:
     return [
         shown_assignment(assignment, call)
         for assignment in service.state.read_assignments(policy_id)
@@ -191,14 +195,14 @@ def _assignments(service: Service, call: Call, policy_id: str) -> list[JsonObjec
 
 
 def _expansion(
-    call: Call, family: str, policy_id: str, assignments: list[JsonObject]
+    call: SandboxRequest, family: str, policy_id: str, assignments: list[JsonObject]
 ) -> JsonObject:
     context = call.context(f"deviceManagement/{family}('{policy_id}')/assignments")
     return {"assignments@odata.context": context, "assignments": assignments}
 
 
 def _shown_policy(
-    service: Service, call: Call, family: str, policy: JsonObject, options: Options
+    service: Service, call: SandboxRequest, family: str, policy: JsonObject, options: Options
 ) -> JsonObject:
     known = _PROPERTIES[family]
     if family == CATALOG:

@@ -9,16 +9,16 @@ from werkzeug.exceptions import NotFound
 from werkzeug.routing import Map, Rule
 
 from reconciler.sandbox import approval_requests, directory, policies, writes
-from reconciler.sandbox.refusals import Refusal, bad_request, no_route, segment_not_found
+from reconciler.sandbox.errors import Refusal, bad_request, no_route, segment_not_found
 from reconciler.sandbox.tenant_file import CATALOG
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from reconciler.sandbox.calls import Answer, Call
+    from reconciler.sandbox.exchange import SandboxRequest, SandboxResponse
     from reconciler.sandbox.service import Service
 
-    Handler = Callable[..., Answer]
+    Handler = Callable[..., SandboxResponse]
 
 VERSIONS = ("v1.0", "beta")
 BATCH_PATHS = tuple(f"/{version}/$batch" for version in VERSIONS)
@@ -115,8 +115,8 @@ _SEGMENTS = frozenset(
 )
 
 
-def dispatch(service: Service, call: Call) -> Answer:
-    """Answer one call; Refusal for an address or a method that there is not."""
+def dispatch(service: Service, call: SandboxRequest) -> SandboxResponse:
+    """SandboxResponse one call; Refusal for an address or a method that there is not."""
     try:
         endpoint, arguments = _ADAPTER.match(call.path, method="GET")
     except NotFound as error:
@@ -134,7 +134,7 @@ def dispatch(service: Service, call: Call) -> Answer:
     return handler(service, call, **values)
 
 
-def _no_method(route: _Route, call: Call, values: Mapping[str, str]) -> Refusal:
+def _no_method(route: _Route, call: SandboxRequest, values: Mapping[str, str]) -> Refusal:
     if route.template is None:
         message = "Specified HTTP method is not allowed for the request target."
         return Refusal(405, "Request_BadRequest", message)

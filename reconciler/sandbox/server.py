@@ -92,7 +92,7 @@ class _Server(ThreadingHTTPServer):
         self.server_name, self.server_port = "localhost", int(self.server_address[1])
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Answer one connection in a thread, and remember it until it is closed."""
+        """SandboxResponse one connection in a thread, and remember it until it is closed."""
         with self._connections_lock:
             self._connections.add(request)
         super().process_request(request, client_address)

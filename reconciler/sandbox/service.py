@@ -11,7 +11,7 @@ from reconciler.sandbox.faults import FaultKind
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from reconciler.sandbox.calls import Call
+    from reconciler.sandbox.exchange import SandboxRequest
     from reconciler.sandbox.faults import Faults
     from reconciler.sandbox.state import SandboxState
     from reconciler.sandbox.tenant_file import JsonObject
@@ -37,7 +37,9 @@ class Service:
         """Where writes wait for approval."""
         return Desk(self.state, self.clock, self.new_id)
 
-    def commit(self, call: Call, policy_id: str, assignments: Iterable[JsonObject]) -> None:
+    def commit(
+        self, call: SandboxRequest, policy_id: str, assignments: Iterable[JsonObject]
+    ) -> None:
         """Carry out a write that is known to be right, unless it must be approved first."""
         write = Write(call.method, call.path, policy_id, call.body)
         approvals_before = self.state.approvals

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reconciler.sandbox.refusals import bad_request, intune_refusal
+from reconciler.sandbox.errors import bad_request, intune_refusal
 from reconciler.sandbox.tenant_file import is_guid
 
 if TYPE_CHECKING:

@@ -12,57 +12,61 @@ from reconciler.sandbox.assignments import (
     with_replaced,
     without,
 )
-from reconciler.sandbox.calls import Answer, collection
+from reconciler.sandbox.exchange import SandboxResponse, collection
 from reconciler.sandbox.policies import existing_policy, shown_assignment
 from reconciler.sandbox.targets import TargetRules
 
 if TYPE_CHECKING:
-    from reconciler.sandbox.calls import Call
+    from reconciler.sandbox.exchange import SandboxRequest
     from reconciler.sandbox.service import Service
 
 
-def assign(service: Service, call: Call, family: str, policy_id: str) -> Answer:
+def assign(service: Service, call: SandboxRequest, family: str, policy_id: str) -> SandboxResponse:
     """`POST .../{id}/assign`: replaces the direct set. 204 without a body as observed, 200 with it as documented."""
     call.options()
     policy = _policy_set(service, family, policy_id)
     after = assigned(policy, call.json(), _rules(service, call))
     service.commit(call, policy.policy_id, after)
     if not service.documented:
-        return Answer(204)
+        return SandboxResponse(204)
     shown = [shown_assignment(assignment, call) for assignment in after]
-    return Answer(200, collection(call, f"Collection({policy.assignment_type})", shown))
+    return SandboxResponse(200, collection(call, f"Collection({policy.assignment_type})", shown))
 
 
-def create_assignment(service: Service, call: Call, family: str, policy_id: str) -> Answer:
+def create_assignment(
+    service: Service, call: SandboxRequest, family: str, policy_id: str
+) -> SandboxResponse:
     """`POST .../{id}/assignments` as documented ([D] section 1)."""
     call.options()
     policy = _policy_set(service, family, policy_id)
     new = created(policy, call.json(), _rules(service, call))
     service.commit(call, policy.policy_id, [*policy.assignments, new])
-    return Answer(201, {"@odata.type": f"#{policy.assignment_type}", **shown_assignment(new, call)})
+    return SandboxResponse(
+        201, {"@odata.type": f"#{policy.assignment_type}", **shown_assignment(new, call)}
+    )
 
 
 def update_assignment(
-    service: Service, call: Call, family: str, policy_id: str, assignment_id: str
-) -> Answer:
+    service: Service, call: SandboxRequest, family: str, policy_id: str, assignment_id: str
+) -> SandboxResponse:
     """`PATCH .../assignments/{id}` as documented ([D] section 1)."""
     call.options()
     policy = _policy_set(service, family, policy_id)
     changed = updated(policy, assignment_id, call.json(), _rules(service, call))
     service.commit(call, policy.policy_id, with_replaced(policy, changed))
-    return Answer(
+    return SandboxResponse(
         200, {"@odata.type": f"#{policy.assignment_type}", **shown_assignment(changed, call)}
     )
 
 
 def delete_assignment(
-    service: Service, call: Call, family: str, policy_id: str, assignment_id: str
-) -> Answer:
+    service: Service, call: SandboxRequest, family: str, policy_id: str, assignment_id: str
+) -> SandboxResponse:
     """`DELETE .../assignments/{id}` as documented ([D] section 1)."""
     call.options()
     policy = _policy_set(service, family, policy_id)
     service.commit(call, policy.policy_id, without(policy, assignment_id))
-    return Answer(204)
+    return SandboxResponse(204)
 
 
 def _policy_set(service: Service, family: str, policy_id: str) -> PolicySet:
@@ -70,6 +74,6 @@ def _policy_set(service: Service, family: str, policy_id: str) -> PolicySet:
     return PolicySet(family, policy["id"], service.state.assignments_of(policy["id"]))
 
 
-def _rules(service: Service, call: Call) -> TargetRules:
+def _rules(service: Service, call: SandboxRequest) -> TargetRules:
     filter_ids = frozenset(one["id"].lower() for one in service.state.filters)
     return TargetRules(beta=call.is_beta, documented=service.documented, filter_ids=filter_ids)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from reconciler.model.diagnostics import Diagnostic, Severity, error, in_order
+from reconciler.model.diagnostics import Diagnostic, Severity, error, sort_diagnostics
 from reconciler.model.plan import Plan
 from reconciler.views.escaping import repository_path, shortened, visible
 
@@ -19,7 +19,7 @@ def render(diagnostics: Iterable[Diagnostic], *, root: str) -> str:
 
     Errors come first because GitHub shows ten annotations of each kind per step.
     """
-    found = sorted(in_order(diagnostics), key=lambda d: not d.is_error)
+    found = sorted(sort_diagnostics(diagnostics), key=lambda d: not d.is_error)
     return "".join(f"{_command(diagnostic, root)}\n" for diagnostic in found)
 
 
@@ -32,7 +32,9 @@ def findings_of(plan: Plan) -> tuple[Diagnostic, ...]:
     """A plan's diagnostics and stops in one list; a stop takes the place of its own warning."""
     stops = [error(stop.code, stop.message, stop.declared_at) for stop in plan.stopped_by]
     said = {(stop.code, stop.location) for stop in stops}
-    return in_order([*stops, *(d for d in plan.diagnostics if (d.code, d.location) not in said)])
+    return sort_diagnostics(
+        [*stops, *(d for d in plan.diagnostics if (d.code, d.location) not in said)]
+    )
 
 
 def full_message(diagnostic: Diagnostic) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from reconciler.model.plan import Operation
+from reconciler.model.plan import Change
 from reconciler.model.policy_types import platform_title
 from reconciler.model.result import ApplyResult, PolicyOutcome, Status
 from reconciler.views import words
@@ -128,13 +128,13 @@ def _row(outcome: PolicyOutcome) -> str:
         _WORDS[outcome.status],
         markdown_code(outcome.policy.name),
         markdown_prose(platform_title(outcome.policy.platform)),
-        _changes(outcome.operations),
+        _changes(outcome.changes),
     )
 
 
-def _changes(operations: Iterable[Operation]) -> str:
+def _changes(changes: Iterable[Change]) -> str:
     names = Names()
-    listed = [f"{words.verb(o)} {names.target(o.target)}" for o in operations]
+    listed = [f"{words.verb(o)} {names.target(o.target)}" for o in changes]
     rest = len(listed) - _MOST_CHANGES
     said = "; ".join(listed[:_MOST_CHANGES])
     return f"{said}; and {rest} more" if rest > 0 else said

@@ -35,10 +35,10 @@ def _group(status: Status, title: str, result: ApplyResult, width: int) -> Itera
     yield f"{title}:"
     for outcome in result.having(status):
         yield visible(f"  {outcome.policy.name}")
-        operations = outcome.written if status is Status.APPLIED else outcome.operations
-        for operation in operations:
-            details = [visible(words.filter_change(operation))]
-            yield from on_one_line_or_below(headline(operation, indent=4), details, width)
+        changes = outcome.written if status is Status.APPLIED else outcome.changes
+        for change in changes:
+            details = [visible(words.filter_change(change))]
+            yield from on_one_line_or_below(headline(change, indent=4), details, width)
         yield from _facts(outcome, width)
 
 

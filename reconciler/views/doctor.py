@@ -10,7 +10,7 @@ from reconciler.views.escaping import visible
 from reconciler.views.json import dump
 
 
-class Finding(Protocol):
+class CheckView(Protocol):
     """A check with how it came out: ``ok``, ``note`` or ``missing``."""
 
     @property
@@ -29,7 +29,7 @@ class Finding(Protocol):
         ...
 
 
-def render_text(checks: Sequence[Finding], *, width: int) -> str:
+def render_text(checks: Sequence[CheckView], *, width: int) -> str:
     """Show one check a line, those that are missing marked with ``!``."""
     lines: list[str] = []
     for check in checks:
@@ -49,7 +49,7 @@ def render_text(checks: Sequence[Finding], *, width: int) -> str:
     return "\n".join(lines) + "\n"
 
 
-def render_json(checks: Sequence[Finding]) -> str:
+def render_json(checks: Sequence[CheckView]) -> str:
     """Write the checks, and whether all that is needed is there."""
     return dump(
         {

@@ -15,8 +15,8 @@ from datetime import UTC
 
 from reconciler.differ.guardrails import reaches_everybody
 from reconciler.documents import SavedPlan
-from reconciler.model.diagnostics import Diagnostic, Location, in_order
-from reconciler.model.plan import Create, Delete, Operation, Plan, PolicyPlan, Update, filter_after
+from reconciler.model.diagnostics import Diagnostic, Location, sort_diagnostics
+from reconciler.model.plan import Change, Create, Delete, Plan, PolicyPlan, Update, filter_after
 from reconciler.model.policy_types import platform_title
 from reconciler.model.result import count
 from reconciler.model.state import Assignment, Filter, Policy, TargetKind
@@ -102,7 +102,7 @@ def render(saved: SavedPlan, context: Context) -> str:
 
 def render_problems(diagnostics: Iterable[Diagnostic], label: str, context: Context) -> str:
     """Write the mistakes in the files, where there is no plan."""
-    found = in_order(diagnostics)
+    found = sort_diagnostics(diagnostics)
     errors = [d for d in found if d.is_error]
     warnings = [d for d in found if not d.is_error]
     state = "No plan" if errors else "The files are valid"
@@ -177,7 +177,7 @@ def _selection(plan: Plan) -> Iterator[str]:
 def _dangers(plan: Plan, names: Names, context: Context, room: int) -> tuple[list[str], int]:
     """Show errors, stops and warnings, in that order and open, in at most half of the room."""
     stops = {(stop.code, stop.declared_at) for stop in plan.stopped_by}
-    found = in_order(d for d in plan.diagnostics if (d.code, d.location) not in stops)
+    found = sort_diagnostics(d for d in plan.diagnostics if (d.code, d.location) not in stops)
     warnings = [d for d in found if not d.is_error]
     attention = [
         *(finding(d, context) for d in warnings if d.code == "broad-target"),
@@ -209,17 +209,17 @@ def _dangers(plan: Plan, names: Names, context: Context, room: int) -> tuple[lis
 
 
 def _deletes(plan: Plan, names: Names) -> Iterator[str]:
-    for operation in plan.operations:
-        if isinstance(operation, Delete):
-            who = names.target(operation.target)
-            if operation.target.kind is TargetKind.EXCLUSION_GROUP:
-                group = with_id(operation.target.name, operation.target.id or "", is_shared=False)
-                group += words.unfound(operation.target)
+    for change in plan.changes:
+        if isinstance(change, Delete):
+            who = names.target(change.target)
+            if change.target.kind is TargetKind.EXCLUSION_GROUP:
+                group = with_id(change.target.name, change.target.id or "", is_shared=False)
+                group += words.unfound(change.target)
                 effect = f"would no longer exclude {group} and **may then reach** it"
             else:
                 effect = f"would **no longer be assigned** to {who}"
             yield (
-                f"{names.policy(operation.policy)} {effect} "
+                f"{names.policy(change.policy)} {effect} "
                 "(not declared, and the policy's ownership is authoritative)"
             )
 
@@ -248,8 +248,8 @@ def _changes(plan: Plan, names: Names, context: Context, room: int) -> tuple[lis
     if plan.is_empty:
         return [], 0, room
     header = ("", "Policy", "Platform", "Who", "Filter", "Declared at")
-    policies = [policy for policy in plan.policies if policy.operations]
-    rows = [[_row(o, names, context) for o in policy.operations] for policy in policies]
+    policies = [policy for policy in plan.policies if policy.changes]
+    rows = [[_row(o, names, context) for o in policy.changes] for policy in policies]
     free = room - size([_HEADING, table(header, ())])
     if sum(map(size, rows)) > free:
         free = free * 3 // 4  # the rest is for the names of what is left out
@@ -264,11 +264,9 @@ def _changes(plan: Plan, names: Names, context: Context, room: int) -> tuple[lis
             left_out.append(policy)
     blocks = [f"{_HEADING}\n\n{table(header, shown)}"] if shown else [_HEADING]
     if left_out:
-        entries = (
-            f"{names.policy(p.policy)}: {words.counts(count(p.operations))}" for p in left_out
-        )
+        entries = (f"{names.policy(p.policy)}: {words.counts(count(p.changes))}" for p in left_out)
         blocks.append(bullets("Not shown here:", entries, room - size(blocks)))
-    missing = sum(len(policy.operations) for policy in left_out)
+    missing = sum(len(policy.changes) for policy in left_out)
     return blocks, missing, room - size(blocks)
 
 
@@ -276,7 +274,7 @@ def _below_the_table(plan: Plan) -> Iterator[str]:
     """Explain what the table leaves open."""
     if plan.is_empty:
         return
-    if any(filter_after(o) or _filter_before(o) for o in plan.operations):
+    if any(filter_after(o) or _filter_before(o) for o in plan.changes):
         yield (
             "A filter narrows its assignment: *include* to the devices that match it, *exclude* to "
             "those that do not."
@@ -284,43 +282,43 @@ def _below_the_table(plan: Plan) -> Iterator[str]:
     yield f"Besides: {words.left_alone(plan.summary)}."
 
 
-def _filter_before(operation: Operation) -> Filter | None:
-    return None if isinstance(operation, Create) else operation.live.filter
+def _filter_before(change: Change) -> Filter | None:
+    return None if isinstance(change, Create) else change.live.filter
 
 
-def _row(operation: Operation, names: Names, context: Context) -> str:
-    who = names.target(operation.target)
-    action = f"{words.sign(operation)} {words.verb(operation)}"
+def _row(change: Change, names: Names, context: Context) -> str:
+    who = names.target(change.target)
+    action = f"{words.sign(change)} {words.verb(change)}"
     place = "not declared"
-    if not isinstance(operation, Delete):
-        path = repository_path(context.root, operation.declared_at.file)
-        place = markdown_code(f"{path}:{operation.declared_at.line}")
+    if not isinstance(change, Delete):
+        path = repository_path(context.root, change.declared_at.file)
+        place = markdown_code(f"{path}:{change.declared_at.line}")
     return row(
-        f"**{action}**" if isinstance(operation, Delete) else action,
-        names.policy(operation.policy),
-        markdown_prose(platform_title(operation.policy.platform)),
-        f"**{who}**" if reaches_everybody(operation) else who,
-        _filter(operation, names),
+        f"**{action}**" if isinstance(change, Delete) else action,
+        names.policy(change.policy),
+        markdown_prose(platform_title(change.policy.platform)),
+        f"**{who}**" if reaches_everybody(change) else who,
+        _filter(change, names),
         place,
     )
 
 
-def _filter(operation: Operation, names: Names) -> str:
-    if operation.target.kind is TargetKind.EXCLUSION_GROUP:
+def _filter(change: Change, names: Names) -> str:
+    if change.target.kind is TargetKind.EXCLUSION_GROUP:
         return ""  # exclusions take none
-    match operation:
+    match change:
         case Create():
-            return names.filter(operation.filter)
+            return names.filter(change.filter)
         case Update():
-            return f"{names.filter(operation.live.filter)} → {names.filter(operation.after)}"
+            return f"{names.filter(change.live.filter)} → {names.filter(change.after)}"
         case Delete():
-            return names.filter(operation.live.filter)
+            return names.filter(change.live.filter)
 
 
 def _notice(missing: int, plan: Plan, context: Context) -> list[str]:
     if not missing:
         return []
-    total = sum(1 for _ in plan.operations)
+    total = sum(1 for _ in plan.changes)
     run = "of the workflow run linked above" if context.run_url else "of the run that made it"
     said = (
         f"**Shown here: {total - missing} of {total} changes**, for want of room. "

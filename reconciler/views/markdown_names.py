@@ -26,7 +26,7 @@ class Names:
             policy = policy_plan.policy
             ids[policy.name, platform_title(policy.platform)].add(policy.id)
             shown = [(a.target, a.filter) for a in policy_plan.live]
-            shown += [(o.target, filter_after(o)) for o in policy_plan.operations]
+            shown += [(o.target, filter_after(o)) for o in policy_plan.changes]
             for target, filter in shown:
                 ids[target.name or "", ""].add(target.id or "")
                 if filter is not None:

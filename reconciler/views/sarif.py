@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote
 
-from reconciler.model.diagnostics import Diagnostic, in_order
+from reconciler.model.diagnostics import Diagnostic, sort_diagnostics
 from reconciler.model.plan import Plan
 from reconciler.views.annotations import findings_of, full_message
 from reconciler.views.escaping import repository_path
@@ -27,7 +27,7 @@ _ROOT_ID = "%SRCROOT%"
 
 def render(diagnostics: Iterable[Diagnostic], *, root: str, version: str) -> str:
     """Write a SARIF log with a final newline; ``version`` is this program's."""
-    found = in_order(diagnostics)
+    found = sort_diagnostics(diagnostics)
     codes = sorted({diagnostic.code for diagnostic in found})
     seen: Counter[str] = Counter()
     log = {

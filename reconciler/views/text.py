@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from reconciler.model.plan import Delete, Operation, Plan, PolicyPlan
+from reconciler.model.plan import Change, Delete, Plan, PolicyPlan
 from reconciler.model.policy_types import platform_title
 from reconciler.model.state import Ownership, TargetKind
 from reconciler.views import words
@@ -56,15 +56,15 @@ def _unless(plan: Plan) -> str:
 
 
 def _shown(plan: Plan, verbose: bool) -> Iterator[PolicyPlan]:
-    return (policy for policy in plan.policies if verbose or policy.operations)
+    return (policy for policy in plan.policies if verbose or policy.changes)
 
 
 def _policy(plan: PolicyPlan, width: int, verbose: bool, root: str) -> str:
     policy = plan.policy
     owned = ", authoritative" if plan.ownership is Ownership.AUTHORITATIVE else ""
     lines = [visible(f"{policy.name} [{platform_title(policy.platform)}{owned}]")]
-    for operation in plan.operations:
-        lines += _operation(operation, width, root)
+    for change in plan.changes:
+        lines += _change(change, width, root)
     if verbose:
         lines += [_quiet("unchanged", keep.assignment) for keep in plan.kept]
         lines += [_quiet("unmanaged", change.assignment) for change in plan.unmanaged]
@@ -76,26 +76,26 @@ def _quiet(word: str, assignment: object) -> str:
     return visible(f"      {word:9} {words.assignment(assignment)}")  # type: ignore[arg-type]
 
 
-def _operation(operation: Operation, width: int, root: str) -> list[str]:
-    """Put an operation on one line where it fits, else its filter and its place below it."""
-    details = [visible(words.filter_change(operation))]
-    if not isinstance(operation, Delete):
-        place = operation.declared_at
+def _change(change: Change, width: int, root: str) -> list[str]:
+    """Put a change on one line where it fits, else its filter and its place below it."""
+    details = [visible(words.filter_change(change))]
+    if not isinstance(change, Delete):
+        place = change.declared_at
         details.append(visible(under(root, f"{place.file}:{place.line}")))
-    lines = on_one_line_or_below(headline(operation, indent=2), details, width)
-    if isinstance(operation, Delete) and operation.target.kind is TargetKind.EXCLUSION_GROUP:
+    lines = on_one_line_or_below(headline(change, indent=2), details, width)
+    if isinstance(change, Delete) and change.target.kind is TargetKind.EXCLUSION_GROUP:
         lines.append("      ! its members may then be reached")
     return lines
 
 
-def headline(operation: Operation, *, indent: int) -> str:
-    """Say what an operation does, and to whom."""
-    who = words.target(operation.target)
-    return visible(f"{' ' * indent}{words.sign(operation)} {words.verb(operation)} {who}")
+def headline(change: Change, *, indent: int) -> str:
+    """Say what a change does, and to whom."""
+    who = words.target(change.target)
+    return visible(f"{' ' * indent}{words.sign(change)} {words.verb(change)} {who}")
 
 
 def on_one_line_or_below(head: str, details: Iterable[str], width: int) -> list[str]:
-    """Put what there is to say of an operation beside it where that fits, else below it."""
+    """Put what there is to say of a change beside it where that fits, else below it."""
     present = [detail for detail in details if detail]
     one_line = "   ".join([head, *present])
     if len(one_line) <= width:

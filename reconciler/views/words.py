@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from reconciler.model.plan import Action, Create, Delete, Operation, Summary, Update, action_of
+from reconciler.model.plan import Action, Change, Create, Delete, Summary, Update, action_of
 from reconciler.model.state import Assignment, Filter, Guardrails, Target, TargetKind
 
 SIGNS = {Action.CREATE: "+", Action.UPDATE: "~", Action.DELETE: "-"}
@@ -22,14 +22,14 @@ KIND_WORDS = {
 }
 
 
-def sign(operation: Operation) -> str:
+def sign(change: Change) -> str:
     """The sign that Terraform's users know: ``+``, ``~`` or ``-``."""
-    return SIGNS[action_of(operation)]
+    return SIGNS[action_of(change)]
 
 
-def verb(operation: Operation) -> str:
+def verb(change: Change) -> str:
     """The same in a word, for those who do not see signs."""
-    return VERBS[action_of(operation)]
+    return VERBS[action_of(change)]
 
 
 def target(target: Target) -> str:
@@ -69,17 +69,17 @@ def filter(filter: Filter | None) -> str:
     return f"filter {filter.mode} {named}"
 
 
-def filter_change(operation: Operation) -> str:
-    """Say what an operation does to the filter; "" where there is nothing to say."""
-    match operation:
+def filter_change(change: Change) -> str:
+    """Say what a change does to the filter; "" where there is nothing to say."""
+    match change:
         case Create():
-            return filter(operation.filter) if operation.filter else ""
+            return filter(change.filter) if change.filter else ""
         case Update():
-            return f"{filter(operation.live.filter)} -> {filter(operation.after)}"
+            return f"{filter(change.live.filter)} -> {filter(change.after)}"
         case Delete():
-            return filter(operation.live.filter) if operation.live.filter else ""
+            return filter(change.live.filter) if change.live.filter else ""
         case _:
-            assert_never(operation)
+            assert_never(change)
 
 
 def assignment(found: Assignment) -> str:

@@ -82,7 +82,7 @@ def stages(size, folder):
     resolved = resolve(desired, live, names).state
     policies = diff(resolved, names).policies
     plan = large(size.policies * 3)
-    assert sum(len(policy.operations) for policy in policies) == size.policies * 4
+    assert sum(len(policy.changes) for policy in policies) == size.policies * 4
     return {
         "load": lambda: load(root),
         "resolve": lambda: resolve(desired, live, names),
@@ -179,8 +179,8 @@ NUMBERS = iter(range(10**6))
 def with_warnings(plan):
     """Give each change a warning of its own, the most that a plan has to show."""
     found = (
-        warning("broad-target", f"change {number}", operation.declared_at)
-        for number, operation in enumerate(plan.operations)
+        warning("broad-target", f"change {number}", change.declared_at)
+        for number, change in enumerate(plan.changes)
     )
     return replace(plan, diagnostics=tuple(found))
 

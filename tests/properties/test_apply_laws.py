@@ -98,11 +98,11 @@ def carried_out(plan, before):
     }
     for policy in plan.policies:
         there = expected[policy.policy.id]
-        for operation in policy.operations:
-            if isinstance(operation, Delete):
-                del there[planned_name(operation)]
+        for change in policy.changes:
+            if isinstance(change, Delete):
+                del there[planned_name(change)]
             else:
-                there[planned_name(operation)] = planned_filter(filter_after(operation))
+                there[planned_name(change)] = planned_filter(filter_after(change))
     return expected
 
 
@@ -132,7 +132,7 @@ def test_apply_does_exactly_what_the_plan_shows_and_the_next_plan_is_empty(
         assert {own: from_sets(a) for own, a in after.items()} == {
             own: from_sets(a) for own, a in before.items()
         }
-        assert sum(len(o.written) for o in result.outcomes) == len(tuple(plan.operations))
+        assert sum(len(o.written) for o in result.outcomes) == len(tuple(plan.changes))
         assert tenancy.run().plan().is_empty
         assert tenancy.clock.slept == []
 

@@ -97,8 +97,8 @@ def exactly(one):
     return json.dumps(one)
 
 
-def planned_name(operation):
-    return _SIDES[operation.target.kind.value], operation.target.id
+def planned_name(change):
+    return _SIDES[change.target.kind.value], change.target.id
 
 
 def planned_filter(filter):
@@ -227,14 +227,14 @@ class World:
             self.judge_body(own, json.loads(body), reading)
         self.judge_effect(own, direct(before[own]), direct(after[own]), reading)
 
-    def operations(self, own, kind):
+    def changes(self, own, kind):
         plans = [p for p in self.plan.policies if p.policy.id == own]
-        return {planned_name(op): op for p in plans for op in p.operations if isinstance(op, kind)}
+        return {planned_name(op): op for p in plans for op in p.changes if isinstance(op, kind)}
 
     def judge_body(self, own, body, reading):
-        """What is sent is what was read, with the plan's operations on it and nothing else."""
-        creates, updates = self.operations(own, Create), self.operations(own, Update)
-        deletes = self.operations(own, Delete)
+        """What is sent is what was read, with the plan's changes on it and nothing else."""
+        creates, updates = self.changes(own, Create), self.changes(own, Update)
+        deletes = self.changes(own, Delete)
         sent = {name_of(entry["target"]): entry["target"] for entry in body["assignments"]}
         if len(sent) != len(body["assignments"]):
             self.crimes.append(f"sent a target twice: {body}")
@@ -261,8 +261,8 @@ class World:
                 self.crimes.append(f"sent {one}, which nobody planned")
 
     def judge_effect(self, own, before, after, reading):
-        creates, updates = self.operations(own, Create), self.operations(own, Update)
-        deletes = self.operations(own, Delete)
+        creates, updates = self.changes(own, Create), self.changes(own, Update)
+        deletes = self.changes(own, Delete)
         for name in before.keys() | after.keys():
             was, now = before.get(name), after.get(name)
             if was is not None and now is not None and exactly(was) == exactly(now):
@@ -601,8 +601,8 @@ class ApplyMachine(RuleBasedStateMachine):
         """Told by nothing but the tenant before and after, and the plan."""
         after = self.world.everything()
         for own in POLICIES:
-            deletes = self.world.operations(own, Delete)
-            updates = self.world.operations(own, Update)
+            deletes = self.world.changes(own, Delete)
+            updates = self.world.changes(own, Update)
             now = direct(after[own])
             for name, was in direct(before[own]).items():
                 if self.world.touched.get((own, name), -1) >= began or name in deletes:
@@ -622,11 +622,11 @@ class ApplyMachine(RuleBasedStateMachine):
                 continue
             there = direct(now[outcome.policy.id])
             inherited = {name_of(a["target"]) for a in from_sets(now[outcome.policy.id])}
-            for operation in outcome.operations:
-                name = planned_name(operation)
+            for change in outcome.changes:
+                name = planned_name(change)
                 if (outcome.policy.id, name) in self.world.touched:
                     continue
-                if isinstance(operation, Delete):
+                if isinstance(change, Delete):
                     assert name not in there
                 elif name not in inherited:
                     assert name in there, f"{name} is called done and is not there"
@@ -660,7 +660,7 @@ class ApplyMachine(RuleBasedStateMachine):
             return
         result = run.apply(plan)
         if self.writes_mode == "create" and self.mode == "production":
-            due = [p for p in plan.policies if p.operations]
+            due = [p for p in plan.policies if p.changes]
             assert all("writes: auto" in o.error for o in result.outcomes)
             assert len(result.outcomes) == len(due)
             return

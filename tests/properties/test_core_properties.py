@@ -1,4 +1,4 @@
-"""The laws of comparing: each assignment once, in no order, by identity; a digest of operations alone."""
+"""The laws of comparing: each assignment once, in no order, by identity; a digest of changes alone."""
 
 import json
 from dataclasses import replace
@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from reconciler.applier.merge import merge
-from reconciler.applier.staleness import moved
+from reconciler.applier.staleness import stale_assignments
 from reconciler.differ.compare import (
     diff,
     diff_policy,
@@ -33,13 +33,13 @@ from reconciler.model.plan import (
     Update,
     action_of,
     assignment_order,
+    change_lines,
     digest_of_lines,
     filter_after,
     fingerprint,
     key_of,
-    operation_lines,
 )
-from reconciler.model.ports import Directory, Wanted
+from reconciler.model.ports import AssignmentToSend, Directory
 from reconciler.model.state import (
     FilterMode,
     FilterReference,
@@ -75,8 +75,8 @@ quick = settings(max_examples=100, deadline=None, print_blob=True)
 randoms = st.randoms(use_true_random=False)
 
 
-def digest(tenant, operations):
-    return digest_of_lines(tenant, operation_lines(operations))
+def digest(tenant, changes):
+    return digest_of_lines(tenant, change_lines(changes))
 
 
 def compared(wanted, known=None):
@@ -90,7 +90,7 @@ def compared(wanted, known=None):
 @given(policy_plans())
 def test_each_live_assignment_stands_in_exactly_one_place(plan):
     places = [
-        *(op.live for op in plan.operations if not isinstance(op, Create)),
+        *(op.live for op in plan.changes if not isinstance(op, Create)),
         *(keep.assignment for keep in plan.kept),
         *(change.assignment for change in plan.unmanaged),
         *(change.assignment for change in plan.inherited),
@@ -106,10 +106,10 @@ def test_a_plan_holds_all_that_is_live_and_all_that_is_wanted(wanted, known):
         live = sorted(wanted.live.assignments, key=assignment_order)
         assert [(a.id, a.raw_target) for a in plan.live] == [(a.id, a.raw_target) for a in live]
         covered = [change.declared_at for change in plan.inherited if change.declared_at]
-        changed = [op.declared_at for op in plan.operations if not isinstance(op, Delete)]
+        changed = [op.declared_at for op in plan.changes if not isinstance(op, Delete)]
         assert all(
             op.broad == consents[op.declared_at]
-            for op in plan.operations
+            for op in plan.changes
             if not isinstance(op, Delete)
         )
         met = {*covered, *changed, *(keep.declared_at for keep in plan.kept)}
@@ -120,10 +120,10 @@ def test_a_plan_holds_all_that_is_live_and_all_that_is_wanted(wanted, known):
 @given(policy_plans())
 def test_comparing_again_after_a_merge_finds_nothing_to_do(plan):
     direct, inherited, _ = split(plan.policy, plan.live)
-    after = stored(merge(direct, plan.operations))
+    after = stored(merge(direct, plan.changes))
     sets = [assignment for found in inherited.values() for assignment in found]
     again = compared(as_declared(plan, (*after, *sets))).policies[0]
-    assert again.operations == ()
+    assert again.changes == ()
     assert [change.assignment.target for change in again.unmanaged] == [
         change.assignment.target for change in plan.unmanaged
     ]
@@ -138,7 +138,7 @@ def test_after_a_merge_every_line_holds_and_what_was_not_deleted_is_still_there(
     for plan in compared(wanted).policies:
         direct, inherited, _ = split(plan.policy, wanted.live.assignments)
         after = {
-            identity(found.target): found.filter for found in stored(merge(direct, plan.operations))
+            identity(found.target): found.filter for found in stored(merge(direct, plan.changes))
         }
         covered = {identity(a.target): a.filter for found in inherited.values() for a in found}
         for line in wanted.assignments:
@@ -159,7 +159,7 @@ def as_declared(plan, live):
     """What the files must have said for this plan, with another live set under it."""
     wanted = [
         build.want(op.target, filter_after(op), line=op.declared_at.line)
-        for op in plan.operations
+        for op in plan.changes
         if not isinstance(op, Delete)
     ]
     wanted += [build.want(k.assignment.target, k.assignment.filter) for k in plan.kept]
@@ -185,7 +185,7 @@ def test_the_order_of_lines_and_of_live_assignments_does_not_matter(wanted, know
 @given(policy_plans())
 def test_operations_keep_to_their_kind(plan):
     direct, inherited, _ = split(plan.policy, plan.live)
-    for op in plan.operations:
+    for op in plan.changes:
         key = key_of(op.target)
         match op:
             case Create():
@@ -210,9 +210,9 @@ def test_another_target_is_a_create_and_never_an_update(before, after, filter):
     live = (build.live(before, filter),)
     additive = build.planned(build.want(after, filter), live=live)
     owned = build.planned(build.want(after, filter), live=live, owned="authoritative")
-    assert [type(op) for op in additive.operations] == [Create]
+    assert [type(op) for op in additive.changes] == [Create]
     assert [change.assignment for change in additive.unmanaged] == list(live)
-    assert [type(op) for op in owned.operations] == [Delete, Create]
+    assert [type(op) for op in owned.changes] == [Delete, Create]
 
 
 @quick
@@ -291,11 +291,11 @@ def said(data, line):
 @given(plans())
 def test_nothing_reaches_everybody_anew_without_consent(plan):
     strict = replace(plan.guardrails, max_creates=99, max_updates=99, max_deletes=99)
-    found = stops(plan.operations, strict)
+    found = stops(plan.changes, strict)
     everybody = (TargetKind.ALL_DEVICES, TargetKind.ALL_USERS)
     broad = [
         op
-        for op in plan.operations
+        for op in plan.changes
         if op.target.kind in everybody and not isinstance(op, Delete) and filter_after(op) is None
     ]
     expected = {
@@ -304,7 +304,7 @@ def test_nothing_reaches_everybody_anew_without_consent(plan):
         "deny": broad,
     }[strict.broad_targets]
     assert [stop.declared_at for stop in found] == [op.declared_at for op in expected]
-    assert [op for op in plan.operations if reaches_everybody(op)] == broad
+    assert [op for op in plan.changes if reaches_everybody(op)] == broad
 
 
 # --- the digest
@@ -317,7 +317,7 @@ def test_the_digest_is_unmoved_by_names_order_places_and_what_is_left_alone(plan
         replace(
             found,
             policy=replace(found.policy, name=name, platform=name, odata_type=name),
-            operations=tuple(renamed(op, name) for op in reversed(found.operations)),
+            changes=tuple(renamed(op, name) for op in reversed(found.changes)),
             kept=(),
             unmanaged=(),
             inherited=(),
@@ -333,7 +333,7 @@ def test_the_digest_is_unmoved_by_names_order_places_and_what_is_left_alone(plan
 
 
 def renamed(op, name):
-    """The same operation in other words, seen at another place, on an assignment of another id."""
+    """The same change in other words, seen at another place, on an assignment of another id."""
     op = replace(op, policy=replace(op.policy, name=name))
     if isinstance(op, Delete | Update):
         op = replace(op, live=replace(op.live, id=name, raw_target="{}"))
@@ -346,7 +346,7 @@ def renamed(op, name):
     return replace(op, target=target, declared_at=elsewhere, broad=not op.broad, **narrowed)
 
 
-operations = st.one_of(
+changes = st.one_of(
     st.builds(
         lambda policy, target, narrowed: Create(
             build.policy(id=policy), target, narrowed, build.at()
@@ -376,14 +376,14 @@ def canonical(op):
 
 
 @settings(quick, max_examples=150)
-@given(st.lists(operations, max_size=3), st.lists(operations, max_size=3))
+@given(st.lists(changes, max_size=3), st.lists(changes, max_size=3))
 def test_two_digests_are_equal_exactly_when_the_operations_are(one, other):
     same = sorted(map(repr, map(canonical, one))) == sorted(map(repr, map(canonical, other)))
     assert (digest(build.TENANT, one) == digest(build.TENANT, other)) == same
 
 
 @quick
-@given(operations, st.data())
+@given(changes, st.data())
 def test_each_part_of_an_operation_moves_the_digest(op, data):
     before = digest(build.TENANT, [op])
     altered = [replace(op, policy=replace(op.policy, id="another"))]
@@ -427,13 +427,13 @@ def test_a_fingerprint_moves_with_everything_but_order(live, one, filter, random
 @quick
 @given(policy_plans(), st.data())
 def test_what_the_plan_itself_brought_about_is_no_drift(plan, data):
-    assert moved(plan, after_some(plan, data)) == ()
+    assert stale_assignments(plan, after_some(plan, data)) == ()
 
 
 def after_some(plan, data):
     """The policy with any part of the plan carried out, and what policy sets assign."""
     direct, inherited, _ = split(plan.policy, plan.live)
-    some = [op for op in plan.operations if data.draw(st.booleans())]
+    some = [op for op in plan.changes if data.draw(st.booleans())]
     sets = [assignment for found in inherited.values() for assignment in found]
     return [*stored(merge(direct, some)), *sets]
 
@@ -442,7 +442,7 @@ def after_some(plan, data):
 @given(policy_plans(), st.data())
 def test_any_other_edit_is_named_and_nothing_besides(plan, data):
     now = after_some(plan, data)
-    planned_keys = {key_of(op.target) for op in plan.operations}
+    planned_keys = {key_of(op.target) for op in plan.changes}
     left_alone = [a for a in now if not a.is_direct or key_of(a.target) not in planned_keys]
     assume(left_alone)
     one = data.draw(st.sampled_from(left_alone))
@@ -455,7 +455,7 @@ def test_any_other_edit_is_named_and_nothing_besides(plan, data):
     if one.target.kind is TargetKind.OPAQUE:
         edits["rewritten"] = [*rest, replace(one, raw_target='{"entirely":"other"}')]
     edit = data.draw(st.sampled_from(sorted(edits)))
-    found = moved(plan, edits[edit])
+    found = stale_assignments(plan, edits[edit])
     assert {key_of(difference.target) for difference in found} == {key_of(one.target)}
     assert all(
         difference.fields or not (difference.before and difference.now) for difference in found
@@ -470,10 +470,10 @@ def filters_other_than(filter):
 @given(policy_plans(), st.data())
 def test_an_assignment_that_nobody_planned_is_named(plan, data):
     now = after_some(plan, data)
-    taken = {key_of(a.target) for a in now} | {key_of(op.target) for op in plan.operations}
+    taken = {key_of(a.target) for a in now} | {key_of(op.target) for op in plan.changes}
     free = [target for target in every_target() if key_of(target) not in taken]
     new = build.live(data.draw(st.sampled_from(free)), data.draw(maybe_filters))
-    (difference,) = moved(plan, [*now, new])
+    (difference,) = stale_assignments(plan, [*now, new])
     assert (difference.before, difference.now) == (None, new)
 
 
@@ -502,7 +502,7 @@ def test_every_spelling_of_a_target_reads_as_that_target(target, filter, data):
 @given(live_sets(), maybe_filters)
 def test_a_live_target_goes_back_byte_for_byte_unless_its_filter_changes(live, filter):
     for found in live:
-        wanted = Wanted(found.target, found.filter, found.raw_target)
+        wanted = AssignmentToSend(found.target, found.filter, found.raw_target)
         sent = json.dumps(wire.wanted_json(wanted)["target"], separators=(",", ":"))
         assert sent == found.raw_target
         if filter != found.filter and found.target.kind is not TargetKind.OPAQUE:
@@ -520,7 +520,7 @@ _FILTER = (wire.FILTER_ID, wire.FILTER_TYPE)
 @quick
 @given(known_targets, maybe_filters)
 def test_a_new_target_reads_back_as_it_was_meant(target, filter):
-    sent = wire.wanted_json(Wanted(target, filter))["target"]
+    sent = wire.wanted_json(AssignmentToSend(target, filter))["target"]
     found = build.read(json.loads(json.dumps(sent)))
     assert (key_of(found.target), found.filter) == (key_of(target), filter)
     assert set(_FILTER) <= sent.keys()
@@ -578,7 +578,7 @@ def planned_in_some_order(data):
     difference = diff(resolve(desired, live, known).state, known)
     plan = build.plan(*difference.policies)
     return plan.digest, [
-        (found.policy.name, [canonical(op) for op in found.operations], kept_keys(found.kept))
+        (found.policy.name, [canonical(op) for op in found.changes], kept_keys(found.kept))
         for found in plan.policies
     ]
 

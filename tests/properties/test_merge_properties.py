@@ -6,7 +6,13 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.applier.merge import Standing, body_digest, judge_all, merge, surprises
+from reconciler.applier.merge import (
+    ChangeState,
+    body_digest,
+    judge_all,
+    merge,
+    read_back_differences,
+)
 from reconciler.differ.compare import split
 from reconciler.graph import wire
 from reconciler.model.plan import Create, Delete, Update, key_of
@@ -34,8 +40,8 @@ def direct_of(plan):
 @given(sound_plans)
 def test_every_live_direct_assignment_that_is_not_deleted_is_sent_unchanged(plan):
     direct, _ = direct_of(plan)
-    result = {key_of(entry.target): entry for entry in merge(direct, plan.operations)}
-    touched = {key_of(op.target): op for op in plan.operations}
+    result = {key_of(entry.target): entry for entry in merge(direct, plan.changes)}
+    touched = {key_of(op.target): op for op in plan.changes}
     for key, assignment in direct.items():
         match touched.get(key):
             case Delete():
@@ -57,9 +63,9 @@ def test_every_live_direct_assignment_that_is_not_deleted_is_sent_unchanged(plan
 @given(sound_plans)
 def test_nothing_is_sent_but_what_is_direct_and_what_the_plan_creates(plan):
     direct, inherited = direct_of(plan)
-    result = {key_of(entry.target): entry for entry in merge(direct, plan.operations)}
-    created = {key_of(op.target): op for op in plan.operations if isinstance(op, Create)}
-    deleted = {key_of(op.target) for op in plan.operations if isinstance(op, Delete)}
+    result = {key_of(entry.target): entry for entry in merge(direct, plan.changes)}
+    created = {key_of(op.target): op for op in plan.changes if isinstance(op, Create)}
+    deleted = {key_of(op.target) for op in plan.changes if isinstance(op, Delete)}
     assert result.keys() == (direct.keys() - deleted) | created.keys()
     assert not result.keys() & (inherited.keys() - direct.keys())
     for key, create in created.items():
@@ -70,42 +76,42 @@ def test_nothing_is_sent_but_what_is_direct_and_what_the_plan_creates(plan):
 @given(sound_plans, st.randoms(use_true_random=False))
 def test_a_merge_depends_on_no_order(plan, random):
     direct, _ = direct_of(plan)
-    shuffled, operations = list(direct.items()), list(plan.operations)
+    shuffled, changes = list(direct.items()), list(plan.changes)
     random.shuffle(shuffled)
-    random.shuffle(operations)
-    assert repr(merge(dict(shuffled), operations)) == repr(merge(direct, plan.operations))
+    random.shuffle(changes)
+    assert repr(merge(dict(shuffled), changes)) == repr(merge(direct, plan.changes))
 
 
 @quick
 @given(sound_plans)
 def test_after_a_merge_every_operation_is_done_and_nothing_surprises(plan):
     direct, inherited = direct_of(plan)
-    sent = merge(direct, plan.operations)
+    sent = merge(direct, plan.changes)
     after, _, problems = split(plan.policy, stored(sent))
     assert not problems
-    verdicts = judge_all(plan.operations, after, inherited)
-    assert [verdict.standing for verdict in verdicts] == [Standing.DONE] * len(plan.operations)
-    assert surprises(sent, (), after.values()) == ()
+    judgements = judge_all(plan.changes, after, inherited)
+    assert [judgement.state for judgement in judgements] == [ChangeState.DONE] * len(plan.changes)
+    assert read_back_differences(sent, (), after.values()) == ()
 
 
 @quick
 @given(sound_plans)
 def test_before_a_merge_every_operation_is_to_do(plan):
-    verdicts = judge_all(plan.operations, *direct_of(plan))
-    assert [verdict.standing for verdict in verdicts] == [Standing.TO_DO] * len(plan.operations)
+    judgements = judge_all(plan.changes, *direct_of(plan))
+    assert [judgement.state for judgement in judgements] == [ChangeState.TO_DO] * len(plan.changes)
 
 
 @quick
 @given(sound_plans, st.data())
 def test_a_run_that_was_cut_short_is_carried_on_to_the_same_end(plan, data):
     direct, inherited = direct_of(plan)
-    some = [op for op in plan.operations if data.draw(st.booleans())]
+    some = [op for op in plan.changes if data.draw(st.booleans())]
     halfway, _, _ = split(plan.policy, stored(merge(direct, some)))
-    verdicts = judge_all(plan.operations, halfway, inherited)
-    assert {v.standing for v in verdicts if v.operation in some} <= {Standing.DONE}
-    rest = [v.operation for v in verdicts if v.standing is Standing.TO_DO]
-    assert rest == [op for op in plan.operations if op not in some]
-    whole = merge(direct, plan.operations)
+    judgements = judge_all(plan.changes, halfway, inherited)
+    assert {v.state for v in judgements if v.change in some} <= {ChangeState.DONE}
+    rest = [v.change for v in judgements if v.state is ChangeState.TO_DO]
+    assert rest == [op for op in plan.changes if op not in some]
+    whole = merge(direct, plan.changes)
     assert meaning(merge(halfway, rest)) == meaning(whole)
 
 
@@ -119,35 +125,37 @@ def test_a_filter_that_somebody_else_changed_is_a_conflict_unless_it_is_as_wante
     plan, other, data
 ):
     direct, inherited = direct_of(plan)
-    working = [op for op in plan.operations if not isinstance(op, Create)]
+    working = [op for op in plan.changes if not isinstance(op, Create)]
     if not working:
         return
-    operation = data.draw(st.sampled_from(working))
-    key = key_of(operation.target)
+    change = data.draw(st.sampled_from(working))
+    key = key_of(change.target)
     edited = {**direct, key: replace(direct[key], filter=other)}
-    (verdict,) = judge_all([operation], edited, inherited)
-    expected = Standing.CONFLICT
-    if isinstance(operation, Update) and other == operation.after:
-        expected = Standing.DONE
-    elif other == operation.live.filter:
-        expected = Standing.TO_DO
-    assert verdict.standing is expected
+    (judgement,) = judge_all([change], edited, inherited)
+    expected = ChangeState.CONFLICT
+    if isinstance(change, Update) and other == change.after:
+        expected = ChangeState.DONE
+    elif other == change.live.filter:
+        expected = ChangeState.TO_DO
+    assert judgement.state is expected
 
 
 @quick
 @given(sound_plans, st.data())
 def test_whatever_is_missing_or_altered_after_a_write_is_named(plan, data):
-    sent = merge(direct_of(plan)[0], plan.operations)
+    sent = merge(direct_of(plan)[0], plan.changes)
     shown, _, _ = split(plan.policy, stored(sent))
     if not shown:
         return
     key = data.draw(st.sampled_from(sorted(shown)))
-    (missing,) = surprises(sent, (), [a for k, a in shown.items() if k != key])
+    (missing,) = read_back_differences(sent, (), [a for k, a in shown.items() if k != key])
     assert (key_of(missing.target), missing.is_extra) == (key, False)
     other = data.draw(filters.filter(lambda found: found != shown[key].filter))
-    (altered,) = surprises(sent, (), {**shown, key: replace(shown[key], filter=other)}.values())
+    (altered,) = read_back_differences(
+        sent, (), {**shown, key: replace(shown[key], filter=other)}.values()
+    )
     assert (key_of(altered.target), altered.is_extra) == (key, False)
-    (extra,) = surprises(
+    (extra,) = read_back_differences(
         [entry for entry in sent if key_of(entry.target) != key], (), shown.values()
     )
     assert (key_of(extra.target), extra.is_extra) == (key, True)
@@ -156,8 +164,8 @@ def test_whatever_is_missing_or_altered_after_a_write_is_named(plan, data):
 @quick
 @given(sound_plans, st.randoms(use_true_random=False), st.text(max_size=3))
 def test_the_body_digest_is_unmoved_by_order_and_by_names(plan, random, name):
-    sent = list(merge(direct_of(plan)[0], plan.operations))
-    digest = body_digest("assign", sent, plan.operations)
+    sent = list(merge(direct_of(plan)[0], plan.changes))
+    digest = body_digest("assign", sent, plan.changes)
     renamed = [
         replace(
             entry,
@@ -167,7 +175,7 @@ def test_the_body_digest_is_unmoved_by_order_and_by_names(plan, random, name):
         for entry in sent
     ]
     random.shuffle(renamed)
-    assert body_digest("assign", renamed, list(reversed(plan.operations))) == digest
+    assert body_digest("assign", renamed, list(reversed(plan.changes))) == digest
 
 
 @quick

@@ -50,7 +50,7 @@ def test_the_file_says_of_the_plan_what_the_plan_says(saved):
     assert {name: document["summary"][name] for name in lists} == {
         name: len(document[name]) for name in lists
     }
-    assert len(document["changes"]) == len(list(plan.operations))
+    assert len(document["changes"]) == len(list(plan.changes))
 
 
 @settings(quick, max_examples=150)

@@ -13,17 +13,17 @@ from reconciler.differ.guardrails import stops
 from reconciler.documents import SavedPlan
 from reconciler.model.diagnostics import Diagnostic, Location, error, has_errors, warning
 from reconciler.model.plan import (
+    Change,
     Create,
     Delete,
     Inherited,
     Keep,
-    Operation,
     Plan,
     PlanTenant,
     PolicyPlan,
     Unmanaged,
     Update,
-    in_order,
+    sort_changes,
 )
 from reconciler.model.result import ApplyResult, PolicyOutcome, Status
 from reconciler.model.state import (
@@ -145,13 +145,13 @@ def inherited(policy: Policy, target: Target) -> Inherited:
     return Inherited(policy, live(target, source="policySets"))
 
 
-def policy_plan(policy: Policy, *changes: Operation | Keep | Unmanaged | Inherited) -> PolicyPlan:
+def policy_plan(policy: Policy, *changes: Change | Keep | Unmanaged | Inherited) -> PolicyPlan:
     """Put each change where it belongs; a deletion makes the policy authoritative."""
     deletes = any(isinstance(change, Delete) for change in changes)
     return PolicyPlan(
         policy,
         Ownership.AUTHORITATIVE if deletes else Ownership.ADDITIVE,
-        in_order(c for c in changes if isinstance(c, Create | Update | Delete)),
+        sort_changes(c for c in changes if isinstance(c, Create | Update | Delete)),
         tuple(c for c in changes if isinstance(c, Keep)),
         tuple(c for c in changes if isinstance(c, Unmanaged)),
         tuple(c for c in changes if isinstance(c, Inherited)),
@@ -174,7 +174,7 @@ def plan(
         diagnostics=diagnostics,
         selection=selection,
     )
-    return replace(made, stopped_by=stops(made.operations, guardrails))
+    return replace(made, stopped_by=stops(made.changes, guardrails))
 
 
 def saved(plan: Plan) -> SavedPlan:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 
 from reconciler import applier
-from reconciler.applier.pending import FileApprovals
+from reconciler.applier.pending import FilePendingApprovals
 from reconciler.graph.client import GraphClient
 from reconciler.graph.tenant import GraphTenant
 from reconciler.graph.transport import Transport
@@ -212,7 +212,7 @@ class Run:
             plan or self.plan(),
             tenant=self.tenant,
             journal=self.journal,
-            approvals=FileApprovals(self.root / ".reconciler" / "approvals.json"),
+            approvals=FilePendingApprovals(self.root / ".reconciler" / "approvals.json"),
             approval_codes=codes,
             progress=self.heard,
             deadline=self.session.deadline,

@@ -12,7 +12,7 @@ from reconciler.differ.compare import diff
 from reconciler.differ.lint import findings
 from reconciler.documents import SavedPlan
 from reconciler.graph import wire
-from reconciler.model.diagnostics import error, has_errors, in_order, warning
+from reconciler.model.diagnostics import error, has_errors, sort_diagnostics, warning
 from reconciler.model.plan import Plan, PlanTenant, Stop, key_of
 from reconciler.model.state import (
     NO_FILTER_ID,
@@ -266,7 +266,7 @@ def plans(draw):
         writes=draw(st.sampled_from(Writes)),
         guardrails=draw(guardrails),
         complete=draw(st.booleans()),
-        diagnostics=in_order(draw(st.lists(_diagnostics, max_size=3))),
+        diagnostics=sort_diagnostics(draw(st.lists(_diagnostics, max_size=3))),
         stopped_by=tuple(draw(st.lists(_stops, max_size=2))),
         selection=tuple(draw(st.lists(hostile_names, max_size=2))),
     )

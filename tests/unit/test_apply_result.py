@@ -28,7 +28,7 @@ def result(*statuses, interrupted=False):
     [
         ((), ExitCode.OK),
         (("applied", "already"), ExitCode.OK),
-        (("applied", "pending_approval"), ExitCode.APPROVAL),
+        (("applied", "pending_approval"), ExitCode.PENDING_APPROVAL),
         (("applied", "stale"), ExitCode.STALE),
         (("stale", "pending_approval"), ExitCode.STALE),
         (("failed", "applied"), ExitCode.ERROR),

@@ -22,7 +22,7 @@ def test_a_live_only_assignment_stays_unmanaged_when_additive():
 def test_only_what_is_declared_stays_when_authoritative():
     foreign = build.live(build.group(build.FINANCE), build.filtered())
     plan = build.planned(live=[foreign], owned="authoritative")
-    assert plan.operations == (Delete(build.policy(), foreign),)
+    assert plan.changes == (Delete(build.policy(), foreign),)
     assert plan.unmanaged == ()
 
 
@@ -30,14 +30,14 @@ def test_only_what_is_declared_stays_when_authoritative():
 def test_what_is_opaque_is_never_deleted(owned):
     strange = build.opaque()
     plan = build.planned(live=[strange], owned=owned)
-    assert (plan.operations, [change.assignment for change in plan.unmanaged]) == ((), [strange])
+    assert (plan.changes, [change.assignment for change in plan.unmanaged]) == ((), [strange])
 
 
 @pytest.mark.parametrize("owned", ["additive", "authoritative"])
 def test_what_a_policy_set_assigned_is_never_touched(owned):
     inherited = build.inherited()
     plan = build.planned(live=[inherited], owned=owned)
-    assert (plan.operations, plan.unmanaged) == ((), ())
+    assert (plan.changes, plan.unmanaged) == ((), ())
     assert [change.assignment for change in plan.inherited] == [inherited]
 
 
@@ -46,13 +46,13 @@ def test_several_policy_sets_may_assign_one_target():
     plan = build.planned(build.want(), live=reversed(sets))
     assert [change.assignment for change in plan.inherited] == sets
     assert {change.declared_at for change in plan.inherited} == {build.at(5)}
-    assert plan.operations == ()
+    assert plan.changes == ()
 
 
 def test_a_direct_assignment_is_compared_beside_the_one_of_a_policy_set():
     live = [build.live(filter=build.filtered()), build.inherited(id="set")]
     plan = build.planned(build.want(), live=live)
-    assert [type(op) for op in plan.operations] == [Update]
+    assert [type(op) for op in plan.changes] == [Update]
     assert [change.declared_at for change in plan.inherited] == [None]
 
 
@@ -76,7 +76,7 @@ def test_a_duplicate_in_the_tenant_is_an_error_at_the_policys_line():
 def test_the_same_group_included_and_excluded_is_two_assignments():
     live = [build.live(build.group()), build.live(build.exclusion())]
     plan = build.planned(build.want(build.exclusion()), live=live, owned="authoritative")
-    assert plan.operations == (Delete(build.policy(), live[0]),)
+    assert plan.changes == (Delete(build.policy(), live[0]),)
     assert [keep.assignment for keep in plan.kept] == [live[1]]
 
 
@@ -102,7 +102,7 @@ def test_an_update_carries_the_lines_consent_and_place():
         build.want(build.all_devices(), broad=True, line=7),
         live=[build.live(build.all_devices(), build.filtered())],
     )
-    (update,) = plan.operations
+    (update,) = plan.changes
     assert (update.broad, update.declared_at, update.after) == (True, build.at(7), None)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from reconciler import loader
-from reconciler.applier.merge import say
+from reconciler.applier.merge import format_filter
 from reconciler.differ.guardrails import Limits
 from reconciler.model.errors import ExitCode, ReconcilerError
 from reconciler.model.plan import Create, Delete, Update, key_of
@@ -55,11 +55,11 @@ def test_after_an_apply_the_plan_is_empty_and_nothing_live_is_lost(case, tmp_pat
         for found in before.diagnostics
         if found.code not in ("broad-target", "scope-tag-group")
     )
-    deleted = {op.live.id for op in before.operations if isinstance(op, Delete)}
-    updated = {op.live.id for op in before.operations if isinstance(op, Update)}
+    deleted = {op.live.id for op in before.changes if isinstance(op, Delete)}
+    updated = {op.live.id for op in before.changes if isinstance(op, Update)}
     kept = {key: raw for key, raw in had.items() if key[1] not in deleted | updated}
     assert has.items() >= kept.items()
-    created = sum(isinstance(op, Create) for op in before.operations)
+    created = sum(isinstance(op, Create) for op in before.changes)
     assert len(has) == len(had) - len(deleted) + created
 
 
@@ -154,8 +154,8 @@ def told(plan):
 
 def told_policy(policy):
     yield f"{policy.policy.name} ({policy.policy.platform}) {policy.ownership}"
-    for operation in policy.operations:
-        yield f"  {told_operation(operation)}"
+    for change in policy.changes:
+        yield f"  {told_change(change)}"
     for keep in policy.kept:
         yield f"  keep {told_live(keep.assignment)}, {place(keep.declared_at)}"
     for change in policy.unmanaged:
@@ -165,23 +165,23 @@ def told_policy(policy):
         yield f"  inherited {told_live(change.assignment)}, from {change.assignment.source}{covers}"
 
 
-def told_operation(operation):
-    match operation:
+def told_change(change):
+    match change:
         case Create():
-            consent = ", broad" if operation.broad else ""
-            wanted = f"{told_target(operation.target)}, filter {say(operation.filter)}{consent}"
-            return f"create {wanted}, {place(operation.declared_at)}"
+            consent = ", broad" if change.broad else ""
+            wanted = f"{told_target(change.target)}, filter {format_filter(change.filter)}{consent}"
+            return f"create {wanted}, {place(change.declared_at)}"
         case Update():
-            filters = f"filter {say(operation.live.filter)} -> {say(operation.after)}"
-            consent = ", broad" if operation.broad else ""
-            assert key_of(operation.target) == key_of(operation.live.target)
-            return f"update {told_target(operation.target)}, {filters}{consent}, {place(operation.declared_at)}"
+            filters = f"filter {format_filter(change.live.filter)} -> {format_filter(change.after)}"
+            consent = ", broad" if change.broad else ""
+            assert key_of(change.target) == key_of(change.live.target)
+            return f"update {told_target(change.target)}, {filters}{consent}, {place(change.declared_at)}"
         case Delete():
-            return f"delete {told_live(operation.live)}"
+            return f"delete {told_live(change.live)}"
 
 
 def told_live(assignment):
-    return f"{told_target(assignment.target)}, filter {say(assignment.filter)}"
+    return f"{told_target(assignment.target)}, filter {format_filter(assignment.filter)}"
 
 
 def told_target(target):

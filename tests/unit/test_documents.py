@@ -46,7 +46,7 @@ def full():
 
 def test_a_plan_that_would_touch_what_it_does_not_know_is_none_of_ours():
     strange = build.opaque()
-    tampered = build.plan(build.nothing(operations=(Delete(build.policy(), strange),)))
+    tampered = build.plan(build.nothing(changes=(Delete(build.policy(), strange),)))
     refused = refusal(json.dumps(document(tampered)))
     assert "an unknown kind of target is only ever left alone" in str(refused)
 
@@ -202,7 +202,7 @@ def test_a_plan_without_a_checksum_is_stale():
 
 def test_an_edited_digest_is_noticed_though_the_checksum_was_mended():
     found = signed(document() | {"digest": "sha256:" + "0" * 64})
-    assert "its operations have the digest" in refusal(json.dumps(found), StalePlanError)
+    assert "its changes have the digest" in refusal(json.dumps(found), StalePlanError)
 
 
 def lacking(edit):

@@ -11,13 +11,13 @@ import pytest
 
 from reconciler.github.api import GitHubApi
 from reconciler.github.author import Author, identify
-from reconciler.github.pulls import read_pull
-from reconciler.github.refusals import (
+from reconciler.github.errors import (
     GitHubError,
+    GitHubOutcomeUnknownError,
     MissingError,
-    OutcomeUnknownError,
     PermissionDenied,
 )
+from reconciler.github.pulls import read_pull
 from reconciler.model.errors import AuthError, ConfigError, DeadlineError, ReconcilerError
 from reconciler.runtime.deadline import Deadline
 from tests.support.github_server import (
@@ -151,7 +151,7 @@ def test_a_lasting_fault_is_given_up(github_server, connect):
 )
 def test_a_creation_with_an_unclear_answer_is_not_repeated(github_server, connect, fault, is_there):
     github_server.plan("POST", "/comments", fault)
-    with pytest.raises(OutcomeUnknownError):
+    with pytest.raises(GitHubOutcomeUnknownError):
         write(connect())
     assert github_server.bodies(7) == (["text"] if is_there else [])
     assert len(github_server.seen) == 1
@@ -337,7 +337,7 @@ def test_a_host_that_is_not_there_is_said(clock):
                 deadline=Deadline(clock, 600),
             )
         )
-    assert not isinstance(caught.value, OutcomeUnknownError)
+    assert not isinstance(caught.value, GitHubOutcomeUnknownError)
     assert "writing: no answer from GitHub: the connection failed (ConnectError" in str(
         caught.value
     )

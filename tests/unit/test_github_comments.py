@@ -6,7 +6,7 @@ import pytest
 
 from reconciler.github.author import Author, identify
 from reconciler.github.comments import PostAction, Posted, upsert
-from reconciler.github.refusals import GitHubError, OutcomeUnknownError, PermissionDenied
+from reconciler.github.errors import GitHubError, GitHubOutcomeUnknownError, PermissionDenied
 from reconciler.model.errors import ConfigError
 from tests.support.github_server import (
     ADELE,
@@ -309,7 +309,7 @@ def test_a_creation_with_an_unclear_outcome_ends_in_one_comment(github_server, p
 
 def test_a_creation_that_never_becomes_clear_is_an_error(github_server, post):
     github_server.plan("POST", "/comments$", Fault(502, "bad gateway"), times=99)
-    with pytest.raises(OutcomeUnknownError, match=r"commenting on pull request #7: .*502"):
+    with pytest.raises(GitHubOutcomeUnknownError, match=r"commenting on pull request #7: .*502"):
         post()
     assert len(writes(github_server)) == 6
 

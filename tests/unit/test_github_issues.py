@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from reconciler.github.author import Author
+from reconciler.github.errors import GitHubError, GitHubOutcomeUnknownError, PermissionDenied
 from reconciler.github.issues import IssueAction, upsert_issue
-from reconciler.github.refusals import GitHubError, OutcomeUnknownError, PermissionDenied
 from reconciler.model.errors import ConfigError
 from tests.support.github_server import (
     FORK_TOKEN,
@@ -139,7 +139,7 @@ def test_an_issue_that_would_not_be_found_again_is_refused(github_server, connec
 
 def test_a_creation_that_never_becomes_clear_is_an_error(github_server, post):
     github_server.plan("POST", "/issues$", Fault(502), times=99)
-    with pytest.raises(OutcomeUnknownError, match="creating the drift issue"):
+    with pytest.raises(GitHubOutcomeUnknownError, match="creating the drift issue"):
         post()
     assert github_server.sent("POST").count(("POST", "/issues")) == 3
 

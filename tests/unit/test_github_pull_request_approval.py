@@ -5,8 +5,12 @@ from __future__ import annotations
 import pytest
 
 from reconciler.github.author import Author
-from reconciler.github.pull_request_approval import Approved, NotApproved, approved_digest
-from reconciler.github.refusals import GitHubError
+from reconciler.github.errors import GitHubError
+from reconciler.github.pull_request_approval import (
+    MissingApproval,
+    PullRequestApproval,
+    approved_digest,
+)
 from tests.support.github_server import ADELE, MALLORY, Fault, clock, connect, github_server
 
 __all__ = ["clock", "connect", "github_server"]
@@ -41,14 +45,14 @@ def test_the_plan_that_was_shown_is_approved(github_server, merged, ask):
     github_server.add_pull(8, [HEAD, OTHER])
     github_server.add_comment(7, shown(OLD), by=MALLORY)
     comment = github_server.add_comment(7, shown())
-    assert ask() == Approved(DIGEST, 7, HEAD, comment["html_url"], shown())
+    assert ask() == PullRequestApproval(DIGEST, 7, HEAD, comment["html_url"], shown())
 
 
 def test_our_own_edits_do_not_void_it(github_server, merged, ask):
     comment = github_server.add_comment(7, shown(OLD))
     github_server.edit_comment(comment["id"], shown())
-    assert isinstance(ask(), Approved)
-    assert isinstance(ask(Author("github-actions[bot]")), Approved)
+    assert isinstance(ask(), PullRequestApproval)
+    assert isinstance(ask(Author("github-actions[bot]")), PullRequestApproval)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +63,7 @@ def test_an_edit_by_anybody_else_voids_it(github_server, merged, ask, editor, wh
     github_server.edit_comment(comment["id"], shown(), by=editor)
     for author in (BOT, Author("github-actions[bot]")):
         found = ask(author)
-        assert isinstance(found, NotApproved)
+        assert isinstance(found, MissingApproval)
         assert f"was last edited by {who}, not by github-actions[bot]" in found.reason
 
 
@@ -89,7 +93,7 @@ def test_anything_less_is_not_approved(github_server, merged, ask, comments, rea
     for author, body in comments:
         github_server.add_comment(7, body, **({"by": author} if author else {}))
     found = ask()
-    assert isinstance(found, NotApproved)
+    assert isinstance(found, MissingApproval)
     assert reason in found.reason
 
 
@@ -107,13 +111,13 @@ def test_a_commit_that_no_review_stands_behind_is_not_approved(github_server, as
         github_server.add_pull(7, [OLD, HEAD, MERGE], **pull)
         github_server.add_comment(7, shown(MERGE))
     found = ask()
-    assert isinstance(found, NotApproved)
+    assert isinstance(found, MissingApproval)
     assert "is not the merge of a pull request into main" in found.reason
 
 
 def test_two_merges_in_one_commit_are_not_guessed_between(github_server, merged, ask):
     github_server.add_pull(8, [HEAD], merge_commit=MERGE, is_merged=True)
-    assert ask() == NotApproved(
+    assert ask() == MissingApproval(
         f"commit {MERGE[:12]} is the merge of several pull requests: #7, #8"
     )
 
@@ -122,5 +126,5 @@ def test_an_answer_without_the_editor_is_not_approved(github_server, merged, ask
     github_server.add_comment(7, shown())
     github_server.plan("POST", "/graphql", Fault(200, raw='{"data": {"node": null}}'))
     found = ask()
-    assert isinstance(found, NotApproved)
+    assert isinstance(found, MissingApproval)
     assert "does not tell who edited the plan comment last" in found.reason

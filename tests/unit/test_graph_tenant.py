@@ -8,8 +8,8 @@ import json
 import httpx
 import pytest
 
-from reconciler.model.errors import ApprovalStatus, GraphError
-from reconciler.model.ports import Wanted
+from reconciler.model.errors import GraphError, MultiAdminApprovalStatus
+from reconciler.model.ports import AssignmentToSend
 from reconciler.model.state import Assignment, Filter, FilterMode, Policy, Target, TargetKind
 from reconciler.sandbox import Fault
 from tests.support.clocks import (
@@ -175,7 +175,7 @@ def test_an_opaque_target_goes_back_byte_for_byte(clock):
 
     writer = tenant_on(note, clock)
     (read,) = writer.read_policy(CLASSIC).assignments
-    writer.assign(CLASSIC, [Wanted(read.target, read.filter, read.raw_target)])
+    writer.assign(CLASSIC, [AssignmentToSend(read.target, read.filter, read.raw_target)])
 
     text = json.dumps(opaque(9), ensure_ascii=False, separators=(",", ":"))
     assert sent == [f'{{"assignments":[{{"target":{text}}}]}}'.encode()]
@@ -195,7 +195,7 @@ def test_every_spelling_of_no_filter_goes_back_as_it_was_spelled(clock, mode, id
     writer = tenant_on(app, clock)
 
     (read,) = writer.read_policy(CLASSIC).assignments
-    writer.assign(CLASSIC, [Wanted(read.target, read.filter, read.raw_target)])
+    writer.assign(CLASSIC, [AssignmentToSend(read.target, read.filter, read.raw_target)])
 
     assert read.filter is None
     assert app.bodies[0][2]["assignments"][0]["target"] == one
@@ -207,7 +207,7 @@ def test_a_filter_survives_a_whole_set(clock):
     writer = tenant_on(app, clock)
 
     (read,) = writer.read_policy(CLASSIC).assignments
-    writer.assign(CLASSIC, [Wanted(read.target, read.filter, read.raw_target)])
+    writer.assign(CLASSIC, [AssignmentToSend(read.target, read.filter, read.raw_target)])
 
     assert read.filter == Filter(FilterMode.EXCLUDE, KIOSKS)
     assert app.state.assignments_of(ONE)[0]["target"] == one
@@ -215,7 +215,7 @@ def test_a_filter_survives_a_whole_set(clock):
 
 
 def test_the_order_of_a_set_depends_on_nothing_but_the_set(clock):
-    wanted = [Wanted(Target(TargetKind.GROUP, group(n)), None) for n in range(1, 6)]
+    wanted = [AssignmentToSend(Target(TargetKind.GROUP, group(n)), None) for n in range(1, 6)]
     bodies = []
     for order in (wanted, list(reversed(wanted))):
         app = app_on(tenant({1: []}), clock)
@@ -306,13 +306,13 @@ def test_the_justification_goes_with_every_write_and_with_no_read(clock):
 @pytest.mark.parametrize(
     ("status", "expected"),
     [
-        ("needsApproval", ApprovalStatus.PENDING),
-        ("approved", ApprovalStatus.APPROVED),
-        ("rejected", ApprovalStatus.REJECTED),
-        ("cancelled", ApprovalStatus.CANCELLED),
-        ("expired", ApprovalStatus.EXPIRED),
-        ("completed", ApprovalStatus.COMPLETED),
-        ("NEEDSAPPROVAL", ApprovalStatus.PENDING),
+        ("needsApproval", MultiAdminApprovalStatus.PENDING),
+        ("approved", MultiAdminApprovalStatus.APPROVED),
+        ("rejected", MultiAdminApprovalStatus.REJECTED),
+        ("cancelled", MultiAdminApprovalStatus.CANCELLED),
+        ("expired", MultiAdminApprovalStatus.EXPIRED),
+        ("completed", MultiAdminApprovalStatus.COMPLETED),
+        ("NEEDSAPPROVAL", MultiAdminApprovalStatus.PENDING),
         ("unheardOf", None),
         (None, None),
     ],

@@ -23,12 +23,12 @@ def broad_update(after, *, broad=False):
     return Update(POLICY, live, build.all_users(), after, build.at(4), broad)
 
 
-def told(operations, guardrails):
-    return [(stop.code, stop.message, stop.declared_at) for stop in stops(operations, guardrails)]
+def told(changes, guardrails):
+    return [(stop.code, stop.message, stop.declared_at) for stop in stops(changes, guardrails)]
 
 
 @pytest.mark.parametrize(
-    ("operation", "limits", "message"),
+    ("change", "limits", "message"),
     [
         (
             CREATE,
@@ -56,9 +56,9 @@ def told(operations, guardrails):
         ),
     ],
 )
-def test_a_limit_stops_what_is_over_it_and_nothing_below(operation, limits, message):
-    assert told([operation], limits) == []
-    (stop,) = told([operation] * 2, limits)
+def test_a_limit_stops_what_is_over_it_and_nothing_below(change, limits, message):
+    assert told([change], limits) == []
+    (stop,) = told([change] * 2, limits)
     assert stop[1] == message
 
 
@@ -73,7 +73,7 @@ def test_every_limit_that_is_exceeded_is_named():
 
 
 @pytest.mark.parametrize(
-    ("operation", "is_anew"),
+    ("change", "is_anew"),
     [
         (broad_create(), True),
         (broad_create(filter=build.filtered()), False),
@@ -84,9 +84,9 @@ def test_every_limit_that_is_exceeded_is_named():
         (Delete(POLICY, build.live(build.all_devices())), False),
     ],
 )
-def test_a_broad_target_without_a_filter_needs_consent(operation, is_anew):
-    assert reaches_everybody(operation) is is_anew
-    assert bool(told([operation], EVERYTHING)) is is_anew
+def test_a_broad_target_without_a_filter_needs_consent(change, is_anew):
+    assert reaches_everybody(change) is is_anew
+    assert bool(told([change], EVERYTHING)) is is_anew
 
 
 def test_a_broad_target_says_what_it_reaches_and_how_to_consent():
@@ -110,11 +110,11 @@ def test_a_broad_target_says_what_it_reaches_and_how_to_consent():
     ]
 
 
-@pytest.mark.parametrize("operation", [broad_create(broad=True), broad_update(None, broad=True)])
-def test_consent_on_the_line_is_enough_to_confirm_and_not_against_a_denial(operation):
+@pytest.mark.parametrize("change", [broad_create(broad=True), broad_update(None, broad=True)])
+def test_consent_on_the_line_is_enough_to_confirm_and_not_against_a_denial(change):
     denied = Guardrails(broad_targets=BroadTargets.DENY)
-    assert told([operation], EVERYTHING) == []
-    assert [code for code, _, _ in told([operation], denied)] == ["broad-target"]
+    assert told([change], EVERYTHING) == []
+    assert [code for code, _, _ in told([change], denied)] == ["broad-target"]
 
 
 def test_broad_targets_may_be_allowed_for_a_whole_tenant():

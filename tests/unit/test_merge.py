@@ -5,18 +5,18 @@ from dataclasses import replace
 import pytest
 
 from reconciler.applier.merge import (
-    Standing,
+    ChangeState,
     body_digest,
     describe,
+    format_filter,
+    format_target,
     judge,
     judge_all,
     merge,
-    say,
-    say_target,
-    surprises,
+    read_back_differences,
 )
 from reconciler.model.plan import Create, Delete, Update, key_of
-from reconciler.model.ports import Wanted
+from reconciler.model.ports import AssignmentToSend
 from tests.support import build
 
 POLICY = build.policy()
@@ -30,7 +30,7 @@ UPDATE = Update(
     build.at(),
 )
 DELETE = Delete(POLICY, build.live(filter=build.filtered()))
-TO_DO, DONE, CONFLICT = Standing.TO_DO, Standing.DONE, Standing.CONFLICT
+TO_DO, DONE, CONFLICT = ChangeState.TO_DO, ChangeState.DONE, ChangeState.CONFLICT
 
 
 def by_key(*assignments):
@@ -42,7 +42,7 @@ def there(filter=None, target=None):
 
 
 @pytest.mark.parametrize(
-    ("operation", "live", "standing", "reason"),
+    ("change", "live", "state", "reason"),
     [
         (CREATE, None, TO_DO, ""),
         (CREATE, there(), DONE, ""),
@@ -77,35 +77,35 @@ def there(filter=None, target=None):
         (DELETE, there(), CONFLICT, "its filter is now none"),
     ],
 )
-def test_an_operation_is_judged_by_what_is_there_now(operation, live, standing, reason):
-    verdict = judge(operation, by_key(live) if live else {})
-    assert (verdict.standing, verdict.reason) == (standing, reason)
+def test_an_operation_is_judged_by_what_is_there_now(change, live, state, reason):
+    judgement = judge(change, by_key(live) if live else {})
+    assert (judgement.state, judgement.reason) == (state, reason)
 
 
 def test_an_exclusion_is_not_created_on_an_included_group():
-    operation = Create(POLICY, build.exclusion(), None, build.at())
-    verdict = judge(operation, by_key(there()))
-    assert (verdict.standing, verdict.reason) == (CONFLICT, "the group is included meanwhile")
+    change = Create(POLICY, build.exclusion(), None, build.at())
+    judgement = judge(change, by_key(there()))
+    assert (judgement.state, judgement.reason) == (CONFLICT, "the group is included meanwhile")
 
 
 def test_a_policy_set_that_covers_a_create_makes_it_done_unless_it_has_a_filter():
     inherited = {key_of(build.group())}
-    assert judge(CREATE, {}, inherited).standing is DONE
-    assert judge(CREATE_FILTERED, {}, inherited).standing is CONFLICT
-    assert judge(CREATE, by_key(there(build.filtered())), inherited).standing is CONFLICT
+    assert judge(CREATE, {}, inherited).state is DONE
+    assert judge(CREATE_FILTERED, {}, inherited).state is CONFLICT
+    assert judge(CREATE, by_key(there(build.filtered())), inherited).state is CONFLICT
 
 
 def test_a_policy_set_says_nothing_about_what_is_changed_or_deleted():
     inherited = {key_of(build.group())}
     live = by_key(there(build.filtered()))
-    assert [judge(op, live, inherited).standing for op in (UPDATE, DELETE)] == [TO_DO, TO_DO]
+    assert [judge(op, live, inherited).state for op in (UPDATE, DELETE)] == [TO_DO, TO_DO]
 
 
 def test_a_group_changes_sides_where_the_plan_itself_deletes_the_other_side():
     exclude = Create(POLICY, build.exclusion(), None, build.at())
     live = by_key(there(build.filtered()))
-    verdicts = judge_all([DELETE, exclude], live)
-    assert [verdict.standing for verdict in verdicts] == [TO_DO, TO_DO]
+    judgements = judge_all([DELETE, exclude], live)
+    assert [judgement.state for judgement in judgements] == [TO_DO, TO_DO]
     assert [entry.target for entry in merge(live, [DELETE, exclude])] == [build.exclusion()]
 
 
@@ -113,8 +113,8 @@ def test_a_group_does_not_change_sides_on_somebody_elses_assignment():
     other = Delete(POLICY, build.live(build.group(build.FINANCE)))
     exclude = Create(POLICY, build.exclusion(), None, build.at())
     live = by_key(there(), build.live(build.group(build.FINANCE)))
-    verdicts = judge_all([other, exclude], live)
-    assert [verdict.standing for verdict in verdicts] == [TO_DO, CONFLICT]
+    judgements = judge_all([other, exclude], live)
+    assert [judgement.state for judgement in judgements] == [TO_DO, CONFLICT]
 
 
 def test_a_merge_refuses_what_is_not_to_do():
@@ -128,19 +128,21 @@ def test_what_is_live_is_sent_as_it_was_read_and_what_is_new_is_not():
     strange, foreign = build.opaque(future=1), build.live(build.group(build.FINANCE), future=2)
     sent = merge(by_key(strange, foreign), [CREATE])
     assert sent == (
-        Wanted(CREATE.target, None),
-        Wanted(foreign.target, None, foreign.raw_target),
-        Wanted(strange.target, None, strange.raw_target),
+        AssignmentToSend(CREATE.target, None),
+        AssignmentToSend(foreign.target, None, foreign.raw_target),
+        AssignmentToSend(strange.target, None, strange.raw_target),
     )
 
 
 def test_what_differs_after_a_write_is_named_in_order():
     sent = [
-        Wanted(build.all_users(), None),
-        Wanted(build.group(name="Sales"), build.filtered(name="Corporate")),
+        AssignmentToSend(build.all_users(), None),
+        AssignmentToSend(build.group(name="Sales"), build.filtered(name="Corporate")),
     ]
     shown = by_key(there(), build.live(build.exclusion(build.FINANCE)))
-    assert [(str(found), found.is_extra) for found in surprises(sent, (), shown.values())] == [
+    assert [
+        (str(found), found.is_extra) for found in read_back_differences(sent, (), shown.values())
+    ] == [
         ("all_users is missing after the write", False),
         (f"group {build.SALES} has filter none after the write", False),
         (f"exclusion_group {build.FINANCE} was added by somebody else during the write", True),
@@ -151,8 +153,10 @@ def test_what_a_policy_set_lost_or_gained_during_the_write_is_named():
     ours = build.live(build.group(name="Sales"))
     lost = build.live(build.group(build.FINANCE), source="policySets")
     gained = build.live(build.all_users(), source="policySets")
-    sent = [Wanted(ours.target, None, ours.raw_target)]
-    assert [(str(s), s.is_extra) for s in surprises(sent, [ours, lost], [ours, gained])] == [
+    sent = [AssignmentToSend(ours.target, None, ours.raw_target)]
+    assert [
+        (str(s), s.is_extra) for s in read_back_differences(sent, [ours, lost], [ours, gained])
+    ] == [
         ("all_users was assigned by a policy set meanwhile", True),
         (f"group {build.FINANCE} of a policy set is missing after the write", False),
     ]
@@ -160,23 +164,23 @@ def test_what_a_policy_set_lost_or_gained_during_the_write_is_named():
 
 def test_a_property_that_a_write_lost_is_named():
     strange = build.opaque(future=1)
-    sent = [Wanted(strange.target, None, strange.raw_target)]
+    sent = [AssignmentToSend(strange.target, None, strange.raw_target)]
     without = replace(strange, raw_target=build.opaque().raw_target)
-    (found,) = surprises(sent, [strange], [without])
+    (found,) = read_back_differences(sent, [strange], [without])
     assert str(found).endswith("has other properties after the write")
-    assert surprises(sent, [strange], [strange]) == ()
+    assert read_back_differences(sent, [strange], [strange]) == ()
 
 
 def test_the_body_digest_does_not_know_in_which_order_keys_were_read():
     def digest(raw):
-        return body_digest("assign", [Wanted(build.group(), None, raw)], [CREATE])
+        return body_digest("assign", [AssignmentToSend(build.group(), None, raw)], [CREATE])
 
     assert digest('{"a":1,"b":2}') == digest('{"b":2,"a":1}') != digest('{"a":1,"b":3}')
 
 
 def test_the_body_digest_knows_filters_by_mode_and_id():
     def digest(filter):
-        return body_digest("assign", [Wanted(build.group(), filter)], [CREATE])
+        return body_digest("assign", [AssignmentToSend(build.group(), filter)], [CREATE])
 
     assert digest(build.filtered(name="one name")) == digest(build.filtered(name="another"))
     filters = [None, build.filtered(), build.filtered(mode="exclude"), build.filtered(build.KIOSKS)]
@@ -192,5 +196,5 @@ def test_an_operation_is_said_in_words():
     assert describe(CREATE) == 'create group "Sales"'
     assert describe(UPDATE) == f"update group {build.SALES}"
     assert describe(Delete(POLICY, build.live(build.all_devices()))) == "delete all_devices"
-    assert say_target(build.collection()) == 'collection "SMS00042"'
-    assert say(build.filtered(mode="exclude", name="Kiosks")) == "exclude Kiosks"
+    assert format_target(build.collection()) == 'collection "SMS00042"'
+    assert format_filter(build.filtered(mode="exclude", name="Kiosks")) == "exclude Kiosks"

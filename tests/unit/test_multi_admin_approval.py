@@ -105,7 +105,7 @@ def test_a_queued_write_is_reported_remembered_and_never_counted_as_applied(
     assert outcome.written == ()
     assert result.summary.create == 0
     assert not result.complete
-    assert result.exit_code is ExitCode.APPROVAL
+    assert result.exit_code is ExitCode.PENDING_APPROVAL
     assert office.memory[ONE]["code"] == code
     assert ("refused", ONE, code) in [
         (event, own, facts.get("approval_code")) for event, own, facts in office.last.journal.lines
@@ -315,7 +315,7 @@ def test_an_open_request_of_somebody_else_is_pending_without_a_code(tmp_path, fo
     assert outcome.status is Status.PENDING_APPROVAL
     assert outcome.approval_code is None
     assert "an approval request for this policy is open" in outcome.error
-    assert result.exit_code is ExitCode.APPROVAL
+    assert result.exit_code is ExitCode.PENDING_APPROVAL
 
 
 @forms
@@ -387,7 +387,7 @@ def test_each_policy_finds_its_own_code_among_those_given(tmp_path, form):
         Status.APPLIED,
         Status.PENDING_APPROVAL,
     ]
-    assert result.exit_code is ExitCode.APPROVAL
+    assert result.exit_code is ExitCode.PENDING_APPROVAL
 
 
 @forms

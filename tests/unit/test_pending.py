@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from reconciler.applier.pending import FileApprovals
+from reconciler.applier.pending import FilePendingApprovals
 from reconciler.model.errors import ReconcilerError
 from reconciler.model.ports import PendingApproval
 
@@ -21,39 +21,39 @@ def file(tmp_path):
 
 
 def test_what_one_run_puts_the_next_one_gets(file):
-    FileApprovals(file).put("p", ONE)
+    FilePendingApprovals(file).put("p", ONE)
 
-    assert FileApprovals(file).get("p") == ONE
-    assert FileApprovals(file).get("q") is None
+    assert FilePendingApprovals(file).get("p") == ONE
+    assert FilePendingApprovals(file).get("q") is None
 
 
 def test_a_new_request_takes_the_place_of_the_old_one(file):
-    memory = FileApprovals(file)
+    memory = FilePendingApprovals(file)
     memory.put("p", ONE)
     memory.put("p", TWO)
 
-    assert FileApprovals(file).get("p") == TWO
+    assert FilePendingApprovals(file).get("p") == TWO
 
 
 def test_what_is_forgotten_is_gone_and_the_rest_stays(file):
-    memory = FileApprovals(file)
+    memory = FilePendingApprovals(file)
     memory.put("p", ONE)
     memory.put("q", TWO)
     memory.forget("p")
     memory.forget("unknown")
 
-    assert FileApprovals(file).get("p") is None
-    assert FileApprovals(file).get("q") == TWO
+    assert FilePendingApprovals(file).get("p") is None
+    assert FilePendingApprovals(file).get("q") == TWO
 
 
 def test_reading_creates_no_file(file):
-    FileApprovals(file).forget("p")
+    FilePendingApprovals(file).forget("p")
 
     assert not file.parent.exists()
 
 
 def test_the_file_holds_codes_and_digests_and_nothing_else(file):
-    FileApprovals(file).put("p", ONE)
+    FilePendingApprovals(file).put("p", ONE)
 
     assert json.loads(file.read_text()) == {
         "pending": {"p": {"code": "code-1", "body_digest": "digest-1"}}
@@ -69,13 +69,13 @@ def test_a_file_that_cannot_be_read_says_what_to_do_and_is_left_alone(file, cont
     file.write_bytes(content)
 
     with pytest.raises(ReconcilerError, match="remove it, and give the codes"):
-        FileApprovals(file)
+        FilePendingApprovals(file)
 
     assert file.read_bytes() == content
 
 
 def test_a_file_that_cannot_be_written_says_where_the_codes_are(file):
-    memory = FileApprovals(file)
+    memory = FilePendingApprovals(file)
     file.parent.write_text("in the way")
 
     with pytest.raises(ReconcilerError, match="give them with --approval-code"):
@@ -83,7 +83,7 @@ def test_a_file_that_cannot_be_written_says_where_the_codes_are(file):
 
 
 def test_threads_lose_nothing(file):
-    memory = FileApprovals(file)
+    memory = FilePendingApprovals(file)
     threads = [
         threading.Thread(target=lambda n=n: memory.put(f"p{n}", PendingApproval(f"c{n}", "d")))
         for n in range(20)
@@ -93,5 +93,5 @@ def test_threads_lose_nothing(file):
     for thread in threads:
         thread.join()
 
-    kept = FileApprovals(file)
+    kept = FilePendingApprovals(file)
     assert all(kept.get(f"p{n}").code == f"c{n}" for n in range(20))

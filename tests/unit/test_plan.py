@@ -15,7 +15,7 @@ from reconciler.model.plan import (
     action_of,
     filter_after,
     fingerprint,
-    in_order,
+    sort_changes,
 )
 from tests.support import build
 
@@ -29,7 +29,7 @@ DELETE = Delete(POLICY, build.live(build.exclusion(build.FINANCE), build.filtere
 
 def test_the_digest_is_the_same_on_every_machine():
     """Pinned: a digest that was approved must still fit after an upgrade."""
-    full = build.plan(build.nothing(operations=(DELETE, UPDATE, CREATE)))
+    full = build.plan(build.nothing(changes=(DELETE, UPDATE, CREATE)))
     assert full.digest == "sha256:9789608139bb2ff9152b7f464c755e07e11ecaeb0dbc6c37f5f575b50c2bfcd8"
     assert (
         build.plan().digest
@@ -58,13 +58,13 @@ def test_operations_stand_delete_update_create_then_by_kind_then_by_id():
         )
     ]
     expected = (DELETE, UPDATE, *creates)
-    assert in_order(reversed(expected)) == expected
+    assert sort_changes(reversed(expected)) == expected
 
 
 def test_the_summary_counts_every_place():
     live = build.live()
     policy = build.nothing(
-        operations=(DELETE, UPDATE, CREATE),
+        changes=(DELETE, UPDATE, CREATE),
         kept=(Keep(POLICY, live, build.at()),) * 2,
         unmanaged=(Unmanaged(POLICY, live),) * 3,
         inherited=(Inherited(POLICY, live),) * 4,
@@ -72,9 +72,9 @@ def test_the_summary_counts_every_place():
     assert build.plan(policy, policy).summary == Summary(2, 2, 2, 4, 6, 8)
 
 
-@pytest.mark.parametrize("operation", [CREATE, UPDATE, DELETE])
-def test_a_single_operation_makes_a_plan_that_is_not_empty(operation):
-    plan = build.plan(build.nothing(operations=(operation,)))
+@pytest.mark.parametrize("change", [CREATE, UPDATE, DELETE])
+def test_a_single_operation_makes_a_plan_that_is_not_empty(change):
+    plan = build.plan(build.nothing(changes=(change,)))
     assert (plan.is_empty, plan.summary.has_changes) == (False, True)
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from reconciler.differ.resolve import groups_wanted, resolve
+from reconciler.differ.resolve import referenced_groups, resolve
 from reconciler.model.ports import Directory, GroupSearch
 from reconciler.model.state import DesiredAssignment, Group, LivePolicy, TargetKind
 from tests.support import build
@@ -262,7 +262,7 @@ def test_every_group_that_is_mentioned_is_looked_up_and_nothing_else():
         build.declare(build.named("Both", build.KIOSKS), filter=("include", build.named("F"))),
         collection,
     )
-    wanted = groups_wanted(build.desired(policy))
+    wanted = referenced_groups(build.desired(policy))
     assert wanted.names == {"Sales laptops", "Both"}
     assert wanted.ids == {build.FINANCE, build.KIOSKS}
 

@@ -6,9 +6,9 @@ import threading
 
 import pytest
 
-from reconciler.applier.route import Method, Route
+from reconciler.applier.route import Route, WriteMethod
 from reconciler.model.diagnostics import Location
-from reconciler.model.errors import NotDoneError, RouteMissingError, ThrottledError
+from reconciler.model.errors import NotExecutedError, RouteMissingError, ThrottledError
 from reconciler.model.plan import Create, Delete
 from reconciler.model.ports import Receipt
 from reconciler.model.state import Assignment, Policy, Target, TargetKind, Writes
@@ -25,19 +25,19 @@ def missing():
 
 
 @pytest.mark.parametrize(
-    ("writes", "operations", "method"),
+    ("writes", "changes", "method"),
     [
-        (Writes.CREATE, [CREATE], Method.CREATE),
-        (Writes.CREATE, [DELETE], Method.CREATE),
-        (Writes.ASSIGN, [CREATE], Method.ASSIGN),
-        (Writes.AUTO, [CREATE], Method.CREATE),
-        (Writes.AUTO, [CREATE, CREATE], Method.CREATE),
-        (Writes.AUTO, [CREATE, DELETE], Method.ASSIGN),
-        (Writes.AUTO, [DELETE], Method.ASSIGN),
+        (Writes.CREATE, [CREATE], WriteMethod.CREATE),
+        (Writes.CREATE, [DELETE], WriteMethod.CREATE),
+        (Writes.ASSIGN, [CREATE], WriteMethod.ASSIGN),
+        (Writes.AUTO, [CREATE], WriteMethod.CREATE),
+        (Writes.AUTO, [CREATE, CREATE], WriteMethod.CREATE),
+        (Writes.AUTO, [CREATE, DELETE], WriteMethod.ASSIGN),
+        (Writes.AUTO, [DELETE], WriteMethod.ASSIGN),
     ],
 )
-def test_the_call_follows_from_writes_and_from_what_is_due(writes, operations, method):
-    assert Route(writes, Heard()).method("classic", operations) is method
+def test_the_call_follows_from_writes_and_from_what_is_due(writes, changes, method):
+    assert Route(writes, Heard()).method("classic", changes) is method
 
 
 def test_auto_takes_assign_once_the_route_is_known_to_be_missing_and_says_so_once():
@@ -48,7 +48,7 @@ def test_auto_takes_assign_once_the_route_is_known_to_be_missing_and_says_so_onc
         with pytest.raises(RouteMissingError):
             route.create("classic", missing)
 
-    assert route.method("classic", [CREATE]) is Method.ASSIGN
+    assert route.method("classic", [CREATE]) is WriteMethod.ASSIGN
     assert len(heard.notes) == 1
 
 
@@ -59,7 +59,7 @@ def test_create_alone_never_falls_back():
         route.create("classic", missing)
 
     assert not route.falls_back
-    assert route.method("classic", [CREATE]) is Method.CREATE
+    assert route.method("classic", [CREATE]) is WriteMethod.CREATE
     assert heard.notes == []
 
 
@@ -79,7 +79,7 @@ def test_while_the_first_create_is_on_its_way_the_others_wait_for_its_answer():
             route.create("classic", call)
         except RouteMissingError:
             ends.append("missing")
-        except NotDoneError:
+        except NotExecutedError:
             ends.append("read again")
 
     threads = [threading.Thread(target=attempt, args=(first,))]
@@ -125,7 +125,7 @@ def test_a_create_that_fails_otherwise_proves_nothing():
     with pytest.raises(ThrottledError):
         route.create("classic", throttled)
 
-    assert route.method("classic", [CREATE]) is Method.CREATE
+    assert route.method("classic", [CREATE]) is WriteMethod.CREATE
     assert route.create("classic", lambda: DONE) is DONE
 
 
@@ -137,8 +137,8 @@ def test_each_family_that_has_the_route_or_lacks_it_is_remembered_by_itself():
     with pytest.raises(RouteMissingError):
         route.create("settings_catalog", missing)
 
-    assert route.method("classic", [CREATE]) is Method.CREATE
-    assert route.method("settings_catalog", [CREATE]) is Method.ASSIGN
+    assert route.method("classic", [CREATE]) is WriteMethod.CREATE
+    assert route.method("settings_catalog", [CREATE]) is WriteMethod.ASSIGN
 
 
 def test_a_route_that_the_first_create_lacks_is_asked_for_in_no_other_family():
@@ -146,4 +146,4 @@ def test_a_route_that_the_first_create_lacks_is_asked_for_in_no_other_family():
     with pytest.raises(RouteMissingError):
         route.create("classic", missing)
 
-    assert route.method("settings_catalog", [CREATE]) is Method.ASSIGN
+    assert route.method("settings_catalog", [CREATE]) is WriteMethod.ASSIGN

@@ -1,8 +1,8 @@
-"""What moved between planning and applying."""
+"""What stale_assignments between planning and applying."""
 
 import pytest
 
-from reconciler.applier.staleness import moved
+from reconciler.applier.staleness import stale_assignments
 from reconciler.differ.compare import FieldChange
 from tests.support import build
 
@@ -20,7 +20,7 @@ def plan():
 def told(now):
     return [
         (str(found.target.kind), found.before is not None, found.now is not None, found.fields)
-        for found in moved(plan(), now)
+        for found in stale_assignments(plan(), now)
     ]
 
 
@@ -99,11 +99,11 @@ def test_a_second_assignment_of_a_target_is_new_wherever_it_stands(filter, is_fi
 
 def test_a_delete_that_is_done_is_no_difference_and_one_that_moved_is():
     deleting = build.planned(live=[FOREIGN], owned="authoritative")
-    assert moved(deleting, []) == ()
-    (found,) = moved(deleting, [build.live(build.group(build.FINANCE))])
+    assert stale_assignments(deleting, []) == ()
+    (found,) = stale_assignments(deleting, [build.live(build.group(build.FINANCE))])
     assert found.fields[0].path == "filter.id"
 
 
 def test_a_policy_set_that_covers_the_plan_meanwhile_is_a_difference():
-    (found,) = moved(build.planned(build.want()), [build.inherited()])
+    (found,) = stale_assignments(build.planned(build.want()), [build.inherited()])
     assert (found.before, found.now) == (None, build.inherited())

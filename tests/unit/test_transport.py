@@ -15,7 +15,7 @@ from reconciler.model.errors import (
     DeadlineError,
     GraphError,
     Interrupted,
-    NotDoneError,
+    NotExecutedError,
     OutcomeUnknownError,
     ThrottledError,
 )
@@ -226,7 +226,7 @@ def test_a_write_after_a_401_is_for_a_reading_of_its_own_and_has_a_fresh_token(c
     app, tokens = faulty(clock, Fault("expired_token")), Tokens()
     transport = transport_on(app, clock, tokens=tokens)
 
-    with pytest.raises(NotDoneError):
+    with pytest.raises(NotExecutedError):
         write(transport)
 
     assert statuses(app) == [401]

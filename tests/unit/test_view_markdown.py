@@ -84,9 +84,9 @@ def test_one_policy_larger_than_the_budget_is_counted():
 
 def test_many_dangers_leave_room_for_the_changes():
     many = policy("Many")
-    operations = [delete(many, group(f"Group {n}")) for n in range(900)]
+    changes = [delete(many, group(f"Group {n}")) for n in range(900)]
     other = policy_plan(WINDOWS, create(WINDOWS, group("Sales laptops")))
-    text = markdown.render(saved(plan(policy_plan(many, *operations), other)), CONTEXT)
+    text = markdown.render(saved(plan(policy_plan(many, *changes), other)), CONTEXT)
     assert len(text) <= CONTEXT.budget
     assert "more, not shown here" in text
     assert "| + create | `Windows 11 - Baseline` |" in text

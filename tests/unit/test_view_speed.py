@@ -17,8 +17,8 @@ from tests.support.build_plans import large, saved
 def with_warnings(plan: Plan) -> Plan:
     """Give every change a warning of its own, the most that a plan has to show."""
     found = (
-        warning("broad-target", f"change {number}", operation.declared_at, policy="P")
-        for number, operation in enumerate(plan.operations)
+        warning("broad-target", f"change {number}", change.declared_at, policy="P")
+        for number, change in enumerate(plan.changes)
     )
     return replace(plan, diagnostics=tuple(found))
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.cli.paint import paint
-from reconciler.views import apply_text, validation, text
+from reconciler.views import apply_text, text, validation
 from tests.support import build_plans
 from tests.support.run_cli import plain
 
@@ -81,8 +81,8 @@ def test_running_text_is_wrapped_to_the_screen(width):
 
 def test_every_operation_says_its_sign_and_its_verb():
     shown = text.render(build_plans.ordinary(), width=200)
-    operations = [line.split()[:2] for line in shown.splitlines() if line.startswith("  ")]
-    assert [pair for pair in operations if pair[0] in "+~-"] == [
+    changes = [line.split()[:2] for line in shown.splitlines() if line.startswith("  ")]
+    assert [pair for pair in changes if pair[0] in "+~-"] == [
         ["+", "create"],
         ["+", "create"],
         ["+", "create"],

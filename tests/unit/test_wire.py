@@ -7,7 +7,7 @@ import pytest
 from reconciler.graph import wire
 from reconciler.model.errors import GraphError
 from reconciler.model.policy_types import CLASSIC, SETTINGS_CATALOG
-from reconciler.model.ports import Wanted
+from reconciler.model.ports import AssignmentToSend
 from reconciler.model.state import NO_FILTER_ID, Filter, FilterMode, Policy, Target, TargetKind
 from tests.support import build
 
@@ -65,7 +65,7 @@ def test_what_is_not_known_whole_is_opaque_and_keeps_its_text(target):
         target.get("@odata.type") or "",
     )
     assert json.loads(found.raw_target) == target
-    sent = wire.wanted_json(Wanted(found.target, found.filter, found.raw_target))
+    sent = wire.wanted_json(AssignmentToSend(found.target, found.filter, found.raw_target))
     assert json.dumps(sent["target"]) == json.dumps(target)
 
 
@@ -94,7 +94,7 @@ def test_a_target_without_filter_properties_has_no_filter():
 
 def test_an_unknown_property_is_carried_through_an_update():
     found = build.live(future={"a": [1, None]})
-    sent = wire.wanted_json(Wanted(found.target, build.filtered(), found.raw_target))
+    sent = wire.wanted_json(AssignmentToSend(found.target, build.filtered(), found.raw_target))
     assert sent == {
         "target": raw_group(
             future={"a": [1, None]},
@@ -105,7 +105,7 @@ def test_an_unknown_property_is_carried_through_an_update():
 
 def test_taking_a_filter_off_writes_both_properties():
     found = build.live(filter=build.filtered())
-    sent = wire.wanted_json(Wanted(found.target, None, found.raw_target))
+    sent = wire.wanted_json(AssignmentToSend(found.target, None, found.raw_target))
     assert sent["target"] == raw_group(**build.NO_FILTER)
 
 

@@ -57,7 +57,7 @@ def _examined(
     sandbox_reset: bool,
 ) -> Sequence[Check]:
     """Connect to the tenant that a root names, and look at everything."""
-    from reconciler.cli.session import Run, sandbox_access
+    from reconciler.cli.session import Invocation, sandbox_access
     from reconciler.operations.connect import connect
     from reconciler.operations.doctor import examine
     from reconciler.operations.planning import load
@@ -68,7 +68,7 @@ def _examined(
     access = sandbox_access(
         path, sandbox=sandbox, file=sandbox_file, mode=sandbox_mode, reset=sandbox_reset
     )
-    run = Run.start(console, timeout)
+    run = Invocation.start(console, timeout)
     session = run.session(parallelism=parallelism, sandbox=access)
     run.progress.stage("Examining")
     with connect(session, cloud=config.cloud, tenant=config.tenant) as connection:

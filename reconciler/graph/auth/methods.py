@@ -15,7 +15,7 @@ _OWN_APP = (
 )
 
 
-class Method(StrEnum):
+class SignInMethod(StrEnum):
     """The ways to sign in, as ``RECONCILER_AUTH`` spells them, in the order in which they are tried."""
 
     ACCESS_TOKEN = "access-token"  # noqa: S105 - a name, as the next three
@@ -29,23 +29,23 @@ class Method(StrEnum):
 
 
 _APP = ("AZURE_CLIENT_ID", "AZURE_TENANT_ID")
-_OWN: Mapping[Method, tuple[str, ...]] = {
-    Method.ACCESS_TOKEN: ("RECONCILER_ACCESS_TOKEN",),
-    Method.FEDERATED_TOKEN_FILE: ("AZURE_FEDERATED_TOKEN_FILE",),
-    Method.GITHUB_OIDC: ("ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"),
-    Method.CERTIFICATE: ("AZURE_CLIENT_CERTIFICATE_PATH",),
-    Method.CLIENT_SECRET: ("AZURE_CLIENT_SECRET",),
+_OWN: Mapping[SignInMethod, tuple[str, ...]] = {
+    SignInMethod.ACCESS_TOKEN: ("RECONCILER_ACCESS_TOKEN",),
+    SignInMethod.FEDERATED_TOKEN_FILE: ("AZURE_FEDERATED_TOKEN_FILE",),
+    SignInMethod.GITHUB_OIDC: ("ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"),
+    SignInMethod.CERTIFICATE: ("AZURE_CLIENT_CERTIFICATE_PATH",),
+    SignInMethod.CLIENT_SECRET: ("AZURE_CLIENT_SECRET",),
 }
 """The variables that show that a method is meant."""
 
-_NEEDED: Mapping[Method, tuple[str, ...]] = {
+_NEEDED: Mapping[SignInMethod, tuple[str, ...]] = {
     **{
-        method: own if method is Method.ACCESS_TOKEN else (*_APP, *own)
+        method: own if method is SignInMethod.ACCESS_TOKEN else (*_APP, *own)
         for method, own in _OWN.items()
     },
-    Method.MANAGED_IDENTITY: (),
-    Method.DEVICE_CODE: ("AZURE_CLIENT_ID",),
-    Method.INTERACTIVE: ("AZURE_CLIENT_ID",),
+    SignInMethod.MANAGED_IDENTITY: (),
+    SignInMethod.DEVICE_CODE: ("AZURE_CLIENT_ID",),
+    SignInMethod.INTERACTIVE: ("AZURE_CLIENT_ID",),
 }
 
 _CREDENTIALS = """\
@@ -72,7 +72,7 @@ RECONCILER_AUTH=device-code on a terminal"""
 
 def chosen_method(
     given: Mapping[str, str], *, interactive: bool, say: Callable[[str], None]
-) -> Method:
+) -> SignInMethod:
     """The method that the environment amounts to; ``given`` holds what is set and not blank."""
     if forced := given.get("RECONCILER_AUTH"):
         return _forced(forced, given, interactive=interactive)
@@ -82,20 +82,20 @@ def chosen_method(
         return complete[0]
     _explain_half_set(given)
     if interactive and "AZURE_CLIENT_ID" in given:
-        return Method.DEVICE_CODE
+        return SignInMethod.DEVICE_CODE
     raise AuthError(_NO_CREDENTIAL if all(name in given for name in _APP) else _NOTHING)
 
 
-def _forced(value: str, given: Mapping[str, str], *, interactive: bool) -> Method:
-    names = [method.value for method in Method]
+def _forced(value: str, given: Mapping[str, str], *, interactive: bool) -> SignInMethod:
+    names = [method.value for method in SignInMethod]
     if value not in names:
         # Not quoted: whoever mistook this variable for another may have put a secret into it.
         near = difflib.get_close_matches(value.casefold(), names, n=1)
         nearest = f"; nearest: {near[0]}" if near else ""
         raise UsageError(f"RECONCILER_AUTH must be one of {', '.join(names)}{nearest}")
-    method = Method(value)
+    method = SignInMethod(value)
     missing = [name for name in _NEEDED[method] if name not in given]
-    by_hand = method in {Method.DEVICE_CODE, Method.INTERACTIVE}
+    by_hand = method in {SignInMethod.DEVICE_CODE, SignInMethod.INTERACTIVE}
     if by_hand and not interactive:
         raise AuthError(f"RECONCILER_AUTH={method} needs a terminal with a person at it")
     if missing:
@@ -104,7 +104,7 @@ def _forced(value: str, given: Mapping[str, str], *, interactive: bool) -> Metho
 
 
 def _say_which(
-    complete: list[Method], given: Mapping[str, str], say: Callable[[str], None]
+    complete: list[SignInMethod], given: Mapping[str, str], say: Callable[[str], None]
 ) -> None:
     """Two secrets at once are not chosen between in silence."""
     taken = complete[0]
@@ -112,7 +112,7 @@ def _say_which(
         method
         for method, own in _OWN.items()
         if method is not taken
-        and (method in complete or (method is not Method.GITHUB_OIDC and own[0] in given))
+        and (method in complete or (method is not SignInMethod.GITHUB_OIDC and own[0] in given))
     ]
     if others:
         names = ", ".join(_OWN[method][0] for method in others)
@@ -135,12 +135,12 @@ def _explain_half_set(given: Mapping[str, str]) -> None:
         )
 
 
-def _lacking(start: str, missing: list[str], method: Method, given: Mapping[str, str]) -> str:
+def _lacking(start: str, missing: list[str], method: SignInMethod, given: Mapping[str, str]) -> str:
     verb = "are" if len(missing) > 1 else "is"
     text = f"{start} {' and '.join(missing)}, which {verb} not set"
-    if method in {Method.DEVICE_CODE, Method.INTERACTIVE}:
+    if method in {SignInMethod.DEVICE_CODE, SignInMethod.INTERACTIVE}:
         return f"{text}; {_OWN_APP}"
-    if method is Method.GITHUB_OIDC and any(name in missing for name in _OWN[method]):
+    if method is SignInMethod.GITHUB_OIDC and any(name in missing for name in _OWN[method]):
         if given.get("GITHUB_ACTIONS") == "true":
             return f"{text}; {GITHUB_PERMISSION}"
         return f"{text}; GitHub sets them, inside GitHub Actions alone"

@@ -19,7 +19,7 @@ from reconciler.graph.auth.claims import Claims
 from reconciler.graph.auth.credentials import AppCredential
 from reconciler.graph.auth.msal_library import authority_url, quiet_msal, result_of
 from reconciler.graph.auth.sign_in_errors import first_line, hidden, refused
-from reconciler.graph.auth.sign_in_http import Answer, SigninFailure, SigninHttp, Wire
+from reconciler.graph.auth.sign_in_http import SigninFailure, SigninHttp, SignInResponse, Wire
 from reconciler.graph.auth.user_flow import UserFlow, browser, device_code
 from reconciler.graph.clouds import CloudEndpoints
 from reconciler.model.errors import AuthError
@@ -264,7 +264,7 @@ def user_source(
     )
 
 
-def _unreadable(last: Answer | None, error: Exception) -> str:
+def _unreadable(last: SignInResponse | None, error: Exception) -> str:
     if last is None:
         return f"MSAL gave up before any answer ({type(error).__name__})"
     return (

@@ -41,7 +41,7 @@ class SigninFailure(requests.RequestException):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Answer:
+class SignInResponse:
     """A response as MSAL reads it; its text may hold a token, so it shows itself as its status."""
 
     status_code: int
@@ -49,7 +49,7 @@ class Answer:
     headers: Mapping[str, str]
 
     def __repr__(self) -> str:
-        return f"Answer({self.status_code})"
+        return f"SignInResponse({self.status_code})"
 
     def raise_for_status(self) -> None:
         """Raise where the status is an error."""
@@ -90,7 +90,7 @@ class SigninHttp:
         connect_seconds: float = CONNECT_SECONDS,
     ) -> None:
         """``base`` may be plain http only where the caller has made sure that it is loopback."""
-        self.last: Answer | None = None
+        self.last: SignInResponse | None = None
         self._wire = wire
         self._origin = origin(base) if base else None
         self._retried = retried
@@ -98,12 +98,12 @@ class SigninHttp:
         self._direct = _session(use_proxies=False)
         self._session = _session(use_proxies=True) if use_proxies else self._direct
 
-    def get(self, url: str, **options: Any) -> Answer:
+    def get(self, url: str, **options: Any) -> SignInResponse:
         """GET, as MSAL calls it."""
         answer = self._send("GET", url, options)
         return self._lifted(answer) if url.endswith("/openid-configuration") else answer
 
-    def post(self, url: str, **options: Any) -> Answer:
+    def post(self, url: str, **options: Any) -> SignInResponse:
         """POST, as MSAL calls it."""
         return self._send("POST", url, options)
 
@@ -112,7 +112,7 @@ class SigninHttp:
         self._session.close()
         self._direct.close()
 
-    def _send(self, method: str, url: str, options: Mapping[str, Any]) -> Answer:
+    def _send(self, method: str, url: str, options: Mapping[str, Any]) -> SignInResponse:
         url = self._lowered(url)
         for attempt in range(1, ATTEMPTS + 1):
             last_try = attempt == ATTEMPTS
@@ -138,7 +138,7 @@ class SigninHttp:
             detail if isinstance(detail, str) else "",
         )
 
-    def _once(self, method: str, url: str, options: Mapping[str, Any]) -> Answer:
+    def _once(self, method: str, url: str, options: Mapping[str, Any]) -> SignInResponse:
         left = self._seconds_left()
         host = urlsplit(url).netloc
         # A proxy would get what is meant for this machine, and in the clear where that is http.
@@ -164,7 +164,7 @@ class SigninHttp:
             )
         # Not `.text`: without a charset, requests would guess one from the bytes.
         text = response.content.decode("utf-8", "replace")
-        return Answer(response.status_code, text, dict(response.headers))
+        return SignInResponse(response.status_code, text, dict(response.headers))
 
     def _seconds_left(self) -> float:
         left = self._wire.remaining()
@@ -174,7 +174,7 @@ class SigninHttp:
             )
         return left
 
-    def _wait(self, attempt: int, answer: Answer | None) -> None:
+    def _wait(self, attempt: int, answer: SignInResponse | None) -> None:
         asked = _retry_after(answer, self._wire.clock.now()) if answer else None
         seconds = float(2 ** (attempt - 1)) if asked is None else min(asked, LONGEST_WAIT)
         self._wire.clock.sleep(min(seconds, self._seconds_left()))
@@ -196,14 +196,14 @@ class SigninHttp:
             )
         return target
 
-    def _lifted(self, answer: Answer) -> Answer:
+    def _lifted(self, answer: SignInResponse) -> SignInResponse:
         """MSAL refuses endpoints that are not https, on loopback too: show it https."""
         if self._origin is None or self._origin[0] != "http":
             return answer
         host = self._origin[1]
         shown = f"[{host}]" if ":" in host else host
         text = answer.text.replace(f"http://{shown}:", f"https://{shown}:")
-        return Answer(answer.status_code, text, answer.headers)
+        return SignInResponse(answer.status_code, text, answer.headers)
 
 
 class _Passing(SigninFailure):
@@ -256,7 +256,7 @@ def _named(ca_bundle: str) -> str:
     return f"{ca_bundle!r} (named by one of {', '.join(CA_VARIABLES)})"
 
 
-def _retry_after(answer: Answer, now: datetime) -> float | None:
+def _retry_after(answer: SignInResponse, now: datetime) -> float | None:
     value = next(
         (v for k, v in answer.headers.items() if k.casefold() == "retry-after"), ""
     ).strip()

@@ -15,7 +15,7 @@ from reconciler.graph.auth.credentials import (
     FederatedTokenFile,
     GitHubOidc,
 )
-from reconciler.graph.auth.methods import Method, chosen_method
+from reconciler.graph.auth.methods import SignInMethod, chosen_method
 from reconciler.graph.clouds import CloudEndpoints, ca_bundle
 from reconciler.model.errors import AuthError
 from reconciler.model.ports import Clock
@@ -83,7 +83,7 @@ def choose(
     """
     given = {name: value.strip() for name, value in environ.items() if value.strip()}
     method = chosen_method(given, interactive=interactive, say=say)
-    if method is Method.ACCESS_TOKEN:
+    if method is SignInMethod.ACCESS_TOKEN:
         return _ready_token(given, endpoints, clock, say)
 
     # From here on MSAL will be needed, and it brings requests: late, for `--help` and `validate`.
@@ -91,12 +91,12 @@ def choose(
     from reconciler.graph.auth.sign_in_http import Wire  # noqa: PLC0415
 
     wire = Wire(clock, remaining, ca_bundle(environ))
-    if method is Method.MANAGED_IDENTITY:
+    if method is SignInMethod.MANAGED_IDENTITY:
         user_assigned = _client_id(given) if "AZURE_CLIENT_ID" in given else None
         return msal_flows.managed_identity_source(user_assigned, endpoints, wire)
     client_id = _client_id(given)
-    if method in {Method.DEVICE_CODE, Method.INTERACTIVE}:
-        kind = "browser" if method is Method.INTERACTIVE else "device code"
+    if method in {SignInMethod.DEVICE_CODE, SignInMethod.INTERACTIVE}:
+        kind = "browser" if method is SignInMethod.INTERACTIVE else "device code"
         return msal_flows.user_source(client_id, tenant, endpoints, wire, say, kind=kind)
     credential = _credential(method, environ, given, endpoints, wire)
     return msal_flows.app_source(client_id, _app_tenant(given), endpoints, credential, wire)
@@ -164,22 +164,22 @@ def _is_for_graph(said: Claims, endpoints: CloudEndpoints) -> bool:
 
 
 def _credential(
-    method: Method,
+    method: SignInMethod,
     environ: Mapping[str, str],
     given: Mapping[str, str],
     endpoints: CloudEndpoints,
     wire: Wire,
 ) -> AppCredential:
-    if method is Method.FEDERATED_TOKEN_FILE:
+    if method is SignInMethod.FEDERATED_TOKEN_FILE:
         return FederatedTokenFile(Path(given["AZURE_FEDERATED_TOKEN_FILE"]))
-    if method is Method.GITHUB_OIDC:
+    if method is SignInMethod.GITHUB_OIDC:
         return GitHubOidc(
             url=given["ACTIONS_ID_TOKEN_REQUEST_URL"],
             request_token=given["ACTIONS_ID_TOKEN_REQUEST_TOKEN"],
             audience=endpoints.oidc_audience,
             wire=wire,
         )
-    if method is Method.CERTIFICATE:
+    if method is SignInMethod.CERTIFICATE:
         from reconciler.graph.auth.certificates import ClientCertificate  # noqa: PLC0415
 
         return ClientCertificate(

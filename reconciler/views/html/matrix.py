@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from reconciler.model.plan import Create, Delete, Key, Operation, PolicyPlan, Update, key_of
+from reconciler.model.plan import Change, Create, Delete, Key, PolicyPlan, Update, key_of
 from reconciler.model.policy_types import platform_title
 from reconciler.model.state import Filter, Ownership, Target, TargetKind
 from reconciler.views.escaping import visible_name
@@ -135,34 +135,34 @@ def _row(plan: PolicyPlan, keys: Sequence[Key]) -> Row:
         platform=visible_name(platform_title(plan.policy.platform)),
         id=visible_name(plan.policy.id),
         is_authoritative=plan.ownership is Ownership.AUTHORITATIVE,
-        has_changes=bool(plan.operations),
+        has_changes=bool(plan.changes),
         cells=tuple(cells.get(key, ()) for key in keys),
     )
 
 
 def _marks(plan: PolicyPlan) -> Iterator[tuple[Target, Mark]]:
-    for operation in plan.operations:
-        yield operation.target, mark_of(operation)
-    for state, changes in (
+    for change in plan.changes:
+        yield change.target, mark_of(change)
+    for state, entries in (
         (State.UNCHANGED, plan.kept),
         (State.UNMANAGED, plan.unmanaged),
         (State.INHERITED, plan.inherited),
     ):
-        for change in changes:
-            target = change.assignment.target
-            yield target, _mark(state, target, change.assignment.filter)
+        for entry in entries:
+            target = entry.assignment.target
+            yield target, _mark(state, target, entry.assignment.filter)
 
 
-def mark_of(operation: Operation) -> Mark:
-    """Say what an operation does to its target."""
-    match operation:
+def mark_of(change: Change) -> Mark:
+    """Say what a change does to its target."""
+    match change:
         case Create():
-            return _mark(State.CREATE, operation.target, operation.filter)
+            return _mark(State.CREATE, change.target, change.filter)
         case Update():
-            before = filter_words(operation.live.filter)
-            return _mark(State.CHANGE, operation.target, operation.after, before)
+            before = filter_words(change.live.filter)
+            return _mark(State.CHANGE, change.target, change.after, before)
         case Delete():
-            return _mark(State.DELETE, operation.target, operation.live.filter)
+            return _mark(State.DELETE, change.target, change.live.filter)
 
 
 def _mark(state: State, target: Target, filter: Filter | None, before: str = "") -> Mark:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC
 
 from reconciler.documents import SavedPlan
-from reconciler.model.diagnostics import Diagnostic, Location, in_order
+from reconciler.model.diagnostics import Diagnostic, Location, sort_diagnostics
 from reconciler.model.plan import Delete, Plan, PolicyPlan
 from reconciler.model.policy_types import platform_title
 from reconciler.model.state import Ownership
@@ -24,7 +24,7 @@ from reconciler.views.html.matrix import (
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class DiagnosticRow:
     """A diagnostic or a stop, fit to show."""
 
     message: str
@@ -35,8 +35,8 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """One operation, fit to show."""
+class ChangeRow:
+    """One change, fit to show."""
 
     mark: Mark
     target: Column
@@ -45,13 +45,13 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class ChangedPolicy:
-    """A policy with its operations."""
+    """A policy with its changes."""
 
     name: str
     platform: str
     id: str
     is_authoritative: bool
-    changes: tuple[Change, ...]
+    changes: tuple[ChangeRow, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,46 +102,49 @@ def read_at(saved: SavedPlan) -> str:
     return saved.created_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
-def errors(plan: Plan) -> list[Finding]:
+def errors(plan: Plan) -> list[DiagnosticRow]:
     """What keeps the plan from being complete."""
-    return [_finding(found) for found in in_order(plan.diagnostics) if found.is_error]
+    return [_finding(found) for found in sort_diagnostics(plan.diagnostics) if found.is_error]
 
 
-def stops(plan: Plan) -> list[Finding]:
+def stops(plan: Plan) -> list[DiagnosticRow]:
     """What keeps the plan from being applied."""
     return [
-        Finding(visible(stop.message), place=_place(stop.declared_at)) for stop in plan.stopped_by
+        DiagnosticRow(visible(stop.message), place=_place(stop.declared_at))
+        for stop in plan.stopped_by
     ]
 
 
-def warnings(plan: Plan) -> list[Finding]:
+def warnings(plan: Plan) -> list[DiagnosticRow]:
     """What a reviewer should know; a stop has said its own already."""
     stopped = {(stop.code, stop.declared_at) for stop in plan.stopped_by}
-    deletes = [operation for operation in plan.operations if isinstance(operation, Delete)]
+    deletes = [change for change in plan.changes if isinstance(change, Delete)]
     shown = [_removal(delete) for delete in deletes[:_MOST_DELETES]]
     if len(deletes) > _MOST_DELETES:
-        shown.append(Finding(f"and {len(deletes) - _MOST_DELETES} more to delete, in the table"))
+        shown.append(
+            DiagnosticRow(f"and {len(deletes) - _MOST_DELETES} more to delete, in the table")
+        )
     return shown + [
         _finding(found)
-        for found in in_order(plan.diagnostics)
+        for found in sort_diagnostics(plan.diagnostics)
         if not found.is_error and (found.code, found.location) not in stopped
     ]
 
 
-def _removal(delete: Delete) -> Finding:
+def _removal(delete: Delete) -> DiagnosticRow:
     who = column(delete.target)
     if who.is_exclusion:
         group = " ".join(filter(None, (who.name, who.note)))
         effect = f"would no longer exclude the group {group} and may then reach it"
     else:
         effect = f"would no longer be assigned to {who.words}"
-    return Finding(effect, policy=visible_name(delete.policy.name))
+    return DiagnosticRow(effect, policy=visible_name(delete.policy.name))
 
 
 def changed_policies(plan: Plan) -> Iterator[ChangedPolicy]:
     """Everything that would change, policy by policy."""
     for policy_plan in plan.policies:
-        if policy_plan.operations:
+        if policy_plan.changes:
             yield _changed(policy_plan)
 
 
@@ -152,19 +155,19 @@ def _changed(plan: PolicyPlan) -> ChangedPolicy:
         id=visible_name(plan.policy.id),
         is_authoritative=plan.ownership is Ownership.AUTHORITATIVE,
         changes=tuple(
-            Change(
-                mark_of(operation),
-                column(operation.target),
-                "" if isinstance(operation, Delete) else _line(operation.declared_at),
+            ChangeRow(
+                mark_of(change),
+                column(change.target),
+                "" if isinstance(change, Delete) else _line(change.declared_at),
             )
-            for operation in plan.operations
+            for change in plan.changes
         ),
     )
 
 
-def _finding(diagnostic: Diagnostic) -> Finding:
+def _finding(diagnostic: Diagnostic) -> DiagnosticRow:
     place = diagnostic.location
-    return Finding(
+    return DiagnosticRow(
         message=visible(diagnostic.message),
         policy=visible_name(diagnostic.policy) if diagnostic.policy else "",
         place=_place(place),

@@ -17,10 +17,10 @@ from typing import Any
 import httpx
 
 from reconciler.model.errors import (
-    ApprovalError,
-    ApprovalStatus,
     AuthError,
     GraphError,
+    MultiAdminApprovalError,
+    MultiAdminApprovalStatus,
     NotFoundError,
     ReconcilerError,
     RouteMissingError,
@@ -32,13 +32,13 @@ APPROVAL_CODE_HEADER = "x-msft-approval-code"
 JUSTIFICATION_HEADER = "x-msft-approval-justification"
 
 _ROUTE_MISSING = "no method match route template"
-_OPERATION_ID = re.compile(r"\s*-\s*Operation ID \(for customer support\).*", re.DOTALL)
+_OPERATION_ID = re.compile(r"\s*-\s*Change ID \(for customer support\).*", re.DOTALL)
 _ACTIVITY_ID = re.compile(r"Activity ID:\s*([0-9a-fA-F-]{36})")
 _MAX_MESSAGE = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class GraphResponse:
     """One HTTP answer, or one entry of a ``$batch``.
 
     ``body`` is the parsed JSON, None where there was none. ``is_foreign`` says that the body is not
@@ -51,7 +51,7 @@ class Answer:
     is_foreign: bool = False
 
     @classmethod
-    def of(cls, response: httpx.Response) -> Answer:
+    def of(cls, response: httpx.Response) -> GraphResponse:
         """Read an HTTP response."""
         headers = {name.lower(): value for name, value in response.headers.items()}
         content = response.content.strip()
@@ -116,14 +116,14 @@ def retry_after_of(headers: Mapping[str, str], now: datetime) -> float | None:
     return retry_after(headers.get("retry-after", "").strip(), now)
 
 
-def is_throttled(answer: Answer) -> bool:
+def is_throttled(answer: GraphResponse) -> bool:
     """Whether Graph asks to slow down; one part of Intune says so with a 500 (graph.md 7)."""
     if answer.status in (429, 503):
         return True
     return answer.status == 500 and "rate limit" in answer.message.casefold()
 
 
-def refusal(answer: Answer, attempted: str, *, now: datetime) -> ReconcilerError:
+def refusal(answer: GraphResponse, attempted: str, *, now: datetime) -> ReconcilerError:
     """Choose the exception for an answer that is a definite no."""
     approval = _approval(answer, attempted)
     if approval is not None:
@@ -154,7 +154,7 @@ def refusal(answer: Answer, attempted: str, *, now: datetime) -> ReconcilerError
     )
 
 
-def _hint(answer: Answer) -> str:
+def _hint(answer: GraphResponse) -> str:
     if answer.status == 403:
         return (
             "; an app permission may be missing, or an Intune licence, or an Intune role "
@@ -165,19 +165,28 @@ def _hint(answer: Answer) -> str:
     return ""
 
 
-def _approval(answer: Answer, attempted: str) -> ApprovalError | None:
+def _approval(answer: GraphResponse, attempted: str) -> MultiAdminApprovalError | None:
     """Recognise Multi Admin Approval in each form that was documented or observed."""
     code = answer.headers.get(APPROVAL_CODE_HEADER)
     text = answer.message.casefold()
     if JUSTIFICATION_HEADER in text and ("required" in text or "exceed" in text):
-        status, message = ApprovalStatus.BLOCKED, f"{answer.message}; give it with --justification"
+        status, message = (
+            MultiAdminApprovalStatus.BLOCKED,
+            f"{answer.message}; give it with --justification",
+        )
     elif code or answer.code.casefold() == "approvalrequired":
-        status, message = ApprovalStatus.PENDING, "a second administrator must approve this write"
+        status, message = (
+            MultiAdminApprovalStatus.PENDING,
+            "a second administrator must approve this write",
+        )
     elif "active approval request already exists" in text:
-        status, message = ApprovalStatus.PENDING, "an approval request for this policy is open"
+        status, message = (
+            MultiAdminApprovalStatus.PENDING,
+            "an approval request for this policy is open",
+        )
     else:
         return None
-    return ApprovalError(
+    return MultiAdminApprovalError(
         message,
         attempted=attempted,
         approval_code=code.casefold() if code else None,

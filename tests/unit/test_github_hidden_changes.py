@@ -1,4 +1,4 @@
-"""The approved operations below a comment: there and back, and nothing else is believed."""
+"""The approved changes below a comment: there and back, and nothing else is believed."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.github.hidden_operations import read_operations, with_operations
-from reconciler.model.plan import digest_of_lines, operation_lines
+from reconciler.github.hidden_changes import read_changes, with_changes
+from reconciler.model.plan import change_lines, digest_of_lines
 from tests.support.build_plans import hostile, large, ordinary
 
 BODY = "<!-- reconciler:plan v=1 -->\n# Plan\n"
@@ -19,18 +19,18 @@ BODY = "<!-- reconciler:plan v=1 -->\n# Plan\n"
 
 def hidden(content: bytes | str) -> str:
     packed = content if isinstance(content, str) else base64.b64encode(content).decode()
-    return f"{BODY}\n<!-- reconciler:operations v=1 {packed} -->\n"
+    return f"{BODY}\n<!-- reconciler:changes v=1 {packed} -->\n"
 
 
 @given(st.lists(st.text(), min_size=1))
 def test_what_is_hidden_is_read_back(lines):
-    assert read_operations(with_operations(BODY, lines, limit=10**9)) == tuple(lines)
+    assert read_changes(with_changes(BODY, lines, limit=10**9)) == tuple(lines)
 
 
 @pytest.mark.parametrize("plan", [ordinary(), hostile(), large(400)], ids=["plain", "odd", "large"])
 def test_a_plans_operations_prove_themselves_by_the_digest(plan):
-    body = with_operations(BODY, operation_lines(plan.operations), limit=65_536)
-    lines = read_operations(body)
+    body = with_changes(BODY, change_lines(plan.changes), limit=65_536)
+    lines = read_changes(body)
     assert lines is not None
     assert digest_of_lines(plan.tenant.id, lines) == plan.digest
     assert digest_of_lines(plan.tenant.id, lines[1:]) != plan.digest
@@ -39,17 +39,17 @@ def test_a_plans_operations_prove_themselves_by_the_digest(plan):
 
 
 def test_what_does_not_fit_is_left_out_whole():
-    lines = operation_lines(ordinary().operations)
-    whole = with_operations(BODY, lines, limit=10**9)
-    assert with_operations(BODY, lines, limit=len(whole)) == whole
-    assert with_operations(BODY, lines, limit=len(whole) - 1) == BODY
-    assert with_operations(BODY, [], limit=10**9) == BODY
+    lines = change_lines(ordinary().changes)
+    whole = with_changes(BODY, lines, limit=10**9)
+    assert with_changes(BODY, lines, limit=len(whole)) == whole
+    assert with_changes(BODY, lines, limit=len(whole) - 1) == BODY
+    assert with_changes(BODY, [], limit=10**9) == BODY
 
 
 def test_line_ends_that_github_turned_round_do_no_harm():
-    body = with_operations(BODY, ["a", "b"], limit=10**9)
-    assert read_operations(body.replace("\n", "\r\n")) == ("a", "b")
-    assert read_operations(body + "\n  \n") == ("a", "b")
+    body = with_changes(BODY, ["a", "b"], limit=10**9)
+    assert read_changes(body.replace("\n", "\r\n")) == ("a", "b")
+    assert read_changes(body + "\n  \n") == ("a", "b")
 
 
 @pytest.mark.parametrize(
@@ -72,10 +72,10 @@ def test_line_ends_that_github_turned_round_do_no_harm():
     ids=range(13),
 )
 def test_what_cannot_be_read_is_no_approval(body):
-    assert read_operations(body) is None
+    assert read_changes(body) is None
 
 
 def test_a_block_in_the_middle_of_a_comment_is_only_text():
     """Names in a plan stand above the block, and the last one alone counts."""
     forged = hidden(zlib.compress(b'["forged"]'))
-    assert read_operations(with_operations(forged, ["ours"], limit=10**9)) == ("ours",)
+    assert read_changes(with_changes(forged, ["ours"], limit=10**9)) == ("ours",)

@@ -3,7 +3,7 @@
 GitHubError               1   GitHub refused or failed (status, request id)
 ├── PermissionDenied      1   this token may not do it: another token or more permissions are needed
 ├── MissingError          1   it does not exist, or this token may not know that it does
-└── OutcomeUnknownError   1   something may or may not have been created: look before repeating
+└── GitHubOutcomeUnknownError   1   something may or may not have been created: look before repeating
 """
 
 from __future__ import annotations
@@ -54,5 +54,5 @@ class MissingError(GitHubError):
     """What was asked for does not exist, or is hidden from this token."""
 
 
-class OutcomeUnknownError(GitHubError):
+class GitHubOutcomeUnknownError(GitHubError):
     """A creation got no trustworthy answer: it may have happened."""

@@ -1,7 +1,7 @@
-"""The approved operations themselves, hidden below a plan comment. Pure.
+"""The approved changes themselves, hidden below a plan comment. Pure.
 
 The digest alone says *that* a fresh plan differs from the approved one. With the canonical
-operations beside it a stop can say *what* differs, and a run that finds a part already done may do
+changes beside it a stop can say *what* differs, and a run that finds a part already done may do
 the rest. They prove themselves: whoever reads them hashes them, and compares with the digest.
 """
 
@@ -14,20 +14,20 @@ import re
 import zlib
 from collections.abc import Sequence
 
-_BLOCK = re.compile(r"<!-- reconciler:operations v=1 ([A-Za-z0-9+/=]+) -->\s*\Z")
+_BLOCK = re.compile(r"<!-- reconciler:changes v=1 ([A-Za-z0-9+/=]+) -->\s*\Z")
 _MOST_BYTES = 8 * 1024 * 1024
 
 
-def with_operations(body: str, lines: Sequence[str], *, limit: int) -> str:
-    """Append the operations, unless the text would grow over ``limit`` characters."""
+def with_changes(body: str, lines: Sequence[str], *, limit: int) -> str:
+    """Append the changes, unless the text would grow over ``limit`` characters."""
     packed = zlib.compress(json.dumps(list(lines)).encode(), 9)
-    block = f"\n<!-- reconciler:operations v=1 {base64.b64encode(packed).decode()} -->\n"
+    block = f"\n<!-- reconciler:changes v=1 {base64.b64encode(packed).decode()} -->\n"
     longer = body.rstrip("\n") + "\n" + block
     return longer if lines and len(longer) <= limit else body
 
 
-def read_operations(body: str) -> tuple[str, ...] | None:
-    """Read the operations back; None where there are none, or none that can be read."""
+def read_changes(body: str) -> tuple[str, ...] | None:
+    """Read the changes back; None where there are none, or none that can be read."""
     found = _BLOCK.search(body)
     if found is None:
         return None

@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx
 
-from reconciler.github.refusals import GitHubError, MissingError, PermissionDenied
+from reconciler.github.errors import GitHubError, MissingError, PermissionDenied
 from reconciler.runtime.retry import retry_after
 
 _MAX_MESSAGE = 500
@@ -27,7 +27,7 @@ _DOCUMENTATION = re.compile(r"https://[0-9A-Za-z./_~#?=&%-]{1,300}")
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class GitHubResponse:
     """One HTTP answer.
 
     ``body`` is the parsed JSON, None where there was none; ``next_url`` leads to the next page.
@@ -42,7 +42,7 @@ class Answer:
     is_foreign: bool = False
 
     @classmethod
-    def of(cls, response: httpx.Response, *, secret: str) -> Answer:
+    def of(cls, response: httpx.Response, *, secret: str) -> GitHubResponse:
         """Read a response; ``secret`` is struck out of it first, so that no message can carry it."""
         headers = {
             name.lower(): value.replace(secret, "***") for name, value in response.headers.items()
@@ -89,7 +89,7 @@ def on_one_line(text: str) -> str:
     return clean if len(clean) <= _MAX_MESSAGE else clean[: _MAX_MESSAGE - 1] + "…"
 
 
-def is_throttled(answer: Answer) -> bool:
+def is_throttled(answer: GitHubResponse) -> bool:
     """Whether GitHub turned the request away unseen because there were too many."""
     if answer.status == 429:
         return True
@@ -102,7 +102,7 @@ def is_throttled(answer: Answer) -> bool:
     )
 
 
-def wait_asked_for(answer: Answer, now: datetime) -> float | None:
+def wait_asked_for(answer: GitHubResponse, now: datetime) -> float | None:
     """Seconds until GitHub will listen again, None where it does not say."""
     header = answer.headers.get("retry-after")
     if header is not None:
@@ -117,7 +117,7 @@ def wait_asked_for(answer: Answer, now: datetime) -> float | None:
     return max(0.0, reset - now.timestamp()) + 1.0
 
 
-def refusal(answer: Answer, attempted: str, *, is_write: bool) -> GitHubError:
+def refusal(answer: GitHubResponse, attempted: str, *, is_write: bool) -> GitHubError:
     """Choose the exception for an answer that is not a success."""
     kind = GitHubError
     # What a proxy says in GitHub's place tells nothing of the token.
@@ -137,7 +137,7 @@ def refusal(answer: Answer, attempted: str, *, is_write: bool) -> GitHubError:
     )
 
 
-def _hint(answer: Answer, *, is_write: bool) -> str:
+def _hint(answer: GitHubResponse, *, is_write: bool) -> str:
     if answer.is_foreign:
         return ""
     if answer.status == 401:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote_plus
 
+from reconciler.sandbox.errors import bad_request
 from reconciler.sandbox.odata import Options
-from reconciler.sandbox.refusals import bad_request
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class SandboxRequest:
     """What a caller asks of Graph."""
 
     method: str
@@ -78,7 +78,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class SandboxResponse:
     """What Graph says to a call."""
 
     status: int
@@ -86,6 +86,6 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def collection(call: Call, fragment: str, entries: Collection[JsonObject]) -> JsonObject:
+def collection(call: SandboxRequest, fragment: str, entries: Collection[JsonObject]) -> JsonObject:
     """The frame around a list."""
     return {"@odata.context": call.context(fragment), "value": list(entries)}

@@ -8,13 +8,19 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from reconciler.graph.answers import Answer, is_throttled, plain_message, refusal, retry_after_of
+from reconciler.graph.responses import (
+    GraphResponse,
+    is_throttled,
+    plain_message,
+    refusal,
+    retry_after_of,
+)
 from reconciler.model.errors import (
-    ApprovalError,
-    ApprovalStatus,
     AuthError,
     ExitCode,
     GraphError,
+    MultiAdminApprovalError,
+    MultiAdminApprovalStatus,
     NotFoundError,
     RouteMissingError,
     ThrottledError,
@@ -26,7 +32,7 @@ CODE = "0B5E0000-0000-4000-8000-000000000001"
 
 def answer(status, code="", message="", *, headers=None, inner=None):
     body = {"error": {"code": code, "message": message, "innerError": inner or {}}}
-    return Answer(status, headers or {}, body)
+    return GraphResponse(status, headers or {}, body)
 
 
 def refused(status, code="", message="", **more):
@@ -84,7 +90,7 @@ def test_intunes_json_in_a_string_is_unwrapped_and_its_inner_address_cut_off():
     wrapped = json.dumps(
         {
             "_version": 3,
-            "Message": "Invalid GroupId : x provided - Operation ID (for customer support): "
+            "Message": "Invalid GroupId : x provided - Change ID (for customer support): "
             f"00000000-0000-0000-0000-000000000000 - Activity ID: {activity} - Url: "
             "https://fef.msua06.manage.microsoft.com/secret?api-version=1",
             "RetryAfter": None,
@@ -104,20 +110,20 @@ def test_a_long_message_is_bounded():
 
 
 def test_an_answer_that_is_not_json_is_said_to_come_from_something_else():
-    page = Answer.of(httpx.Response(502, text="<html>proxy</html>"))
+    page = GraphResponse.of(httpx.Response(502, text="<html>proxy</html>"))
 
     assert page.is_foreign
     assert "something other than Microsoft Graph" in page.message
 
 
 def test_an_answer_without_a_body_is_not_foreign():
-    assert Answer.of(httpx.Response(204)) == Answer(204, {}, None)
+    assert GraphResponse.of(httpx.Response(204)) == GraphResponse(204, {}, None)
 
 
 def test_an_error_that_says_nothing_is_still_a_sentence():
     assert answer(400).message == "Graph gave no reason (HTTP 400)"
-    assert Answer(400, {}, {"error": "text"}).message == "Graph gave no reason (HTTP 400)"
-    assert Answer(400, {}, ["list"]).code == ""
+    assert GraphResponse(400, {}, {"error": "text"}).message == "Graph gave no reason (HTTP 400)"
+    assert GraphResponse(400, {}, ["list"]).code == ""
 
 
 def test_the_request_id_comes_from_the_header_or_else_from_the_body():
@@ -170,50 +176,50 @@ def test_a_refusal_reads_as_one_sentence_with_its_request_id():
             "ApprovalRequired",
             "",
             {"x-msft-approval-code": CODE},
-            (ApprovalStatus.PENDING, CODE.lower()),
+            (MultiAdminApprovalStatus.PENDING, CODE.lower()),
         ),
-        (403, "ApprovalRequired", "", {}, (ApprovalStatus.PENDING, None)),
+        (403, "ApprovalRequired", "", {}, (MultiAdminApprovalStatus.PENDING, None)),
         (
             412,
             "PreconditionFailed",
             "",
             {"x-msft-approval-code": CODE},
-            (ApprovalStatus.PENDING, CODE.lower()),
+            (MultiAdminApprovalStatus.PENDING, CODE.lower()),
         ),
         (
             409,
             "Conflict",
             "An active Approval Request already exists for this entity",
             {},
-            (ApprovalStatus.PENDING, None),
+            (MultiAdminApprovalStatus.PENDING, None),
         ),
         (
             400,
             "BadRequest",
             "Header 'x-msft-approval-justification' is required to request approval",
             {},
-            (ApprovalStatus.BLOCKED, None),
+            (MultiAdminApprovalStatus.BLOCKED, None),
         ),
         (
             403,
             "ApprovalRequired",
             "Header 'x-msft-approval-justification' is required to request approval",
             {},
-            (ApprovalStatus.BLOCKED, None),
+            (MultiAdminApprovalStatus.BLOCKED, None),
         ),
         (
             400,
             "BadRequest",
             "Header 'x-msft-approval-justification' exceeds 1024 characters",
             {},
-            (ApprovalStatus.BLOCKED, None),
+            (MultiAdminApprovalStatus.BLOCKED, None),
         ),
     ],
 )
 def test_multi_admin_approval_is_recognised_in_every_form(status, code, message, headers, expected):
     error = refused(status, code, message, headers=headers)
 
-    assert isinstance(error, ApprovalError)
+    assert isinstance(error, MultiAdminApprovalError)
     assert (error.approval_status, error.approval_code) == expected
 
 
@@ -229,4 +235,4 @@ def test_a_missing_justification_names_the_option():
     [(403, "Forbidden", ""), (409, "Conflict", "exists already"), (412, "PreconditionFailed", "")],
 )
 def test_an_ordinary_refusal_is_no_approval(status, code, message):
-    assert not isinstance(refused(status, code, message), ApprovalError)
+    assert not isinstance(refused(status, code, message), MultiAdminApprovalError)
