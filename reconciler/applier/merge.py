@@ -192,7 +192,7 @@ def read_back_differences(
 def _content(raw_target: str | None) -> object:
     """What an opaque target says, however Graph spells it this time; its filter is left out.
 
-    Nulls, annotations, the ``#`` of a type and the case of ids format_filter nothing (graph.md section 3).
+    Nulls, annotations, the ``#`` of a type and the case of ids say nothing (graph.md section 3).
     """
     target: dict[str, object] = json.loads(raw_target or "{}")
     return {

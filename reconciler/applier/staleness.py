@@ -1,4 +1,4 @@
-"""What stale_assignments in a policy between planning and applying. Pure.
+"""What has changed in a policy between planning and applying. Pure.
 
 A saved plan was reviewed against a certain state of the tenant. Apply may find that a part of the
 plan is already true; anything else that differs means that the review no longer holds.
