@@ -16,7 +16,6 @@ from pydantic import ValidationError
 
 from reconciler.loader.document import Document
 from reconciler.loader.messages import DiagnosticText, Path, nearest
-from reconciler.loader.scalar_types import is_guid
 from reconciler.loader.schema import (
     AllDevices,
     AllUsers,
@@ -33,6 +32,7 @@ from reconciler.loader.schema import (
 from reconciler.loader.validation_errors import complaints, gaps
 from reconciler.loader.yaml_nodes import Mapping, Node, Scalar, Sequence, plain
 from reconciler.model.diagnostics import Diagnostic, Location, error, warning
+from reconciler.model.identifiers import is_guid
 from reconciler.model.policy_types import PLATFORMS
 from reconciler.model.state import (
     DesiredAssignment,

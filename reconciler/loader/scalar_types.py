@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, StrictInt
 from pydantic_core import PydanticCustomError
 
 from reconciler.loader.yaml_nodes import quoted
+from reconciler.model.identifiers import GUID_PATTERN, is_guid
 from reconciler.model.state import NO_FILTER_ID
 from reconciler.model.text import first_unseen
 
@@ -21,17 +22,10 @@ MAX_NAME = 256
 MAX_LABEL = 100
 """Characters of a label: it stands in the names of environments, artifacts, issues and files."""
 
-GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _DOMAIN = re.compile(
     r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)+"
 )
 _CONTROL = frozenset({"Cc", "Cs", "Zl", "Zp"})
-_GUID_PATTERN = f"^{GUID.pattern}$"
-
-
-def is_guid(text: str) -> bool:
-    """Whether a text is an object id, in either case."""
-    return len(text) == 36 and GUID.fullmatch(text) is not None
 
 
 def refusal(code: str, message: str, help: str = "") -> PydanticCustomError:
@@ -115,7 +109,7 @@ Label: TypeAlias = Annotated[
     Field(json_schema_extra={"minLength": 1, "maxLength": MAX_LABEL}),
 ]
 Guid: TypeAlias = Annotated[
-    str, AfterValidator(_guid), Field(json_schema_extra={"pattern": _GUID_PATTERN})
+    str, AfterValidator(_guid), Field(json_schema_extra={"pattern": f"^{GUID_PATTERN}$"})
 ]
 NameOrId: TypeAlias = Annotated[
     str,

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
-
 from reconciler.graph.auth.claims import claims
 from reconciler.graph.auth.tokens import TokenSource, tenant_id_of_domain
 from reconciler.graph.clouds import endpoints
 from reconciler.model.errors import AuthError, GraphError
+from reconciler.model.identifiers import is_guid
 from reconciler.model.ports import Reader
 from reconciler.model.state import Cloud, TenantIdentity
 from reconciler.operations.connect import Session
-
-_GUID = re.compile(r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}")
 
 
 def check_tenant(declared: str, actual: TenantIdentity, *, declared_in: str) -> None:
@@ -45,7 +42,7 @@ def identify(
         if found is None:
             raise
     domains: tuple[str, ...] = ()
-    if not _GUID.fullmatch(declared.lower()):
+    if not is_guid(declared):
         owner = tenant_id_of_domain(
             declared,
             endpoints(cloud, session.environ),
