@@ -1,4 +1,4 @@
-"""The README is tested: what it shows is what the program prints, and what it names exists."""
+"""README and .github/docs are tested: what they show is printed, and what they name exists."""
 
 from __future__ import annotations
 
@@ -16,12 +16,19 @@ from reconciler.loader import load
 from reconciler.model.errors import ExitCode
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+README = ROOT / "README.md"
+PAGES = (
+    README,
+    *sorted((ROOT / ".github").glob("*.md")),
+    *sorted((ROOT / ".github/docs").glob("*.md")),
+)
+TEXTS = {page: page.read_text(encoding="utf-8") for page in PAGES}
+EVERYTHING = "\n".join(TEXTS.values())
 WIDTH = "84"
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+def blocks(language: str, text: str = EVERYTHING) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
 
 
 def reconciler(*arguments: str, cwd: Path) -> str:
@@ -47,8 +54,12 @@ def clone(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_first_plan_is_the_one_shown(clone):
-    assert reconciler("plan", "--sandbox", cwd=clone) in blocks("text")
+def test_the_plan_shown_is_part_of_the_first_plan(clone):
+    first = reconciler("plan", "--sandbox", cwd=clone)
+    (shown,) = [block for block in blocks("text") if "Plan: " in block]
+    policy, counts = shown.split("\n\n")
+    assert f"\n\n{policy}\n" in first
+    assert first.endswith(f"\n{counts}")
 
 
 def test_the_last_plan_ends_as_shown(clone):
@@ -83,17 +94,17 @@ def test_the_yaml_shown_has_no_mistakes(tmp_path):
 
 
 def test_every_exit_code_is_listed():
-    listed = {int(code) for code in re.findall(r"^\| (\d+) \|", README, re.MULTILINE)}
+    listed = {int(code) for code in re.findall(r"^\| (\d+) \|", EVERYTHING, re.MULTILINE)}
     assert listed == {int(code) for code in ExitCode}
 
 
 @pytest.mark.parametrize("command", sorted(_COMMANDS))
 def test_every_command_is_mentioned(command):
-    assert re.search(rf"`(reconciler )?{command}\b|reconciler {command}\b", README)
+    assert re.search(rf"`(reconciler )?{command}\b|reconciler {command}\b", TEXTS[README])
 
 
 def test_every_option_named_exists():
-    named = set(re.findall(r"`(--[a-z][a-z-]+)", README))
+    named = set(re.findall(r"`(--[a-z][a-z-]+)", EVERYTHING))
     known = set()
     for command in _COMMANDS:
         known |= set(re.findall(r"--[a-z][a-z-]+", reconciler(command, "--help", cwd=ROOT)))
@@ -101,15 +112,35 @@ def test_every_option_named_exists():
     assert named - known - foreign == set()
 
 
-def test_links_into_the_repository_lead_somewhere():
-    for target in re.findall(r"\]\(([^)#:]+)\)", README):
-        assert (ROOT / target).exists(), target
+def anchors(page: Path) -> set[str]:
+    """The anchors that GitHub makes of a page's headings."""
+    headings = re.findall(r"^#+ (.+)$", TEXTS[page], re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-def test_the_first_block_does_the_main_job():
-    (block,) = [b for b in blocks("sh") if "apply --sandbox" in b]
-    assert [line.split()[1] for line in block.splitlines() if "bin/reconciler" in line] == [
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_into_the_repository_lead_somewhere(page):
+    for target, anchor in re.findall(r"\]\(([^)#:\s]*)(?:#([^)]*))?\)", TEXTS[page]):
+        linked = (page.parent / target).resolve() if target else page
+        assert linked.exists(), target
+        if anchor and linked in TEXTS:
+            assert anchor in anchors(linked), f"{target}#{anchor}"
+
+
+def test_every_page_is_linked_from_the_readme():
+    for page in PAGES[1:]:
+        assert f"({page.relative_to(ROOT).as_posix()}" in TEXTS[README], page
+
+
+def test_the_readme_is_a_welcome_and_no_manual():
+    assert len(TEXTS[README].splitlines()) <= 200
+
+
+def test_the_first_two_blocks_do_the_main_job_and_the_tests():
+    main, tests, *_ = blocks("sh", TEXTS[README])
+    assert [line.split()[1] for line in main.splitlines() if "bin/reconciler" in line] == [
         "plan",
         "apply",
         "plan",
     ]
+    assert "-m pytest" in tests
