@@ -6,6 +6,7 @@ import json
 import threading
 import time
 import uuid
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -49,13 +50,18 @@ class SandboxApp:
         *,
         mode: str = "production",
         page_size: int = 25,
+        empty_catalog_expansion: bool = False,
         faults: Faults | None = None,
         on_write: Callable[[SandboxState], None] | None = None,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
         new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
     ) -> None:
-        """Serve `state`; `on_write` is called after each committed change, with the state's lock held."""
+        """Serve `state`; `on_write` is called after each committed change, with the state's lock held.
+
+        With `empty_catalog_expansion`, a list of settings-catalog policies shows every expanded set as
+        empty, as a reading of a single one does.
+        """
         if mode not in MODES:
             raise ValueError(f"no mode is called {mode!r}; there are {', '.join(MODES)}")
         if page_size < 1:
@@ -71,6 +77,7 @@ class SandboxApp:
             state=state,
             documented=mode == "documented",
             page_size=page_size,
+            empty_catalog_expansion=empty_catalog_expansion,
             faults=self.faults,
             on_write=on_write or (lambda _state: None),
             clock=clock,
@@ -80,6 +87,8 @@ class SandboxApp:
         self._lock = threading.Lock()
         self._expired_tokens: set[str] = set()
         self._batches = 0
+        self._last_read: dict[bool, SandboxResponse] = {}
+        """The latest answer to a reading, apart for batches: what a proxy may give once more."""
 
     @property
     def state(self) -> SandboxState:
@@ -134,6 +143,8 @@ class SandboxApp:
                 return self._refuse(
                     call, unauthenticated("Lifetime validation failed, the token is expired.")
                 )
+            case Fault(kind=FaultKind.SWAPPED_ANSWER):
+                return self._finish(call, self._swapped(call, fault, self._answer))
             case _:
                 return self._respond_wrongly(call, fault)
 
@@ -142,14 +153,33 @@ class SandboxApp:
             self._answer(call)
         if fault.kind == FaultKind.HTML:
             return Response(_HTML, status=fault.code or 502, content_type="text/html")
+        if fault.kind == FaultKind.BODY:
+            kind = "application/json; charset=utf-8"
+            return Response(fault.text, status=fault.code or 200, content_type=kind)
         return self._refuse(call, _planned_refusal(fault))
+
+    def _swapped(
+        self,
+        call: SandboxRequest,
+        fault: Fault,
+        answer: Callable[[SandboxRequest], SandboxResponse],
+    ) -> SandboxResponse:
+        """An answer that belongs to another request; the very first reading has none, and gets its own."""
+        before = self._last_read.get(call.path in BATCH_PATHS)
+        own = answer(call)
+        if fault.of is not None:
+            path, _, query = fault.of.partition("?")
+            return answer(replace(call, method="GET", path=path, query=query, body=b""))
+        return before or own
 
     def _answer(self, call: SandboxRequest) -> SandboxResponse:
         """What Graph says, errors included."""
-        answer_one = (
-            self._answer_batch if call.path in BATCH_PATHS else partial(dispatch, self._service)
-        )
-        return self._or_error(call, answer_one)
+        is_batch = call.path in BATCH_PATHS
+        answer_one = self._answer_batch if is_batch else partial(dispatch, self._service)
+        answer = self._or_error(call, answer_one)
+        if is_batch or call.method == "GET":
+            self._last_read[is_batch] = answer
+        return answer
 
     def _answer_batch(self, call: SandboxRequest) -> SandboxResponse:
         if call.method != "POST":
@@ -171,11 +201,16 @@ class SandboxApp:
 
     def _answer_entry(self, call: SandboxRequest) -> SandboxResponse:
         self._note_body(call)
-        fault = self.faults.take(call.method, call.address, FaultKind.BATCH_STATUS)
-        if fault is None:
-            answer = self._or_error(call, partial(dispatch, self._service))
-        else:
-            answer = self._error(call, _planned_refusal(fault))
+        fault = self.faults.take(
+            call.method, call.address, FaultKind.BATCH_STATUS, FaultKind.SWAPPED_ANSWER
+        )
+        match fault:
+            case None:
+                answer = self._answer(call)
+            case Fault(kind=FaultKind.SWAPPED_ANSWER):
+                answer = self._swapped(call, fault, self._answer)
+            case _:
+                answer = self._error(call, _planned_refusal(fault))
         self._note(self.batched, call, answer.status)
         return answer
 

@@ -6,7 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reconciler.sandbox.errors import Refusal, bad_request, intune_refusal
-from reconciler.sandbox.targets import FILTER_KEYS, checked_target, key_of, kind_of, same_target
+from reconciler.sandbox.targets import (
+    FILTER_KEYS,
+    checked_target,
+    excluded_group,
+    included_group,
+    key_of,
+    kind_of,
+    same_target,
+)
 from reconciler.sandbox.tenant_file import CATALOG
 
 if TYPE_CHECKING:
@@ -59,6 +67,7 @@ def assigned(policy: PolicySet, body: object, rules: TargetRules) -> list[JsonOb
         # What the service does with a missing list is not known ([U] section 2): never let a client try.
         raise bad_request("The parameter 'assignments' must be a list.")
     direct = [_assignment(policy, entry, rules) for entry in entries]
+    direct = _without_overridden_exclusions(direct)
     _refuse_repeats(direct)
     return [*policy.inherited, *direct]
 
@@ -164,6 +173,12 @@ def _built(policy: PolicySet, target: JsonObject) -> JsonObject:
     }
 
 
+def _without_overridden_exclusions(direct: Sequence[JsonObject]) -> list[JsonObject]:
+    """Drop the exclusion of a group that is included too: accepted without a word ([O] section 12)."""
+    included = {included_group(one["target"]) for one in direct} - {None}
+    return [one for one in direct if excluded_group(one["target"]) not in included]
+
+
 def _refuse_repeats(direct: Iterable[JsonObject]) -> None:
     # Reports contradict each other on what the service does here ([O] section 2).
     seen: set[str] = set()
@@ -177,8 +192,7 @@ def _refuse_repeats(direct: Iterable[JsonObject]) -> None:
 def _marks(assignment: JsonObject) -> set[str]:
     """What no second assignment of the set may share.
 
-    An include and an exclude of one group would get the same id ([I] section 2), so the key alone
-    tells both that and a plain repeat; the id covers types of which no more is known.
+    The key tells a plain repeat; the id covers types of which no more is known.
     """
     key = key_of(assignment["target"])
     return {assignment["id"].lower()} | (set() if key is None else {key})

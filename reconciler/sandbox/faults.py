@@ -35,6 +35,28 @@ class FaultKind(StrEnum):
     """The answer takes `seconds` longer."""
     STALE_READS = "stale_reads"
     """After the write is committed, the next `reads` readings of that policy show the set before it."""
+    LAGGING_READS = "lagging_reads"
+    """A reading of a policy's assignments shows an older state, by whatever route it is read.
+
+    The state is the one `behind` changes ago (1 unless said; further back than the tenant file: no
+    assignments at all), without the assignments whose id `lacks` is found in. With `lacks` alone it
+    is the state of now without them. `path` is searched in the address of the policy's assignments,
+    `/beta/deviceManagement/FAMILY/POLICY-ID/assignments`; `times` counts readings.
+    """
+    SHORT_PAGES = "short_pages"
+    """A policy's assignments come in pages of `size`; `path` and `times` as for `lagging_reads`.
+
+    Once the first page is delivered, somebody else takes away the assignments whose id `removes` is
+    found in, so that the second page starts too late and passes over others.
+    """
+    SWAPPED_ANSWER = "swapped_answer"
+    """The answer belongs to another request: to a GET of `of`, or else to the reading before this one.
+
+    A write is carried out first. In a `$batch`, an entry's answer is swapped where `path` fits it.
+    """
+    BODY = "body"
+    """The answer is `text` as it stands, with the status `code` (200 unless said); nothing is committed
+    unless `after` is set."""
 
 
 _TAKES: Mapping[FaultKind, frozenset[str]] = {
@@ -49,15 +71,28 @@ _TAKES: Mapping[FaultKind, frozenset[str]] = {
     FaultKind.EXPIRED_TOKEN: frozenset(),
     FaultKind.SLOW: frozenset({"seconds"}),
     FaultKind.STALE_READS: frozenset({"reads"}),
+    FaultKind.LAGGING_READS: frozenset({"behind", "lacks"}),
+    FaultKind.SHORT_PAGES: frozenset({"size", "removes"}),
+    FaultKind.SWAPPED_ANSWER: frozenset({"of"}),
+    FaultKind.BODY: frozenset({"code", "text", "after"}),
 }
 _NEEDS: Mapping[FaultKind, str] = {
     FaultKind.STATUS: "code",
     FaultKind.BATCH_STATUS: "code",
     FaultKind.SLOW: "seconds",
     FaultKind.STALE_READS: "reads",
+    FaultKind.SHORT_PAGES: "size",
+    FaultKind.BODY: "text",
 }
 _SELECTORS = frozenset({"kind", "method", "path", "times", "skip"})
-_MATCHED_LATER = frozenset({FaultKind.BATCH_STATUS, FaultKind.STALE_READS})
+_MATCHED_LATER = frozenset(
+    {
+        FaultKind.BATCH_STATUS,
+        FaultKind.STALE_READS,
+        FaultKind.LAGGING_READS,
+        FaultKind.SHORT_PAGES,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +119,17 @@ class Fault:
     """Carry the request out first."""
     seconds: float | None = None
     reads: int | None = None
+    behind: int | None = None
+    """How many changes of the policy's set a reading misses."""
+    lacks: str | None = None
+    """A regular expression searched in assignment ids."""
+    size: int | None = None
+    """Assignments a page."""
+    removes: str | None = None
+    """A regular expression searched in assignment ids."""
+    of: str | None = None
+    """Path and query, version included, of the request whose answer comes."""
+    text: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse a fault that could never do what it says."""
@@ -96,15 +142,18 @@ class Fault:
             foreign = field.name not in _SELECTORS | _TAKES[kind]
             if foreign and getattr(self, field.name) != field.default:
                 raise ValueError(f"a fault of kind {kind} takes no {field.name!r}")
-        for name in ("times", "skip", "code", "reads"):
+        for name in ("times", "skip", "code", "reads", "behind", "size"):
             number = getattr(self, name)
             if number is not None and (type(number) is not int or number < 0):
                 raise ValueError(f"{name!r} must be a whole number and not {number!r}")
         needed = _NEEDS.get(kind)
         if needed is not None and getattr(self, needed) is None:
             raise ValueError(f"a fault of kind {kind} needs {needed!r}")
-        if self.path is not None:
-            _check_pattern(self.path)
+        if self.size == 0:
+            raise ValueError("a page holds at least one entry")
+        for pattern in (self.path, self.lacks, self.removes):
+            if pattern is not None:
+                _check_pattern(pattern)
 
     def matches(self, method: str, path: str) -> bool:
         """Whether the request is one that this fault is meant for."""
@@ -168,14 +217,12 @@ class Faults:
         with self._lock:
             self._countdowns.append(_Countdown(fault, fault.skip, fault.times))
 
-    def take(self, method: str, path: str, kind: FaultKind | None = None) -> Fault | None:
-        """The fault that strikes this request, if any; without `kind`, one for a whole request."""
+    def take(self, method: str, path: str, *kinds: FaultKind) -> Fault | None:
+        """The fault of one of `kinds` that strikes this request, if any; without kinds, one for a whole request."""
         with self._lock:
             for countdown in self._countdowns:
                 fault = countdown.fault
-                wanted = (
-                    fault.kind == kind if kind is not None else fault.kind not in _MATCHED_LATER
-                )
+                wanted = fault.kind in kinds if kinds else fault.kind not in _MATCHED_LATER
                 if wanted and fault.matches(method, path) and countdown.hit():
                     return fault
         return None

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING
 
 from reconciler.sandbox.errors import intune_refusal, missing_policy
 from reconciler.sandbox.exchange import SandboxResponse, collection
-from reconciler.sandbox.odata import next_link, page, project
+from reconciler.sandbox.odata import Options, next_link, page, project
 from reconciler.sandbox.targets import shown as shown_target
 from reconciler.sandbox.tenant_file import CATALOG, CLASSIC
 
 if TYPE_CHECKING:
     from reconciler.sandbox.exchange import SandboxRequest
-    from reconciler.sandbox.odata import Options
     from reconciler.sandbox.service import Service
     from reconciler.sandbox.tenant_file import JsonObject
 
@@ -73,7 +72,11 @@ _ASSIGNMENT = frozenset({"id", "target", "source", "sourceId"})
 
 
 def list_policies(service: Service, call: SandboxRequest, family: str) -> SandboxResponse:
-    """`GET /deviceManagement/{family}`, paged; the expansion is right here for both families ([O] section 4)."""
+    """`GET /deviceManagement/{family}`, paged.
+
+    The expansion is right for classic policies ([O] section 4). For the settings catalog nobody knows
+    ([U] section 12): `empty_catalog_expansion` decides.
+    """
     options = call.options("$expand", "$select", "$top", "$skiptoken")
     policies = service.state.policies(family)
     part = page(options, len(policies), service.page_size)
@@ -81,9 +84,8 @@ def list_policies(service: Service, call: SandboxRequest, family: str) -> Sandbo
     for policy in policies[part.start : part.stop]:
         entry = _shown_policy(service, call, family, policy, options)
         if options.expands_assignments:
-            entry |= _expansion(
-                call, family, policy["id"], _assignments(service, call, policy["id"])
-            )
+            is_empty = family == CATALOG and service.empty_catalog_expansion
+            entry |= _expansion(service, call, family, policy["id"], is_empty=is_empty)
         shown.append(entry)
     body = collection(call, f"deviceManagement/{family}", shown)
     if part.next_token is not None:
@@ -99,9 +101,8 @@ def get_policy(
     policy = existing_policy(service, family, policy_id)
     entry = _shown_policy(service, call, family, policy, options)
     if options.expands_assignments:
-        # The settings catalog's lie: expanding a single policy always shows none ([O] section 4).
-        assignments = [] if family == CATALOG else _assignments(service, call, policy["id"])
-        entry |= _expansion(call, family, policy["id"], assignments)
+        # Expanding a single policy of the settings catalog always shows none ([O] section 4).
+        entry |= _expansion(service, call, family, policy["id"], is_empty=family == CATALOG)
     return SandboxResponse(
         200, {"@odata.context": call.context(f"deviceManagement/{family}/$entity"), **entry}
     )
@@ -110,10 +111,15 @@ def get_policy(
 def list_assignments(
     service: Service, call: SandboxRequest, family: str, policy_id: str
 ) -> SandboxResponse:
-    """`GET .../{id}/assignments`, which does not page ([O] section 4)."""
+    """`GET .../{id}/assignments`, which does not page ([O] section 4) unless a fault makes it."""
     options = call.options("$select", "$top", "$skiptoken")
     policy = existing_policy(service, family, policy_id)
-    assignments = _assignments(service, call, policy["id"])
+    assignments = _assignments(service, call, family, policy["id"])
+    short = None
+    if "$skiptoken" not in options.values:
+        short = service.short_pages(call, family, policy["id"], len(assignments))
+    if short is not None:
+        options = Options({**options.values, "$top": str(short)})
     part = page(options, len(assignments), max(len(assignments), 1))
     known = _ASSIGNMENT if call.is_beta else _ASSIGNMENT - {"source", "sourceId"}
     shown = [
@@ -132,7 +138,7 @@ def get_assignment(
     """`GET .../{id}/assignments/{id}` ([D] section 1)."""
     call.options()
     policy = existing_policy(service, family, policy_id)
-    for assignment in _assignments(service, call, policy["id"]):
+    for assignment in _assignments(service, call, family, policy["id"]):
         if assignment["id"].lower() == assignment_id.lower():
             return SandboxResponse(200, assignment)
     raise intune_refusal(404, f"No assignment has the id {assignment_id}")
@@ -187,25 +193,41 @@ def shown_assignment(assignment: JsonObject, call: SandboxRequest) -> JsonObject
     return {**assignment, "target": target}
 
 
-def _assignments(service: Service, call: SandboxRequest, policy_id: str) -> list[JsonObject]:
+def _assignments(
+    service: Service, call: SandboxRequest, family: str, policy_id: str
+) -> list[JsonObject]:
     return [
         shown_assignment(assignment, call)
-        for assignment in service.state.read_assignments(policy_id)
+        for assignment in service.read_assignments(call, family, policy_id)
     ]
 
 
 def _expansion(
-    call: SandboxRequest, family: str, policy_id: str, assignments: list[JsonObject]
+    service: Service, call: SandboxRequest, family: str, policy_id: str, *, is_empty: bool
 ) -> JsonObject:
     context = call.context(f"deviceManagement/{family}('{policy_id}')/assignments")
-    return {"assignments@odata.context": context, "assignments": assignments}
+    expansion: JsonObject = {"assignments@odata.context": context, "assignments": []}
+    if is_empty:
+        return expansion
+    expansion["assignments"] = assignments = _assignments(service, call, family, policy_id)
+    short = service.short_pages(call, family, policy_id, len(assignments))
+    if short is None:
+        return expansion
+    options = Options({"$top": str(short)})
+    part = page(options, len(assignments), short)
+    expansion["assignments"] = assignments[: part.stop]
+    if part.next_token is not None:
+        url = f"{call.root}/{call.version}/deviceManagement/{family}/{policy_id}/assignments"
+        expansion["assignments@odata.nextLink"] = next_link(url, options, part.next_token)
+    return expansion
 
 
 def _shown_policy(
     service: Service, call: SandboxRequest, family: str, policy: JsonObject, options: Options
 ) -> JsonObject:
     known = _PROPERTIES[family]
-    if family == CATALOG:
+    if family == CATALOG and "isAssigned" in (options.selected or ()):
+        # A reading of all properties does not carry it ([O] section 12).
         policy = {**policy, "isAssigned": bool(service.state.assignments_of(policy["id"]))}
     if not call.is_beta:
         known = known - {"roleScopeTagIds"}

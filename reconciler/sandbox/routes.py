@@ -124,7 +124,8 @@ def dispatch(service: Service, call: SandboxRequest) -> SandboxResponse:
     values = {name: str(value) for name, value in arguments.items() if name != "version"}
     route = _ROUTES[str(endpoint)]
     beta_only = CATALOG if values.get("family") == CATALOG else route.beta_only
-    if beta_only is not None and not call.is_beta:
+    is_missing = beta_only in service.state.missing_segments
+    if beta_only is not None and (is_missing or not call.is_beta):
         raise segment_not_found(beta_only)
     handler = route.methods.get(call.method)
     if handler is None and service.documented:

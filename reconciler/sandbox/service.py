@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,8 @@ class Service:
     documented: bool
     """As the reference page says, and not as observed in real tenants."""
     page_size: int
+    empty_catalog_expansion: bool
+    """Whether `compliancePolicies?$expand=assignments` shows every set as empty ([U] section 12)."""
     faults: Faults
     on_write: Callable[[SandboxState], None]
     clock: Callable[[], float]
@@ -36,6 +39,40 @@ class Service:
     def desk(self) -> Desk:
         """Where writes wait for approval."""
         return Desk(self.state, self.clock, self.new_id)
+
+    def read_assignments(
+        self, call: SandboxRequest, family: str, policy_id: str
+    ) -> list[JsonObject]:
+        """A policy's assignments as Graph shows them at this moment, which may be an older state."""
+        address = f"/{call.version}/deviceManagement/{family}/{policy_id}/assignments"
+        fault = self.faults.take("GET", address, FaultKind.LAGGING_READS)
+        if fault is None:
+            return self.state.read_assignments(policy_id)
+        default = 1 if fault.lacks is None else 0
+        shown = self.state.assignments_before(
+            policy_id, default if fault.behind is None else fault.behind
+        )
+        if fault.lacks is None:
+            return shown
+        return [one for one in shown if not re.search(fault.lacks, one["id"])]
+
+    def short_pages(
+        self, call: SandboxRequest, family: str, policy_id: str, total: int
+    ) -> int | None:
+        """The size of pages where a fault makes this policy's assignments come in several, else None.
+
+        What the fault removes goes before the second page is asked for.
+        """
+        address = f"/{call.version}/deviceManagement/{family}/{policy_id}/assignments"
+        fault = self.faults.take("GET", address, FaultKind.SHORT_PAGES)
+        if fault is None:
+            return None
+        if fault.removes is not None and total > (fault.size or 0):
+            before = self.state.assignments_of(policy_id)
+            after = [one for one in before if not re.search(fault.removes, one["id"])]
+            self.state.set_assignments(policy_id, after)
+            self.on_write(self.state)
+        return fault.size
 
     def commit(
         self, call: SandboxRequest, policy_id: str, assignments: Iterable[JsonObject]

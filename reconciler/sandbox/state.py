@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import threading
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["SandboxFileError", "SandboxState"]
 
+_REMEMBERED = 20
+"""How many earlier sets of each policy are kept, for a reading that lags."""
 _DECISIONS = ("approved", "rejected", "cancelled", "expired")
 
 
@@ -47,6 +50,7 @@ class SandboxState:
             for policy in self._tenant[family]
         }
         self._stale: dict[str, _Stale] = {}
+        self._earlier: dict[str, deque[list[JsonObject]]] = {}
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -108,6 +112,8 @@ class SandboxState:
             policy = self._known(policy_id)
             changed = {"id": policy["id"], "assignments": copy.deepcopy(list(assignments))}
             check_assignments(changed, f"policy {policy_id}")
+            earlier = self._earlier.setdefault(policy_id.lower(), deque(maxlen=_REMEMBERED))
+            earlier.appendleft(policy["assignments"])
             policy["assignments"] = changed["assignments"]
 
     def read_assignments(self, policy_id: str) -> list[JsonObject]:
@@ -121,11 +127,26 @@ class SandboxState:
                 del self._stale[policy_id.lower()]
             return copy.deepcopy(stale.assignments)
 
+    def assignments_before(self, policy_id: str, changes: int) -> list[JsonObject]:
+        """The set as it was so many changes ago; empty before the first set that is known."""
+        with self.lock:
+            sets = [
+                self._known(policy_id)["assignments"],
+                *self._earlier.get(policy_id.lower(), ()),
+            ]
+            return copy.deepcopy(sets[changes]) if changes < len(sets) else []
+
     def hold_stale(self, policy_id: str, assignments: list[JsonObject], reads: int) -> None:
         """Let the next `reads` readings of this policy show `assignments`."""
         with self.lock:
             if reads > 0:
                 self._stale[policy_id.lower()] = _Stale(copy.deepcopy(assignments), reads)
+
+    @property
+    def missing_segments(self) -> tuple[str, ...]:
+        """The parts of Graph that this tenant's cloud does not have, such as `compliancePolicies`."""
+        with self.lock:
+            return tuple(self._tenant["missingSegments"])
 
     @property
     def approval_form(self) -> str | None:

@@ -22,6 +22,7 @@ _SCOPE_TAG_TYPES = ("none", "user", "device", "unknownFutureValue")
 # What Intune puts behind the underscore of an assignment's id for the two broad targets ([O] section 5).
 _ALL_DEVICES_KEY = "adadadad-808e-44e2-905a-0b7873a8a531"
 _ALL_USERS_KEY = "acacacac-9df4-4c7d-9d50-4ef0226f57a9"
+_GROUP = "groupAssignmentTarget"
 _EXCLUSION = "exclusionGroupAssignmentTarget"
 _SCOPE_TAG = "scopeTagGroupAssignmentTarget"
 
@@ -40,7 +41,7 @@ _KINDS: Mapping[str, _Kind] = {
     for kind in (
         _Kind("allDevicesAssignmentTarget", fixed_key=_ALL_DEVICES_KEY),
         _Kind("allLicensedUsersAssignmentTarget", fixed_key=_ALL_USERS_KEY),
-        _Kind("groupAssignmentTarget", "groupId", own=("groupId",), key_is_guid=True),
+        _Kind(_GROUP, "groupId", own=("groupId",), key_is_guid=True),
         _Kind(_EXCLUSION, "groupId", own=("groupId",), key_is_guid=True),
         _Kind(
             "configurationManagerCollectionAssignmentTarget", "collectionId", own=("collectionId",)
@@ -63,6 +64,16 @@ class TargetRules:
 def kind_of(target: JsonObject) -> str:
     """The type's name in lower case: documents write it with and without `#` ([D]/[O] section 3)."""
     return str(target.get("@odata.type", "")).removeprefix("#").lower()
+
+
+def included_group(target: JsonObject) -> str | None:
+    """The id of the group that the target includes; None for any other target."""
+    return key_of(target) if kind_of(target) == f"{_NAMESPACE}{_GROUP}".lower() else None
+
+
+def excluded_group(target: JsonObject) -> str | None:
+    """The id of the group that the target excludes; None for any other target."""
+    return key_of(target) if kind_of(target) == f"{_NAMESPACE}{_EXCLUSION}".lower() else None
 
 
 def same_target(one: JsonObject, other: JsonObject) -> bool:

@@ -25,7 +25,8 @@ APPROVAL_FORMS = ("documented", "observed")
 APPROVAL_STATUSES = ("needsApproval", "approved", "rejected", "cancelled", "completed", "expired")
 OPEN_STATUSES = ("needsApproval", "approved")
 """Of a request that still stands in the way of another for the same policy."""
-SOURCES = ("direct", "policySets")
+OPTIONAL_SEGMENTS = (CATALOG, "assignmentFilters")
+"""What a tenant's cloud may not have; `missingSegments` lists it."""
 
 _KNOWN_KEYS = (
     "organization",
@@ -34,6 +35,7 @@ _KNOWN_KEYS = (
     *POLICY_LISTS,
     "multiAdminApproval",
     "operationApprovalRequests",
+    "missingSegments",
 )
 _GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
@@ -95,7 +97,7 @@ def check_tenant(document: object) -> JsonObject:
     if "organization" not in tenant:
         raise ValueError("'organization' is missing")
     _check_organization(tenant["organization"])
-    for key in (*_KNOWN_KEYS[1:5], "operationApprovalRequests"):
+    for key in (*_KNOWN_KEYS[1:5], "operationApprovalRequests", "missingSegments"):
         if tenant.get(key) is None:
             tenant[key] = []
     _check_all(tenant, "groups", _check_group)
@@ -105,6 +107,9 @@ def check_tenant(document: object) -> JsonObject:
     _check_no_policy_in_both(tenant)
     _check_all(tenant, "operationApprovalRequests", _check_approval_request)
     _check_approval_form(tenant.setdefault("multiAdminApproval", None))
+    missing = tenant["missingSegments"]
+    if not isinstance(missing, list) or any(one not in OPTIONAL_SEGMENTS for one in missing):
+        raise ValueError(f"missingSegments must be a list of {', '.join(OPTIONAL_SEGMENTS)}")
     return tenant
 
 
@@ -201,8 +206,9 @@ def check_assignments(policy: JsonObject, where: str) -> None:
 
 def _check_assignment(assignment: JsonObject, policy_id: str, where: str) -> None:
     _text(assignment, "id", where)
-    if assignment.setdefault("source", "direct") not in SOURCES:
-        raise ValueError(f"{where}.source must be one of {', '.join(SOURCES)}")
+    # A source other than direct and policySets, or null, is served as it is: a client must not guess.
+    if not isinstance(assignment.setdefault("source", "direct"), str | None):
+        raise ValueError(f"{where}.source must be a string or null")  # noqa: TRY004 - a mistake in a file
     assignment.setdefault("sourceId", policy_id)
     target = _object(assignment.get("target"), f"{where}.target")
     _text(target, "@odata.type", f"{where}.target")

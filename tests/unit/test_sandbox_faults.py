@@ -8,9 +8,12 @@ import pytest
 
 from reconciler.sandbox import Fault, Faults
 from tests.unit.test_sandbox_builder import (
+    AOSP,
     CLASSIC,
     IPADS,
+    ONEIL,
     SALES,
+    TWIN_ONE,
     WINDOWS,
     client,
     code_of,
@@ -195,6 +198,144 @@ def test_a_refused_write_leaves_the_stale_reads_for_the_next():
         assert graph.get(f"{CLASSIC}/{IPADS}/assignments").json()["value"] == []
 
 
+def shown_groups(graph, policy=WINDOWS):
+    """The last four digits of the groups that every page of a policy's assignments shows."""
+    link, seen = f"{CLASSIC}/{policy}/assignments", []
+    while link:
+        body = graph.get(link).json()
+        seen += [entry["target"]["groupId"][-4:] for entry in body["value"]]
+        link = body.get("@odata.nextLink")
+    return seen
+
+
+def test_a_lagging_reading_misses_the_latest_changes_by_every_route():
+    app = faulty(Fault("lagging_reads", path=IPADS, times=4))
+
+    with client(app) as graph:
+        graph.post(ASSIGN, json=BODY)
+        batch = {"requests": [{"id": "1", "method": "GET", "url": f"{ASSIGN[5:]}ments"}]}
+        late = [
+            graph.get(f"{CLASSIC}/{IPADS}/assignments").json()["value"],
+            graph.get(f"{CLASSIC}/{IPADS}?$expand=assignments").json()["assignments"],
+            graph.get(f"{CLASSIC}?$expand=assignments").json()["value"][2]["assignments"],
+            graph.post("/beta/$batch", json=batch).json()["responses"][0]["body"]["value"],
+        ]
+        assert len(shown_groups(graph)) == 2
+        assert len(shown_groups(graph, IPADS)) == 1
+
+    assert late == [[], [], [], []]
+    assert app.faults.are_spent
+
+
+@pytest.mark.parametrize(
+    ("options", "shown"),
+    [
+        ({"behind": 0}, ["0001", "0003"]),
+        ({"behind": 1}, ["0001"]),
+        ({"behind": 2}, []),
+        ({"lacks": f"{SALES}$"}, ["0003"]),
+        ({"behind": 1, "lacks": SALES}, []),
+    ],
+)
+def test_a_lagging_reading_can_lack_what_was_there_long_before(options, shown):
+    app = faulty(Fault("lagging_reads", skip=1, **options))
+    for number in (1, 2):
+        app.state.set_assignments(
+            IPADS,
+            [
+                {"id": f"{IPADS}_{one}", "target": target("group", one)}
+                for one in (SALES, TWIN_ONE)[:number]
+            ],
+        )
+
+    with client(app) as graph:
+        readings = [shown_groups(graph, IPADS) for _ in range(3)]
+
+    assert readings == [["0001", "0003"], shown, ["0001", "0003"]]
+
+
+def test_short_pages_pass_over_an_assignment_when_another_goes_between_them():
+    app = faulty(Fault("short_pages", path=WINDOWS, size=1, removes=f"{SALES}$"))
+    app.state.set_assignments(
+        WINDOWS,
+        [
+            {"id": f"{WINDOWS}_{one}", "target": target("group", one)}
+            for one in (SALES, ONEIL, TWIN_ONE)
+        ],
+    )
+
+    with client(app) as graph:
+        assert shown_groups(graph) == ["0001", "0003"]
+        assert shown_groups(graph) == ["0002", "0003"]
+
+
+def test_an_expansion_comes_in_short_pages_too():
+    app = faulty(Fault("short_pages", path=WINDOWS, size=1))
+
+    with client(app) as graph:
+        policy = graph.get(f"{CLASSIC}?$expand=assignments").json()["value"][0]
+        rest = graph.get(policy["assignments@odata.nextLink"]).json()
+
+    assert [one["id"][-4:] for one in policy["assignments"] + rest["value"]] == ["0001", "0002"]
+    assert "@odata.nextLink" not in rest
+
+
+def test_a_swapped_answer_is_that_of_the_reading_before():
+    app = faulty(Fault("swapped_answer", path=IPADS))
+
+    with client(app) as graph:
+        windows = graph.get(f"{CLASSIC}/{WINDOWS}/assignments").json()
+        assert graph.get(f"{CLASSIC}/{IPADS}/assignments").json() == windows
+        assert graph.get(f"{CLASSIC}/{IPADS}/assignments").json()["value"] == []
+
+
+def test_a_swapped_answer_can_be_that_of_a_named_request_and_hides_no_write():
+    of = f"{CLASSIC}/{WINDOWS}/assignments"
+    app = faulty(Fault("swapped_answer", method="POST", of=of))
+
+    with client(app) as graph:
+        answer = graph.post(ASSIGN, json=BODY)
+
+        assert answer.json() == graph.get(of).json()
+    assert len(app.state.assignments_of(IPADS)) == 1
+
+
+def test_answers_are_swapped_for_one_entry_of_a_batch_and_for_a_whole_batch():
+    def batch(*policies):
+        url = "/deviceManagement/deviceCompliancePolicies"
+        return {
+            "requests": [
+                {"id": str(number), "method": "GET", "url": f"{url}/{policy}/assignments"}
+                for number, policy in enumerate(policies)
+            ]
+        }
+
+    def sizes(answer):
+        return {one["id"]: len(one["body"]["value"]) for one in answer.json()["responses"]}
+
+    app = faulty(
+        Fault("swapped_answer", path=f"{AOSP}/assignments"),
+        Fault("swapped_answer", path="batch$", skip=1),
+    )
+    with client(app) as graph:
+        assert sizes(graph.post("/beta/$batch", json=batch(WINDOWS, AOSP))) == {"0": 2, "1": 2}
+        assert sizes(graph.post("/beta/$batch", json=batch(IPADS, IPADS))) == {"0": 2, "1": 2}
+        assert sizes(graph.post("/beta/$batch", json=batch(IPADS, AOSP))) == {"0": 0, "1": 1}
+
+
+@pytest.mark.parametrize("text", ["", "[1", '{"value": [NaN]}', '{"value": "\\ud800"}', "[" * 5000])
+def test_a_body_of_any_shape_comes_as_it_stands(text):
+    app = faulty(Fault("body", text=text), Fault("body", text=text, code=201, after=True))
+
+    with client(app) as graph:
+        read, written = graph.get(ORGANIZATION), graph.post(ASSIGN, json=BODY)
+
+    assert (read.status_code, read.text) == (200, text)
+    assert (written.status_code, written.text) == (201, text)
+    assert written.headers["content-type"].startswith("application/json")
+    assert len(app.state.assignments_of(IPADS)) == 1
+
+
 def test_a_fault_can_be_added_while_serving():
     app = sandbox()
     app.faults.add(Fault("status", code=502))
@@ -212,6 +353,11 @@ def test_a_fault_can_be_added_while_serving():
         ({"kind": "reset_before", "path": "("}, "not a regular expression"),
         ({"kind": "status", "code": "500"}, "'code' must be a whole number"),
         ({"kind": "status", "code": 500, "times": -1}, "'times' must be a whole number"),
+        ({"kind": "short_pages"}, "needs 'size'"),
+        ({"kind": "short_pages", "size": 0}, "at least one entry"),
+        ({"kind": "lagging_reads", "lacks": "("}, "not a regular expression"),
+        ({"kind": "swapped_answer", "reads": 1}, "takes no 'reads'"),
+        ({"kind": "body"}, "needs 'text'"),
     ],
 )
 def test_a_fault_that_makes_no_sense_is_refused(fault, message):

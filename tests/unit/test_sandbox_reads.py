@@ -23,6 +23,7 @@ from tests.unit.test_sandbox_builder import (
     code_of,
     sandbox,
     target,
+    tenant,
 )
 
 
@@ -162,9 +163,49 @@ def test_expanding_a_single_catalog_policy_lies(graph):
     alone = graph.get(f"{CATALOG}/{LINUX}/assignments").json()["value"]
 
     assert by_id["assignments"] == []
-    assert by_id["isAssigned"] is True
+    assert "isAssigned" not in by_id
+    assert graph.get(f"{CATALOG}/{LINUX}?$select=isAssigned").json()["isAssigned"] is True
     assert by_list == alone
     assert alone[0]["target"]["groupId"] == SALES
+
+
+def test_a_list_of_catalog_policies_may_show_every_set_as_empty():
+    app = sandbox(empty_catalog_expansion=True)
+
+    with client(app) as graph:
+        (by_list,) = graph.get(f"{CATALOG}?$expand=assignments").json()["value"]
+        classic = graph.get(f"{CLASSIC}?$expand=assignments").json()["value"]
+
+    assert by_list["assignments"] == []
+    assert len(classic[0]["assignments"]) == 2
+
+
+@pytest.mark.parametrize("segment", ["compliancePolicies", "assignmentFilters"])
+def test_a_cloud_without_a_segment_says_so_for_it_and_all_below(segment):
+    app = sandbox(changes={"missingSegments": [segment]})
+
+    with client(app) as graph:
+        answers = [
+            graph.get(f"/beta/deviceManagement/{segment}{rest}") for rest in ("", f"/{LINUX}")
+        ]
+        assert graph.get(f"{CLASSIC}?$expand=assignments").status_code == 200
+
+    for answer in answers:
+        assert code_of(answer) == (400, "BadRequest")
+        assert (
+            answer.json()["error"]["message"] == f"Resource not found for the segment '{segment}'."
+        )
+
+
+@pytest.mark.parametrize("source", ["somethingNew", None])
+def test_a_source_that_nobody_knows_is_served_as_it_is(source):
+    document = tenant()
+    document["deviceCompliancePolicies"][0]["assignments"][0]["source"] = source
+
+    with client(sandbox(changes=document)) as graph:
+        shown = graph.get(f"{CLASSIC}/{WINDOWS}/assignments").json()["value"]
+
+    assert shown[0]["source"] == source
 
 
 def test_v1_shows_neither_filters_nor_sources(graph):

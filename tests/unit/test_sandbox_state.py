@@ -145,11 +145,11 @@ def _twin_assignment(document):
                     {
                         "id": LINUX,
                         "name": "x",
-                        "assignments": [live(LINUX, target("allDevices"), "y", source="me")],
+                        "assignments": [live(LINUX, target("allDevices"), "y", source=7)],
                     }
                 ]
             ),
-            r": .*assignments\[0\].source must be one of direct, policySets",
+            r": .*assignments\[0\].source must be a string or null",
         ),
         (tenant(multiAdminApproval={"form": "lax"}), ": multiAdminApproval.form must be one of .*"),
         (

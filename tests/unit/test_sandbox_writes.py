@@ -208,12 +208,6 @@ def test_what_was_read_may_be_sent_back_as_it_is(app, graph):
                 {"target": target("group", SALES.upper())},
             ]
         },
-        {
-            "assignments": [
-                {"target": target("group", SALES)},
-                {"target": target("exclusionGroup", SALES)},
-            ]
-        },
         {"assignments": [{"target": target("allDevices")}] * 2},
         {"assignments": [{"target": target("allDevices"), "intent": "apply"}]},
         {"assignments": [{"target": target("allDevices"), "source": "elsewhere"}]},
@@ -234,6 +228,18 @@ def test_a_body_that_is_wrong_is_refused_and_changes_nothing(app, graph, body):
 
     assert code_of(response) == (400, "BadRequest")
     assert app.state.to_json() == before
+
+
+def test_of_a_group_on_both_sides_the_exclusion_is_dropped_without_a_word(app, graph):
+    both = [target("exclusionGroup", SALES), target("group", SALES)]
+
+    response = assign(graph, IPADS, *both, target("exclusionGroup", ONEIL))
+
+    assert response.status_code == 204
+    assert only_target(app.state.assignments_of(IPADS)) == [
+        target("group", SALES),
+        target("exclusionGroup", ONEIL),
+    ]
 
 
 def test_a_malformed_group_is_named_in_json_in_a_string(graph):

@@ -54,7 +54,39 @@ def command(
 
     Its address is the one line on stdout. Point reconciler at it with RECONCILER_GRAPH_URL, and
     give any RECONCILER_ACCESS_TOKEN.
-    """
+
+    --faults takes a JSON list of objects. Each has a "kind" and may have "method", "path" (a regular
+    expression, searched in path and query), "skip" (requests that pass first; 0) and "times" (how many
+    it hits; 1; null for all). The kinds and what else they take:
+
+    \b
+    status          error "code"; "retry_after", "error_code", "message",
+                    "intune" (message as Intune wraps it), "after" (carry
+                    the request out first)
+    batch_status    the same for one entry of a $batch, without "after"
+    html            a proxy's page; "code", "after"
+    body            "text" as the whole body; "code", "after"
+    reset_before    the connection drops before the request is carried out
+    reset_after     the connection drops after the request is carried out
+    truncated       half of the body arrives
+    slow            the answer comes after "seconds"
+    expired_token   the token is refused from now on
+    stale_reads     after a write, the next "reads" readings of that policy
+                    show the set before it
+    lagging_reads   readings of a policy's assignments show an older set:
+                    "behind" changes ago (1), without the assignments whose
+                    id matches "lacks"
+    short_pages     a policy's assignments come in pages of "size"; after the
+                    first page those whose id matches "removes" are removed
+    swapped_answer  the answer of another request: a GET of "of", or the
+                    reading before this one
+
+    For lagging_reads and short_pages, "path" is searched in the address of the policy's assignments
+    (.../POLICY-ID/assignments), by whatever route they are read.
+
+    In the tenant FILE, "missingSegments" lists what the tenant's cloud lacks: "compliancePolicies",
+    "assignmentFilters".
+    """  # noqa: D301 - click wants the control character before a block that keeps its lines
     app = _app(file, mode=sandbox_mode, page_size=page_size, faults=faults, keep=keep)
     server = _server(app, host, port, verbose=console.verbose > 0 and not console.log_json)
     try:
