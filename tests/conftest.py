@@ -3,7 +3,11 @@
 import os
 import sys
 
+from tests.support.property_rounds import load_profile
+
 pytest_plugins = ["tests.support.authority"]
+
+load_profile()
 
 # The suite must not depend on who runs it: neither on their terminal nor on their cloud.
 for name in list(os.environ):

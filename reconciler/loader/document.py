@@ -7,7 +7,12 @@ key that stands twice, a tag, a second document, an alias without bound are mist
 
 Unquoted scalars follow YAML 1.2: ``true`` and ``false``, ``null``, numbers; ``yes``, ``no``, ``on`` and
 dates are text. Anchors, aliases and merge keys (``<<``) work. An aliased value has the alias's place
-and what is inside it keeps the anchor's, so that a mistake inside is shown where it must be mended.
+and what is inside it keeps the anchor's, so that a mistake inside is shown where it must be fixed.
+
+Lines are counted as editors and GitHub count them: a line ends at LF, CR LF or CR. The parsers still
+follow YAML 1.1, which ends a line at NEL, LS and PS (U+0085, U+2028, U+2029) too. Every place below
+such a character would be wrong, and what an editor shows as the rest of a comment would be read as
+YAML. So the parsers never see the three: a stand-in replaces each, and is undone in the values.
 """
 
 from __future__ import annotations
@@ -19,7 +24,7 @@ from typing import Any, TypeAlias
 
 from ruamel.yaml import YAML
 
-from reconciler.loader.yaml_builder import FORBIDDEN, LINE_BREAK, TreeBuilder, location_of
+from reconciler.loader.yaml_builder import BLANK, TreeBuilder, UnmaskTable, location_of
 from reconciler.loader.yaml_nodes import Node
 from reconciler.model.diagnostics import Diagnostic, Location, error
 
@@ -29,6 +34,14 @@ except ModuleNotFoundError:  # ruamel.yaml without its C extension
     HAS_C_PARSER = False
 else:
     HAS_C_PARSER = True
+
+_LINE_END = re.compile("\r\n|\r|\n")
+_NO_LINE_END = "\x85\u2028\u2029"
+_PRIVATE_USE = range(0xE000, 0xF900)
+_FORBIDDEN = re.compile(
+    "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+)
+"""What YAML allows nowhere in a file."""
 
 MAX_BYTES = 5 * 1024 * 1024
 
@@ -76,13 +89,25 @@ def read(content: bytes, file: str, *, events: Events = DEFAULT_EVENTS) -> Docum
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as failure:
         return _not_utf8(content, file, failure)
-    lines = tuple(LINE_BREAK.split(text))
+    lines = tuple(_LINE_END.split(text))
     mistake = _control_character(text, file, lines) or _directive(file, lines)
     if mistake:
         return Document(file, lines, None, (mistake,))
-    builder = TreeBuilder(file, lines)
-    root = builder.build(events(text))
+    masked, unmask = _mask(text)
+    builder = TreeBuilder(file, lines, unmask)
+    root = builder.build(events(masked))
     return Document(file, lines, root, tuple(builder.diagnostics))
+
+
+def _mask(text: str) -> tuple[str, UnmaskTable]:
+    """Replace what the parsers wrongly take for a line's end; give the text and the way back."""
+    present = [character for character in _NO_LINE_END if character in text]
+    if not present:
+        return text, {}
+    used = set(text)
+    unused = (code for code in _PRIVATE_USE if chr(code) not in used)
+    unmask = dict(zip(unused, present, strict=False))
+    return text.translate({ord(own): chr(code) for code, own in unmask.items()}), unmask
 
 
 def too_large(file: str) -> Diagnostic:
@@ -109,8 +134,8 @@ def _not_utf8(content: bytes, file: str, failure: UnicodeDecodeError) -> Documen
         return Document(file, (), None, (mistake,))
     # What precedes the bad byte is sound, so the place is exact.
     before = content[: failure.start].decode("utf-8-sig")
-    lines = tuple(LINE_BREAK.split(content.decode("utf-8-sig", errors="replace")))
-    passed = LINE_BREAK.split(before)
+    lines = tuple(_LINE_END.split(content.decode("utf-8-sig", errors="replace")))
+    passed = _LINE_END.split(before)
     mistake = error(
         "not-utf8",
         f"byte 0x{content[failure.start]:02x} is not UTF-8",
@@ -121,10 +146,10 @@ def _not_utf8(content: bytes, file: str, failure: UnicodeDecodeError) -> Documen
 
 
 def _control_character(text: str, file: str, lines: tuple[str, ...]) -> Diagnostic | None:
-    found = FORBIDDEN.search(text)
+    found = _FORBIDDEN.search(text)
     if found is None:
         return None
-    passed = LINE_BREAK.split(text[: found.start()])
+    passed = _LINE_END.split(text[: found.start()])
     return error(
         "control-character",
         f"the character U+{ord(found.group()):04X} is not allowed in YAML",
@@ -143,6 +168,6 @@ def _directive(file: str, lines: tuple[str, ...]) -> Diagnostic | None:
                 location_of(file, lines, number, 1),
                 help="delete the line",
             )
-        if line.strip() and not line.lstrip().startswith(("#", "%")):
+        if line.strip(BLANK) and not line.lstrip(BLANK).startswith(("#", "%")):
             break
     return None

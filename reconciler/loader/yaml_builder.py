@@ -10,8 +10,9 @@ import difflib
 import itertools
 import re
 from collections.abc import Iterator
+from collections.abc import Mapping as ReadOnly
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import (
@@ -40,17 +41,22 @@ MAX_COMPARED = 1_000
 MAX_ALIKE = 64
 """Characters of a name that is compared: likeness takes time that grows with length."""
 
-LINE_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")  # what YAML's parsers count as one
-FORBIDDEN = re.compile(
-    "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+BLANK = " \t"
+"""What YAML takes for blank; `str.strip` would take more."""
+_UNSHOWN = re.compile(
+    "[^\t\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 )
+"""Characters that could steer a terminal or break the line there."""
+
+
+UnmaskTable: TypeAlias = ReadOnly[int, str]
+"""For `str.translate`: stand-ins in the parsed text, and the characters of the file."""
 
 
 def location_of(file: str, lines: tuple[str, ...], line: int, column: int) -> Location:
     """Make a location that carries the text of its line."""
     text = lines[line - 1][:MAX_TEXT] if 0 < line <= len(lines) else ""
-    # The line goes to terminals: what could steer one is shown as a replacement character.
-    return Location(file, line, column, FORBIDDEN.sub("\ufffd", text))
+    return Location(file, line, column, _UNSHOWN.sub("\ufffd", text))
 
 
 class _Unreadable(Exception):  # noqa: N818 - it ends the reading of one file, inside this module
@@ -60,9 +66,10 @@ class _Unreadable(Exception):  # noqa: N818 - it ends the reading of one file, i
 class TreeBuilder:
     """Builds the tree of one document, and collects what is wrong with it."""
 
-    def __init__(self, file: str, lines: tuple[str, ...]) -> None:
+    def __init__(self, file: str, lines: tuple[str, ...], unmask: UnmaskTable) -> None:
         self.file = file
         self.lines = lines
+        self.unmask = unmask
         self.diagnostics: list[Diagnostic] = []
         self.anchors: dict[str, _Anchor | None] = {}  # None while its value is being built
         self.count = 0
@@ -122,7 +129,7 @@ class TreeBuilder:
         return self._mapping(event, depth)
 
     def _anchored(self, event: Any, depth: int) -> Node:
-        name = str(event.anchor)
+        name = str(event.anchor).translate(self.unmask)
         if name in self.anchors:
             self._mistake(
                 "duplicate-anchor", event, f"the anchor &{name} stands in this file already"
@@ -137,12 +144,12 @@ class TreeBuilder:
 
     def _end(self) -> Location:
         """Where the text ends; the two parsers place the end of a file differently."""
-        full = [number for number, line in enumerate(self.lines, start=1) if line.strip()]
+        full = [number for number, line in enumerate(self.lines, start=1) if line.strip(BLANK)]
         line = full[-1] if full else 1
-        return location_of(self.file, self.lines, line, len(self.lines[line - 1].rstrip()))
+        return location_of(self.file, self.lines, line, len(self.lines[line - 1].rstrip(BLANK)))
 
     def _alias(self, event: Any, depth: int) -> Node:
-        name = str(event.anchor)
+        name = str(event.anchor).translate(self.unmask)
         if name not in self.anchors:
             self._mistake(
                 "unknown-anchor",
@@ -227,6 +234,8 @@ class TreeBuilder:
 
     def _scalar(self, event: ScalarEvent) -> Scalar:
         mark, text = event.start_mark, event.value
+        if self.unmask:
+            text = text.translate(self.unmask)
         value: str | int | float | bool | None = text
         # implicit is (may be guessed if plain, may be guessed if quoted): a bare "!" asks for text.
         if event.implicit[0] and not event.style and event.tag is None:
@@ -237,7 +246,7 @@ class TreeBuilder:
 
     def _check_tag(self, event: Any, *allowed: str) -> None:
         if event.tag is not None and event.tag not in allowed:
-            shown = event.tag.replace("tag:yaml.org,2002:", "!!")
+            shown = event.tag.translate(self.unmask).replace("tag:yaml.org,2002:", "!!")
             self._mistake("custom-tag", event, f"the tag {quoted(shown)} is not supported")
 
     def _syntax(self, failure: YAMLError) -> None:
@@ -248,7 +257,7 @@ class TreeBuilder:
         line = min(mark.line + 1, len(self.lines)) if mark else 1
         place = location_of(self.file, self.lines, line, mark.column + 1 if mark else 1)
         rest = "".join(self.lines[mark.line :])[mark.column :] if mark else ""
-        if "node content" in problem and not rest.strip():
+        if "node content" in problem and not rest.strip(BLANK):
             problem, place = END_OF_FILE, self._end()
         before, after = place.text[: place.column - 1], place.text[place.column - 1 :]
         context = str(getattr(failure, "context", "") or "")

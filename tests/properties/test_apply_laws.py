@@ -29,14 +29,9 @@ from tests.properties.test_apply_machine import (
     planned_name,
 )
 from tests.support.clocks import FakeClock, Run, app_on, declare, tenant
+from tests.support.property_rounds import examples
 
-quick = settings(
-    max_examples=60,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=list(HealthCheck),
-)
+quick = settings(examples(60), suppress_health_check=list(HealthCheck))
 EDITED = st.lists(st.tuples(st.sampled_from(POLICIES), EDITS), max_size=8)
 # What can write in each behaviour of the service: `create` alone cannot in production.
 SERVICE = st.sampled_from(

@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import httpx
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from reconciler.applier.merge import merge
@@ -53,6 +53,7 @@ from reconciler.runtime.deadline import Deadline
 from reconciler.runtime.retry import Backoff
 from reconciler.sandbox import SandboxApp, SandboxState
 from tests.support import build
+from tests.support.property_rounds import examples
 from tests.support.strategies import (
     FILTER_IDS,
     GROUP_IDS,
@@ -71,7 +72,7 @@ from tests.support.strategies import (
     stored,
 )
 
-quick = settings(max_examples=100, deadline=None, print_blob=True)
+quick = examples(100)
 randoms = st.randoms(use_true_random=False)
 
 
@@ -375,7 +376,7 @@ def canonical(op):
     return action_of(op), op.policy.id, key_of(op.target), filter_after(op)
 
 
-@settings(quick, max_examples=150)
+@examples(150)
 @given(st.lists(changes, max_size=3), st.lists(changes, max_size=3))
 def test_two_digests_are_equal_exactly_when_the_operations_are(one, other):
     same = sorted(map(repr, map(canonical, one))) == sorted(map(repr, map(canonical, other)))
@@ -529,7 +530,7 @@ def test_a_new_target_reads_back_as_it_was_meant(target, filter):
 # --- from the files to the plan
 
 
-@settings(quick, max_examples=50)
+@examples(50)
 @given(st.data())
 def test_files_pages_and_assignments_may_come_in_any_order(data):
     one, other = (planned_in_some_order(data) for _ in range(2))

@@ -8,13 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import assume, example, given, settings
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from reconciler.loader import Loaded, load
 from reconciler.loader.document import c_events, pure_events, read
 from reconciler.model.diagnostics import Location
+from tests.support.property_rounds import examples
 
 TENANT = b"tenant: contoso.com\n"
 NOWHERE = Location("", 0, 0)
@@ -155,7 +156,6 @@ def expected(entry):
     return written
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=300))
 @example(b"policies:\n- {name: a, include: [all_users]}\n")
 @example(b"\xef\xbb\xbf---\n")
@@ -193,14 +193,14 @@ yaml_soup = st.lists(
 ).map("".join)
 
 
-@settings(deadline=None, max_examples=300)
+@examples(300)
 @given(yaml_soup)
 def test_any_text_that_looks_like_yaml_gives_a_result_in_every_file(text):
     content = text.encode()
     assert isinstance(load_files({"a.yaml": content, "tenant.yaml": content}), Loaded)
 
 
-@settings(deadline=None, max_examples=300)
+@examples(300)
 @given(yaml_soup)
 def test_neither_parser_raises_and_what_both_read_is_equal(text):
     """Where an odd anchor's name ends the two disagree: libyaml knows letters, digits, - and _."""
@@ -250,8 +250,14 @@ json_like = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=300)
+@examples(300)
 @given(json_like)
+@example({"policies": None, "name": "\x85"})
+@example({"policies": None, "name": "\u2028"})
+@example({"policies": None, "name": "\u2029\x85\u2028"})
+@example({"\x85": None, "name": None})
+@example([{"name": "\x85 a", "include": ["\u2028"]}, {"name": None}])
+@example([{"name": "a", "include": [{"group": "\x85\x85", "filter": {"\u2028": None}}]}])
 def test_any_shape_under_policies_gives_a_place_for_every_mistake(value):
     content = dump([value]) if not isinstance(value, list) else dump(value)
     loaded = load_files({"a.yaml": content})
@@ -263,7 +269,7 @@ def test_any_shape_under_policies_gives_a_place_for_every_mistake(value):
         assert 1 <= found.location.column <= len(lines[found.location.line - 1]) + 1
 
 
-@settings(deadline=None, max_examples=50)
+@examples(50)
 @given(declared)
 def test_what_is_written_is_what_is_read(written):
     written = without_twins(written)
@@ -276,7 +282,7 @@ def test_what_is_written_is_what_is_read(written):
     ]
 
 
-@settings(deadline=None, max_examples=50)
+@examples(50)
 @given(declared, st.randoms(use_true_random=False))
 def test_the_order_of_files_policies_and_entries_means_nothing(written, random):
     written = without_twins(written)

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import replace
 from html.parser import HTMLParser
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -34,6 +34,7 @@ from tests.support.build_plans import (
     update,
     without,
 )
+from tests.support.property_rounds import examples
 
 PIECES = st.sampled_from(
     [*HOSTILE_NAMES[:26], *'|`\\<>[]()#@*_~$&:!-+"\n', "--", "-->", "::", "a", " ", "\u202e", "\t"]
@@ -83,7 +84,7 @@ def rows(tokens):
     return tables
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(st.lists(NAMES, min_size=5, max_size=5))
 def test_names_never_act(names):
     text = markdown.render(a_plan(names), ROOMY)
@@ -101,7 +102,7 @@ def test_names_never_act(names):
     assert not any(token.type == "fence" for token in tokens)
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(st.lists(NAMES, min_size=5, max_size=5))
 def test_every_table_has_its_rows_and_every_cell_its_name(names):
     made = a_plan(names)
@@ -113,7 +114,7 @@ def test_every_table_has_its_rows_and_every_cell_its_name(names):
     assert sorted(code) == sorted(visible_name(name) for name in names[1:4])
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(NAMES)
 def test_a_name_reads_as_it_is(name):
     [_, inline, _] = parsed(markdown_code(name))
@@ -122,7 +123,7 @@ def test_a_name_reads_as_it_is(name):
     assert [child.content for child in cell] == [visible_name(name)]
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(NAMES)
 def test_a_sentence_stays_a_sentence(text):
     prose = markdown_prose(text)
@@ -132,7 +133,7 @@ def test_a_sentence_stays_a_sentence(text):
     assert {c.type for token in inline for c in token.children} <= {"text", "code_inline"}
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     st.lists(NAMES | st.text(min_size=300, max_size=2_000), min_size=5, max_size=5),
     st.integers(8_000, 70_000),
@@ -163,7 +164,7 @@ class Tags(HTMLParser):
         self.found["comment"] += 1
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(st.lists(NAMES, min_size=5, max_size=5))
 def test_the_html_has_the_tags_of_an_honest_plan(names):
     page = html.render(a_plan(names))

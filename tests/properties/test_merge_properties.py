@@ -3,7 +3,7 @@
 import json
 from dataclasses import replace
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.applier.merge import (
@@ -17,6 +17,7 @@ from reconciler.differ.compare import split
 from reconciler.graph import wire
 from reconciler.model.plan import Create, Delete, Update, key_of
 from reconciler.model.state import TargetKind
+from tests.support.property_rounds import examples
 from tests.support.strategies import (
     filters,
     known_targets,
@@ -27,7 +28,7 @@ from tests.support.strategies import (
 )
 
 sound_plans = policy_plans().filter(may_be_applied)
-quick = settings(max_examples=100, deadline=None, print_blob=True)
+quick = examples(100)
 
 
 def direct_of(plan):

@@ -3,16 +3,17 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.documents import _checksum, dumps, loads
 from reconciler.model.errors import PlanFileError, StalePlanError
 from reconciler.model.plan import fingerprint
 from tests.support import build
+from tests.support.property_rounds import examples
 from tests.support.strategies import hostile_names, plans, policy_plans, saved_plans
 
-quick = settings(max_examples=60, deadline=None, print_blob=True)
+quick = examples(60)
 
 
 def whole(saved):
@@ -20,7 +21,7 @@ def whole(saved):
     return repr(saved.plan), saved.plan.digest, saved.created_at, saved.reconciler_version
 
 
-@settings(quick, max_examples=120)
+@examples(120)
 @given(saved_plans)
 def test_a_plan_comes_back_as_it_was(saved):
     text = dumps(saved)
@@ -53,7 +54,7 @@ def test_the_file_says_of_the_plan_what_the_plan_says(saved):
     assert len(document["changes"]) == len(list(plan.changes))
 
 
-@settings(quick, max_examples=150)
+@examples(150)
 @given(saved_plans, st.data())
 def test_a_character_that_was_altered_is_noticed_or_means_nothing(saved, data):
     text = dumps(saved)

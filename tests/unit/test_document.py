@@ -191,3 +191,95 @@ def test_the_nearest_anchor_is_looked_up_for_the_first_unknown_aliases_alone(mon
 def test_a_long_alias_is_compared_with_nothing():
     (found,) = read(f"- &{'a' * 99} x\n- *{'a' * 98}\n".encode(), "x.yaml").diagnostics
     assert "did you mean" not in found.help
+
+
+PARSERS = pytest.mark.parametrize("events", [c_events, pure_events])
+NO_LINE_ENDS = pytest.mark.parametrize("character", ["\x85", "\u2028", "\u2029"])
+SPOTS = {
+    "in a comment": "# one{0}two: three\n",
+    "alone in a comment": "#{0}\n",
+    "in quotes": "a: 'one{0}two'\n",
+    "in double quotes": 'a: "one{0}  two"\n',
+    "alone in quotes": "a: '{0}'\n",
+    "in plain text": "a: one{0}two\n",
+    "in a key": "o{0}ne: two\n",
+    "in a block": "a: |\n  one{0}two\n",
+    "in a folded block": "a: >\n  one{0}  two\n",
+    "in brackets": "a: [one,{0} two]\n",
+    "after a value": "a: 'one' #{0}\n",
+}
+
+
+@PARSERS
+@NO_LINE_ENDS
+@pytest.mark.parametrize("spot", SPOTS)
+def test_lines_are_counted_as_editors_count_them(spot, character, events):
+    text = SPOTS[spot].format(character) + "b: 1\nwrong: !tag x\n"
+    document = read(text.encode(), "x.yaml", events=events)
+    (found,) = document.diagnostics
+    line = text.split("\n").index("wrong: !tag x") + 1
+    assert (found.code, str(found.location)) == ("custom-tag", f"x.yaml:{line}:8")
+    assert found.location.text == "wrong: !tag x"
+
+
+@PARSERS
+@NO_LINE_ENDS
+def test_columns_go_on_behind_them(character, events):
+    text = f"b: ['1{character}2', !tag x]\n"
+    (found,) = read(text.encode(), "x.yaml", events=events).diagnostics
+    assert str(found.location) == "x.yaml:1:12"
+
+
+@PARSERS
+@NO_LINE_ENDS
+def test_a_syntax_error_behind_them_is_on_its_line(character, events):
+    text = f"# {character}\na: '{character}'\nb: 'never closed\nc: 1\n"
+    (found,) = read(text.encode(), "x.yaml", events=events).diagnostics
+    assert (found.code, str(found.location)) == ("yaml-syntax", "x.yaml:3:4")
+
+
+@PARSERS
+@NO_LINE_ENDS
+def test_a_comment_goes_on_behind_them_as_it_does_in_an_editor(character, events):
+    text = f"a: 1 # one{character}b: 2{character}- all_users\nc: 3\n"
+    assert values(text, events=events) == {"a": 1, "c": 3}
+
+
+@PARSERS
+@NO_LINE_ENDS
+def test_a_value_keeps_them(character, events):
+    text = f"a: 'x{character}  y'\nb: x{character}y: z\nc: |\n  x{character}y\n"
+    assert values(text.replace("y: z", "y"), events=events) == {
+        "a": f"x{character}  y",
+        "b": f"x{character}y",
+        "c": f"x{character}y\n",
+    }
+
+
+@PARSERS
+def test_their_stand_ins_may_stand_in_the_file_too(events):
+    text = "a: '\ue000\x85\ue001\u2028\ue002\u2029\ue003'\n"
+    assert values(text, events=events) == {"a": text[4:-2]}
+
+
+@PARSERS
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_line_ends_at_what_ends_it_in_an_editor(end, events):
+    text = end.join(["# x", "a: 'x\x85'", "b: 1", "c: !tag x", ""])
+    (found,) = read(text.encode(), "x.yaml", events=events).diagnostics
+    assert (str(found.location), found.location.text) == ("x.yaml:4:4", "c: !tag x")
+
+
+@NO_LINE_ENDS
+def test_the_line_that_is_shown_cannot_be_broken_by_them(character):
+    text = f"a{character}b: !tag x\n"
+    (found,) = read(text.encode(), "x.yaml").diagnostics
+    assert found.location.text == "a\ufffdb: !tag x"
+
+
+@NO_LINE_ENDS
+def test_bytes_and_characters_that_are_refused_are_on_the_line_of_an_editor(character):
+    before = f"a: '{character}'\n".encode()
+    (not_utf8,) = read(before + b"b: \xff\n", "x.yaml").diagnostics
+    (control,) = read(before + b"b: \x07\n", "x.yaml").diagnostics
+    assert {str(not_utf8.location), str(control.location)} == {"x.yaml:2:4"}
