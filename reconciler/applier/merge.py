@@ -18,6 +18,7 @@ from typing import assert_never
 from reconciler.model.plan import Change, Create, Delete, Key, Update, action_of, key_of
 from reconciler.model.ports import AssignmentToSend
 from reconciler.model.state import Assignment, Filter, Target, TargetKind
+from reconciler.model.wording import describe_filter, describe_target
 
 
 class ChangeState(StrEnum):
@@ -60,17 +61,13 @@ def judge(
                 return Judgement(change, ChangeState.DONE)
             if live.filter == change.live.filter:
                 return Judgement(change, ChangeState.TO_DO)
-            return Judgement(
-                change, ChangeState.CONFLICT, f"its filter is now {format_filter(live.filter)}"
-            )
+            return _conflict_of_filters(change, live)
         case Delete():
             if live is None:
                 return Judgement(change, ChangeState.DONE)
             if live.filter == change.live.filter:
                 return Judgement(change, ChangeState.TO_DO)
-            return Judgement(
-                change, ChangeState.CONFLICT, f"its filter is now {format_filter(live.filter)}"
-            )
+            return _conflict_of_filters(change, live)
         case _:
             assert_never(change)
 
@@ -90,6 +87,15 @@ def judge_all(
     )
 
 
+def _conflict_of_filters(change: Change, live: Assignment) -> Judgement:
+    reason = f"it is now assigned {_with_filter(live.filter)}"
+    return Judgement(change, ChangeState.CONFLICT, reason)
+
+
+def _with_filter(filter: Filter | None) -> str:
+    return "without a filter" if filter is None else f"with filter {describe_filter(filter)}"
+
+
 def _judge_create(
     change: Create,
     live: Assignment | None,
@@ -99,7 +105,7 @@ def _judge_create(
     if live is not None:
         if live.filter == change.filter:
             return Judgement(change, ChangeState.DONE)
-        reason = f"it was created meanwhile with filter {format_filter(live.filter)}"
+        reason = f"it was added meanwhile {_with_filter(live.filter)}"
         return Judgement(change, ChangeState.CONFLICT, reason)
     opposite = _OPPOSITE.get(change.target.kind)
     if opposite is not None and key_of(replace(change.target, kind=opposite)) in direct:
@@ -153,7 +159,7 @@ class ReadBackDifference:
 
     def __str__(self) -> str:
         """Name the target and what became of it."""
-        return f"{format_target(self.target)} {self.what}"
+        return f"{describe_target(self.target)} {self.what}"
 
 
 def read_back_differences(
@@ -177,7 +183,7 @@ def read_back_differences(
             what = "was added by somebody else during the write"
             found.append(ReadBackDifference(assignment.target, what, is_extra=True))
         elif assignment.filter != sent[key].filter:
-            what = f"has filter {format_filter(assignment.filter)} after the write"
+            what = f"is assigned {_with_filter(assignment.filter)} after the write"
             found.append(ReadBackDifference(assignment.target, what))
         elif assignment.target.kind is TargetKind.OPAQUE and _content(
             assignment.raw_target
@@ -246,19 +252,3 @@ def _canonical(raw_target: str | None) -> str:
 def _id_of(filter: Filter | None) -> tuple[str, str]:
     """What is sent of a filter; its name is not."""
     return ("none", "") if filter is None else (filter.mode.value, filter.id)
-
-
-def format_filter(filter: Filter | None) -> str:
-    """Write a filter in words: its mode, and its name or id."""
-    return "none" if filter is None else f"{filter.mode} {filter.name or filter.id}"
-
-
-def format_target(target: Target) -> str:
-    """Write a target in words: its kind, and its name or id."""
-    name = f'"{target.name}"' if target.name else target.id
-    return target.kind.value if name is None else f"{target.kind} {name}"
-
-
-def describe(change: Change) -> str:
-    """Write a change in words."""
-    return f"{action_of(change)} {format_target(change.target)}"

@@ -25,8 +25,6 @@ from itertools import chain, repeat
 from reconciler.applier.merge import (
     ChangeState,
     Judgement,
-    describe,
-    format_target,
     judge_all,
     read_back_differences,
 )
@@ -53,6 +51,7 @@ from reconciler.model.errors import (
 from reconciler.model.plan import Change, Key, PolicyPlan, key_of
 from reconciler.model.result import PolicyOutcome, Status
 from reconciler.model.state import Assignment, Target
+from reconciler.model.wording import describe_change, describe_target
 
 READ_BACK_WAITS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
 """Seconds before each reading after a write; the last one repeats. Graph's delay has no bound."""
@@ -212,7 +211,7 @@ class PolicyRun:
         if problems:
             raise ReconcilerError(f"{problems[0].message}; {problems[0].help}")
         self.judgements = judge_all(self.plan.changes, direct, inherited)
-        self.lost = tuple(format_target(target) for target in _lost(self.plan, direct, inherited))
+        self.lost = tuple(describe_target(target) for target in _lost(self.plan, direct, inherited))
         return _Reading(live.assignments, direct)
 
     def _make(self, request: Request, reading: _Reading) -> None:
@@ -309,7 +308,7 @@ class PolicyRun:
 
     def _conflicting(self, conflicts: Sequence[Judgement]) -> PolicyOutcome:
         reasons = "; ".join(
-            f"{describe(judgement.change)}: {judgement.reason}" for judgement in conflicts
+            f"{describe_change(judgement.change)}: {judgement.reason}" for judgement in conflicts
         )
         left = "the rest of it was left" if self.sent else "it was left"
         return self._ended(

@@ -11,13 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
-from reconciler.applier.merge import body_digest, describe, merge
+from reconciler.applier.merge import body_digest, merge
 from reconciler.applier.multi_admin_approval import MultiAdminApprover
 from reconciler.applier.route import Route, WriteMethod
 from reconciler.model.errors import GraphError, MultiAdminApprovalError, ReconcilerError
 from reconciler.model.plan import Change, Create, Delete, Key, Update, action_of, key_of
 from reconciler.model.ports import AssignmentToSend, Journal, Receipt, Tenant
 from reconciler.model.state import Assignment, Policy
+from reconciler.model.wording import describe_change
 from reconciler.runtime.deadline import Deadline
 from reconciler.runtime.retry import Backoff
 
@@ -70,7 +71,7 @@ def announce(
         "write",
         policy,
         method=request.method,
-        changes=[describe(change) for change in request.changes],
+        changes=[describe_change(change) for change in request.changes],
         before=[_audit(assignment) for assignment in before],
     )
 

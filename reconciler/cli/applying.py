@@ -15,13 +15,13 @@ from reconciler.cli.pull_request_approval import refuse_unapproved
 from reconciler.cli.session import Invocation, root_of_plan
 from reconciler.cli.version import version
 from reconciler.documents import SavedPlan, loads
+from reconciler.model import wording
 from reconciler.model.errors import ConfigError, ExitCode, Interrupted, PlanFileError, UsageError
 from reconciler.model.plan import Plan
 from reconciler.model.result import ApplyResult
 from reconciler.operations import applying
 from reconciler.operations.connect import STATE_FOLDER, Connection, Session, connect
 from reconciler.operations.roots import tenant_roots
-from reconciler.views import words
 from reconciler.views.escaping import visible
 
 
@@ -152,7 +152,9 @@ class ApplyCommand(RunOptions):
                 "there is nobody to ask: stdin is not a terminal. To write without a question, "
                 "give --auto-approve"
             )
-        question = visible(f"Apply this to {plan.tenant.label}: {words.counts(plan.summary)}?")
+        question = visible(
+            f"Apply this to {plan.tenant.label}: {wording.describe_counts(plan.summary)}?"
+        )
         with session.deadline.paused():
             click.echo(f'\n{question}\nOnly "yes" is accepted: ', err=True, nl=False)
             answer = sys.stdin.readline()

@@ -24,12 +24,13 @@ from reconciler.github.event import pull_request_of
 from reconciler.github.hidden_changes import with_changes
 from reconciler.github.issues import upsert_issue
 from reconciler.github.pulls import read_pull
+from reconciler.model import wording
 from reconciler.model.diagnostics import Diagnostic, Location, Severity
 from reconciler.model.errors import ConfigError, ExitCode, PlanFileError
 from reconciler.model.plan import Plan, change_lines
 from reconciler.runtime.clock import SystemClock
 from reconciler.runtime.deadline import Deadline
-from reconciler.views import apply_markdown, markdown, words
+from reconciler.views import apply_markdown, markdown
 from reconciler.views.escaping import visible
 from reconciler.views.markdown import Context, marker_prefix
 
@@ -193,7 +194,7 @@ def _of_plan(file: Path, made: Context) -> Text:
 
 def _title(plan: Plan) -> str:
     """Name the tenant and what differs, within GitHub's limit on titles."""
-    said = "incomplete plan" if not plan.complete else words.counts(plan.summary)
+    said = "incomplete plan" if not plan.complete else wording.describe_counts(plan.summary)
     return f"Drift in {plan.tenant.label[:100]}: {said}"
 
 

@@ -23,11 +23,12 @@ from reconciler.github.pull_request_approval import (
     approved_digest,
 )
 from reconciler.github.pulls import commits_after
+from reconciler.model import wording
 from reconciler.model.diagnostics import error
 from reconciler.model.errors import ConfigError, StalePlanError
-from reconciler.model.plan import Change, Plan, change_lines, digest_of_lines
+from reconciler.model.plan import Action, Change, Plan, change_lines, digest_of_lines
+from reconciler.model.state import TargetKind
 from reconciler.operations.connect import Session
-from reconciler.views import words
 from reconciler.views.escaping import visible
 from reconciler.views.markdown import marker_prefix
 
@@ -146,11 +147,7 @@ def _difference(plan: Plan, approved: dict[str, PullRequestApproval]) -> Iterato
     names = {policy.policy.id: policy.policy.name for policy in plan.policies}
     for line, change in due.items():
         if line not in approved:
-            said = f"{words.verb(change)} {words.target(change.target)}"
-            filter_change = words.filter_change(change)
-            yield f'not approved: "{change.policy.name}": {said}' + (
-                f", {filter_change}" if filter_change else ""
-            )
+            yield f'not approved: "{change.policy.name}": {wording.describe_change(change)}'
     for line in approved:
         if line not in due:
             yield f"approved, no longer due: {_say(line, names)}"
@@ -161,4 +158,6 @@ def _say(line: str, names: dict[str, str]) -> str:
     change = json.loads(line)
     kind, object_id, _ = change["target"]
     name = names.get(change["policy"], change["policy"])
-    return f'"{name}": {change["action"]} {kind} {object_id}'.rstrip()
+    verb = wording.VERBS[Action(change["action"])]
+    side = wording.TARGET_KINDS[TargetKind(kind)]
+    return f'"{name}": {verb} {side} {object_id}'.rstrip()

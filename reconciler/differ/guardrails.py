@@ -56,9 +56,9 @@ def stops(changes: Iterable[Change], guardrails: Guardrails) -> tuple[Stop, ...]
 def over_limits(changes: Sequence[Change], guardrails: Guardrails) -> tuple[Stop, ...]:
     """List the limits per run that the changes exceed."""
     checks = (
-        ("max_creates", _count(changes, Create), guardrails.max_creates, "create"),
-        ("max_updates", _count(changes, Update), guardrails.max_updates, "update"),
-        ("max_deletes", _count(changes, Delete), guardrails.max_deletes, "delete"),
+        ("max_creates", _count(changes, Create), guardrails.max_creates, "add"),
+        ("max_updates", _count(changes, Update), guardrails.max_updates, "change"),
+        ("max_deletes", _count(changes, Delete), guardrails.max_deletes, "remove"),
     )
     return tuple(
         Stop(

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from reconciler import applier
 from reconciler.applier.journal import FileJournal, NoJournal
-from reconciler.applier.merge import format_target
 from reconciler.applier.pending import FilePendingApprovals
 from reconciler.applier.staleness import StaleAssignment, stale_assignments
 from reconciler.differ.guardrails import Limits, stops, tightened
@@ -17,6 +16,7 @@ from reconciler.model.plan import Create, Plan, filter_after
 from reconciler.model.ports import Reader
 from reconciler.model.result import ApplyResult
 from reconciler.model.state import AssignmentFilter, Group, LiveState, Policy, TargetKind
+from reconciler.model.wording import describe_target
 from reconciler.operations.connect import Connection, Session
 from reconciler.operations.tenant_check import check_tenant, identify
 
@@ -136,7 +136,7 @@ def refuse_gone(plan: Plan, session: Session, tenant: Reader) -> None:
         name = f'"{change.policy.name}"'
         if change.target.id in groups:
             group = known.get(change.target.id or "")
-            lines += _gone(f"{name}: {format_target(change.target)}", change.target.name, group)
+            lines += _gone(f"{name}: {describe_target(change.target)}", change.target.name, group)
         filter = filter_after(change)
         if filter is not None:
             what = f'{name}: filter "{filter.name or filter.id}"'
@@ -165,7 +165,7 @@ def _line(difference: StaleAssignment, names: Mapping[str, Group]) -> str:
     target = difference.target
     group = names.get(target.id or "")
     target = replace(target, name=group.name) if group else target
-    where = f'"{difference.policy.name}": {format_target(target)}'
+    where = f'"{difference.policy.name}": {describe_target(target)}'
     if difference.before is None:
         return f"{where} was added"
     if difference.now is None:

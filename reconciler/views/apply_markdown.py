@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from reconciler.model import wording
 from reconciler.model.plan import Change
 from reconciler.model.policy_types import platform_title
 from reconciler.model.result import ApplyResult, PolicyOutcome, Status
-from reconciler.views import words
 from reconciler.views.escaping import markdown_code, markdown_prose
 from reconciler.views.markdown import SMALLEST_BUDGET, Context, marker, note, where
 from reconciler.views.markdown_layout import alert, folded, row, size
@@ -69,8 +69,7 @@ def _state(result: ApplyResult) -> str:
 
 
 def _counts(result: ApplyResult) -> str:
-    done = result.summary
-    return f"{done.create} created, {done.update} changed, {done.delete} deleted"
+    return wording.describe_done(result.summary)
 
 
 def _sentence(result: ApplyResult) -> str:
@@ -134,7 +133,7 @@ def _row(outcome: PolicyOutcome) -> str:
 
 def _changes(changes: Iterable[Change]) -> str:
     names = Names()
-    listed = [f"{words.verb(o)} {names.target(o.target)}" for o in changes]
+    listed = [f"{wording.verb_of(o)} {names.target(o.target)}" for o in changes]
     rest = len(listed) - _MOST_CHANGES
     said = "; ".join(listed[:_MOST_CHANGES])
     return f"{said}; and {rest} more" if rest > 0 else said

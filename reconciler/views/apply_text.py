@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from reconciler.model import wording
 from reconciler.model.result import ApplyResult, PolicyOutcome, Status
-from reconciler.views import words
 from reconciler.views.escaping import visible
-from reconciler.views.text import headline, on_one_line_or_below
+from reconciler.views.text import render_changes
 from reconciler.views.wrapping import wrapped
 
 _TITLES = {
@@ -36,9 +36,7 @@ def _group(status: Status, title: str, result: ApplyResult, width: int) -> Itera
     for outcome in result.having(status):
         yield visible(f"  {outcome.policy.name}")
         changes = outcome.written if status is Status.APPLIED else outcome.changes
-        for change in changes:
-            details = [visible(words.filter_change(change))]
-            yield from on_one_line_or_below(headline(change, indent=4), details, width)
+        yield from render_changes(changes, width=width, indent=4)
         yield from _facts(outcome, width)
 
 
@@ -55,11 +53,8 @@ def _facts(outcome: PolicyOutcome, width: int) -> Iterator[str]:
 
 
 def _closing(result: ApplyResult) -> str:
-    done = result.summary
     state = "Apply complete" if result.complete else "Apply incomplete"
-    lines = [
-        f"{state}: {done.create} created, {done.update} changed, {done.delete} deleted.",
-    ]
+    lines = [f"{state}: {wording.describe_done(result.summary)}."]
     trouble = [
         f"{len(result.having(status))} {words_for}"
         for status, words_for in (

@@ -15,12 +15,12 @@ from datetime import UTC
 
 from reconciler.differ.guardrails import reaches_everybody
 from reconciler.documents import SavedPlan
+from reconciler.model import wording
 from reconciler.model.diagnostics import Diagnostic, Location, sort_diagnostics
 from reconciler.model.plan import Change, Create, Delete, Plan, PolicyPlan, Update, filter_after
 from reconciler.model.policy_types import platform_title
 from reconciler.model.result import count
 from reconciler.model.state import Assignment, Filter, Policy, TargetKind
-from reconciler.views import words
 from reconciler.views.escaping import (
     comment_value,
     markdown_code,
@@ -37,7 +37,6 @@ from reconciler.views.markdown_layout import (
     table,
 )
 from reconciler.views.markdown_names import Names, with_id
-from reconciler.views.words import many
 
 SMALLEST_BUDGET = 8_000
 """Room for title, counts and footer in the worst case; a budget below it counts as this much."""
@@ -106,7 +105,7 @@ def render_problems(diagnostics: Iterable[Diagnostic], label: str, context: Cont
     errors = [d for d in found if d.is_error]
     warnings = [d for d in found if not d.is_error]
     state = "No plan" if errors else "The files are valid"
-    said = f"{many(len(errors), 'error')}, {many(len(warnings), 'warning')}"
+    said = f"{wording.count_of(len(errors), 'error')}, {wording.count_of(len(warnings), 'warning')}"
     head = [marker(context, label, None), f"## {state}: {said} · {markdown_code(label)}"]
     head += [*note(context), *filter(None, [capital(" · ".join(where(context)))])]
     foot = ["Mend the files and push again: nothing was compared, and nothing has been changed."]
@@ -132,7 +131,7 @@ def _title(plan: Plan) -> str:
         return f"No changes · {label}"
     else:
         state = "Plan"
-    return f"{state}: {words.counts(plan.summary)} · {label}"
+    return f"{state}: {wording.describe_counts(plan.summary)} · {label}"
 
 
 def _origin(saved: SavedPlan, context: Context) -> str:
@@ -140,7 +139,7 @@ def _origin(saved: SavedPlan, context: Context) -> str:
     tenant = saved.plan.tenant
     name = f"{markdown_code(tenant.display_name)} " if tenant.display_name else ""
     if saved.plan.is_empty and saved.plan.complete:
-        declared = many(saved.plan.summary.unchanged, "assignment")
+        declared = wording.count_of(saved.plan.summary.unchanged, "assignment")
         said = f"Intune has all that the files of this repository declare ({declared})"
     else:
         said = (
@@ -214,7 +213,7 @@ def _deletes(plan: Plan, names: Names) -> Iterator[str]:
             who = names.target(change.target)
             if change.target.kind is TargetKind.EXCLUSION_GROUP:
                 group = with_id(change.target.name, change.target.id or "", is_shared=False)
-                group += words.unfound(change.target)
+                group += wording.not_in_directory(change.target)
                 effect = f"would no longer exclude {group} and **may then reach** it"
             else:
                 effect = f"would **no longer be assigned** to {who}"
@@ -264,7 +263,10 @@ def _changes(plan: Plan, names: Names, context: Context, room: int) -> tuple[lis
             left_out.append(policy)
     blocks = [f"{_HEADING}\n\n{table(header, shown)}"] if shown else [_HEADING]
     if left_out:
-        entries = (f"{names.policy(p.policy)}: {words.counts(count(p.changes))}" for p in left_out)
+        entries = (
+            f"{names.policy(p.policy)}: {wording.describe_counts(count(p.changes))}"
+            for p in left_out
+        )
         blocks.append(bullets("Not shown here:", entries, room - size(blocks)))
     missing = sum(len(policy.changes) for policy in left_out)
     return blocks, missing, room - size(blocks)
@@ -279,7 +281,7 @@ def _below_the_table(plan: Plan) -> Iterator[str]:
             "A filter narrows its assignment: *include* to the devices that match it, *exclude* to "
             "those that do not."
         )
-    yield f"Besides: {words.left_alone(plan.summary)}."
+    yield f"Besides: {wording.describe_left_alone(plan.summary)}."
 
 
 def _filter_before(change: Change) -> Filter | None:
@@ -288,7 +290,7 @@ def _filter_before(change: Change) -> Filter | None:
 
 def _row(change: Change, names: Names, context: Context) -> str:
     who = names.target(change.target)
-    action = f"{words.sign(change)} {words.verb(change)}"
+    action = f"{wording.sign_of(change)} {wording.verb_of(change)}"
     place = "not declared"
     if not isinstance(change, Delete):
         path = repository_path(context.root, change.declared_at.file)
@@ -394,9 +396,7 @@ def _next(plan: Plan, context: Context) -> str:
 
 def _facts(saved: SavedPlan) -> str:
     most = saved.plan.guardrails
-    guards = (
-        f"{words.limits(most)}; all users or all devices without a filter: {most.broad_targets}"
-    )
+    guards = f"{wording.describe_limits(most)}; all users or all devices without a filter: {most.broad_targets}"
     return "\n".join(
         [
             f"- Guardrails per run (`guardrails` in `tenant.yaml`): {guards}",

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from reconciler.model.plan import Plan, filter_after
 from reconciler.model.policy_types import platform_title
 from reconciler.model.state import Filter, Policy, Target, TargetKind
+from reconciler.model.wording import TARGET_KINDS, not_in_directory
 from reconciler.views.escaping import markdown_code
-from reconciler.views.words import KIND_WORDS, unfound
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Names:
 
     def target(self, target: Target) -> str:
         """Say whom an assignment reaches."""
-        said = KIND_WORDS[target.kind]
+        said = TARGET_KINDS[target.kind]
         if target.kind is TargetKind.OPAQUE:
             return f"{said} {markdown_code(target.odata_type or '(none)')}"
         if target.is_broad:
@@ -48,7 +48,7 @@ class Names:
         is_shared = (target.name or "", "") in self.shared
         named = with_id(target.name, target.id or "", is_shared=is_shared)
         of_type = f" of type {markdown_code(target.target_type)}" if target.target_type else ""
-        return f"{said} {named}{of_type}{unfound(target)}"
+        return f"{said} {named}{of_type}{not_in_directory(target)}"
 
     def filter(self, filter: Filter | None) -> str:
         """Say how an assignment is narrowed."""

@@ -1,23 +1,25 @@
 """A plan as text for a terminal or a log, without colour. Pure.
 
-Every line of a change begins with its sign *and* its verb, so that it reads the same in colour, in
-monochrome and aloud. `reconciler.cli.paint` colours by those signs.
+Every line of a change begins with its sign and says whether the target is included or excluded.
+`reconciler.cli.paint` colours by those signs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
+from reconciler.model import wording
 from reconciler.model.plan import Change, Delete, Plan, PolicyPlan
 from reconciler.model.policy_types import platform_title
-from reconciler.model.state import Ownership, TargetKind
-from reconciler.views import words
+from reconciler.model.state import Assignment, Ownership, Target
 from reconciler.views.escaping import visible
 from reconciler.views.validation import render as render_problems
 from reconciler.views.validation import under
 from reconciler.views.wrapping import wrapped
 
 _MIN_WIDTH = 40
+_WIDEST_COLUMN = 60
+"""Characters; a longer target pushes its own details to the right, and no others."""
 
 
 def render(plan: Plan, *, width: int, verbose: bool = False, root: str = "") -> str:
@@ -62,46 +64,61 @@ def _shown(plan: Plan, verbose: bool) -> Iterator[PolicyPlan]:
 def _policy(plan: PolicyPlan, width: int, verbose: bool, root: str) -> str:
     policy = plan.policy
     owned = ", authoritative" if plan.ownership is Ownership.AUTHORITATIVE else ""
-    lines = [visible(f"{policy.name} [{platform_title(policy.platform)}{owned}]")]
-    for change in plan.changes:
-        lines += _change(change, width, root)
+    lines = [visible(f"{policy.name}  ({platform_title(policy.platform)}{owned})")]
+    lines += render_changes(plan.changes, width=width, indent=2, root=root)
     if verbose:
-        lines += [_quiet("unchanged", keep.assignment) for keep in plan.kept]
-        lines += [_quiet("unmanaged", change.assignment) for change in plan.unmanaged]
-        lines += [_quiet("inherited", change.assignment) for change in plan.inherited]
+        lines += [_left_as_is("unchanged", keep.assignment) for keep in plan.kept]
+        lines += [_left_as_is("unmanaged", entry.assignment) for entry in plan.unmanaged]
+        lines += [_left_as_is("inherited", entry.assignment) for entry in plan.inherited]
     return "\n".join(lines)
 
 
-def _quiet(word: str, assignment: object) -> str:
-    return visible(f"      {word:9} {words.assignment(assignment)}")  # type: ignore[arg-type]
+def _left_as_is(word: str, assignment: Assignment) -> str:
+    filter = assignment.filter
+    narrowed = f"   filter: {wording.describe_filter(filter)}" if filter else ""
+    return visible(f"      {word:9} {_target(assignment.target)}{narrowed}")
 
 
-def _change(change: Change, width: int, root: str) -> list[str]:
-    """Put a change on one line where it fits, else its filter and its place below it."""
-    details = [visible(words.filter_change(change))]
-    if not isinstance(change, Delete):
-        place = change.declared_at
-        details.append(visible(under(root, f"{place.file}:{place.line}")))
-    lines = on_one_line_or_below(headline(change, indent=2), details, width)
-    if isinstance(change, Delete) and change.target.kind is TargetKind.EXCLUSION_GROUP:
-        lines.append("      ! its members may then be reached")
+def _target(target: Target) -> str:
+    return f"{wording.describe_target(target)}{wording.not_in_directory(target)}"
+
+
+def render_changes(
+    changes: Sequence[Change], *, width: int, indent: int, root: str | None = None
+) -> list[str]:
+    """Write one policy's changes, one a line where that fits; their details stand in a column.
+
+    Each line begins with the sign of the change. ``root`` is put before the places in the files;
+    without it they are left out.
+    """
+    heads = [_headline(change, indent) for change in changes]
+    details = [_details(change, root) for change in changes]
+    column = max((len(head) for head in heads if len(head) <= _WIDEST_COLUMN), default=0)
+    lines: list[str] = []
+    for head, more in zip(heads, details, strict=True):
+        lines += _on_one_line_or_below(head, more, column, width)
     return lines
 
 
-def headline(change: Change, *, indent: int) -> str:
-    """Say what a change does, and to whom."""
-    who = words.target(change.target)
-    return visible(f"{' ' * indent}{words.sign(change)} {words.verb(change)} {who}")
+def _headline(change: Change, indent: int) -> str:
+    return visible(f"{' ' * indent}{wording.sign_of(change)} {_target(change.target)}")
 
 
-def on_one_line_or_below(head: str, details: Iterable[str], width: int) -> list[str]:
-    """Put what there is to say of a change beside it where that fits, else below it."""
-    present = [detail for detail in details if detail]
-    one_line = "   ".join([head, *present])
-    if len(one_line) <= width:
-        return [one_line]
+def _details(change: Change, root: str | None) -> list[str]:
+    details = [wording.describe_filter_change(change), wording.describe_effect(change)]
+    if root is not None and not isinstance(change, Delete):
+        place = change.declared_at
+        details.append(under(root, f"{place.file}:{place.line}"))
+    return [visible(detail) for detail in details if detail]
+
+
+def _on_one_line_or_below(head: str, details: list[str], column: int, width: int) -> list[str]:
+    for padded in (head.ljust(column), head):
+        one_line = "   ".join([padded, *details]) if details else head
+        if len(one_line) <= width:
+            return [one_line]
     depth = len(head) - len(head.lstrip()) + 4
-    return [head, *(" " * depth + detail for detail in present)]
+    return [head, *(" " * depth + detail for detail in details)]
 
 
 def _stops(plan: Plan, width: int, root: str) -> str:
@@ -121,7 +138,7 @@ def _closing(plan: Plan, width: int, verbose: bool) -> str:
         what = "these policies" if plan.selection else "the files"
         said = f"No changes. The tenant has everything that {what} declare."
     else:
-        said = f"Plan: {words.counts(plan.summary)}."
+        said = f"Plan: {wording.describe_counts(plan.summary)}."
     lines = [*wrapped(said, width), *_left_alone(plan, width, verbose)]
     return "\n".join([*lines, f"Digest: {plan.digest}"])
 
@@ -139,7 +156,7 @@ def _closing_incomplete(plan: Plan, width: int, verbose: bool) -> Iterator[str]:
         yield from wrapped(visible(f"Not planned because of the errors above: {listed}"), width)
     if not plan.is_empty:
         others = ", for the other policies" if left_out else ""
-        yield from wrapped(f"Plan: {words.counts(plan.summary)}{others}.", width)
+        yield from wrapped(f"Plan: {wording.describe_counts(plan.summary)}{others}.", width)
     if plan.policies:
         yield from _left_alone(plan, width, verbose)
     yield from wrapped("Digest: none, as an incomplete plan cannot be approved.", width)
@@ -156,4 +173,4 @@ def _left_alone(plan: Plan, width: int, verbose: bool) -> list[str]:
     summary = plan.summary
     hidden = summary.unchanged + summary.unmanaged + summary.inherited
     listed = " (--verbose lists them)" if hidden and not verbose else ""
-    return wrapped(f"Also: {words.left_alone(summary)}{listed}.", width)
+    return wrapped(f"Also: {wording.describe_left_alone(summary)}{listed}.", width)

@@ -31,7 +31,7 @@ def test_apply_then_plan_then_apply_finds_nothing_left_to_do(tmp_path, root):
     assert first.code == 0
     assert first.stdout.startswith("Tenant contoso-prod (Contoso, ")
     assert "\nApplied and read back:\n  Android - Warehouse scanners\n" in first.stdout
-    assert first.stdout.endswith("\nApply complete: 8 created, 1 changed, 0 deleted.\n")
+    assert first.stdout.endswith("\nApply complete: 8 added, 1 changed, 0 removed.\n")
     assert run("plan", "--sandbox", "--detailed-exitcode", cwd=tmp_path).code == 0
     written = kept_tenant(root)
     again = run("apply", "--sandbox", cwd=tmp_path)
@@ -78,7 +78,7 @@ def test_in_production_mode_the_missing_route_is_met_and_said_once(tmp_path, roo
 def test_without_a_terminal_there_is_nobody_to_ask(tmp_path, root):
     ran = run("apply", "--sandbox", cwd=tmp_path, stdin="yes\n")
     assert ran.code == 64
-    assert "Plan: 8 to create" in ran.stdout
+    assert "Plan: 8 to add" in ran.stdout
     assert "give --auto-approve" in ran.error
     assert not (root / ".reconciler").exists()
 
@@ -114,7 +114,7 @@ def test_a_deletion_needs_the_guardrail_to_allow_it(tmp_path, root):
     assert run(*limited, cwd=tmp_path).code == 5
     ran = run(*limited, "--max-deletes", "1", cwd=tmp_path)
     assert ran.code == 0
-    assert ran.stdout.endswith("Apply complete: 0 created, 0 changed, 1 deleted.\n")
+    assert ran.stdout.endswith("Apply complete: 0 added, 0 changed, 1 removed.\n")
 
 
 def test_another_digest_than_the_approved_one_is_not_applied(tmp_path, root):
@@ -161,9 +161,9 @@ def test_the_table_says_what_failed_and_that_apply_may_be_run_again(tmp_path, ro
     with served(root / "sandbox.json", "--faults", "faults.json", cwd=tmp_path) as way:
         ran = run("apply", "--auto-approve", "--policy", "Linux*", cwd=tmp_path, env=way)
     assert ran.code == 1
-    assert "\nFailed:\n  Linux - Build servers\n    + create group " in ran.stdout
+    assert "\nFailed:\n  Linux - Build servers\n    + include group " in ran.stdout
     assert ran.stdout.endswith(
-        "Apply incomplete: 0 created, 0 changed, 0 deleted.\nPolicies: 1 failed.\n"
+        "Apply incomplete: 0 added, 0 changed, 0 removed.\nPolicies: 1 failed.\n"
         "Run plan to see what is left; apply may be run again safely.\n"
     )
 

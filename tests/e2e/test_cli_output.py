@@ -93,7 +93,7 @@ def test_quiet_does_not_keep_errors_back(tmp_path, root):
 
 def test_apply_in_json_shows_the_plan_on_stderr_and_the_result_on_stdout(tmp_path, root):
     ran = run("apply", "--sandbox", "--auto-approve", "--format", "json", cwd=tmp_path)
-    assert "Plan: 8 to create" in ran.stderr
+    assert "Plan: 8 to add" in ran.stderr
     assert ran.json["summary"]["create"] == 8
     assert {outcome["status"] for outcome in ran.json["outcomes"]} == {"applied"}
 
@@ -231,13 +231,13 @@ def test_a_summary_that_cannot_be_written_hides_no_result(tmp_path, root, comman
     if form == "json":
         assert ran.json["summary"]["create"] == 8
     else:
-        assert ("Plan: 8 to create" in ran.stdout, "Error: " in ran.stderr) == (True, False)
+        assert ("Plan: 8 to add" in ran.stdout, "Error: " in ran.stderr) == (True, False)
 
 
 def test_outputs_that_cannot_be_written_are_an_error_after_the_plan(tmp_path, root):
     env = {**JOB, "GITHUB_OUTPUT": str(tmp_path)}
     ran = run("plan", "--sandbox", cwd=tmp_path, env=env)
-    assert (ran.code, "Plan: 8 to create" in ran.stdout) == (1, True)
+    assert (ran.code, "Plan: 8 to add" in ran.stdout) == (1, True)
     assert ran.error.startswith("the file of GITHUB_OUTPUT cannot be written")
 
 

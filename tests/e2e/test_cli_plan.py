@@ -22,9 +22,9 @@ def test_a_plan_with_changes_exits_0_and_writes_nothing(tmp_path, root):
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     ran = run("plan", "--sandbox", cwd=tmp_path)
     assert ran.code == 0
-    assert "Plan: 8 to create, 1 to change, 0 to delete.\n" in ran.stdout
+    assert "Plan: 8 to add, 1 to change, 0 to remove.\n" in ran.stdout
     assert (
-        '  + create group "Sales laptops"   desired-state/policies/windows.yaml:23\n' in ran.stdout
+        '  + include group "Sales laptops"   desired-state/policies/windows.yaml:23\n' in ran.stdout
     )
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
@@ -121,7 +121,7 @@ def test_policy_limits_the_plan_and_says_so(tmp_path, root):
     ran = run("plan", "--sandbox", "--policy", "Linux*", "--policy", "macOS - B*", cwd=tmp_path)
     assert ran.code == 0
     assert 'Limited to policies matching "Linux*", "macOS - B*"' in ran.stdout
-    assert "Plan: 2 to create, 0 to change, 0 to delete.\n" in ran.stdout
+    assert "Plan: 2 to add, 0 to change, 0 to remove.\n" in ran.stdout
     assert "Windows 11" not in ran.stdout
 
 

@@ -49,8 +49,8 @@ def test_each_root_is_planned_and_gets_a_file_named_after_its_label(tmp_path, ro
     assert sorted(file.name for file in (tmp_path / "plans").iterdir()) == ["eu.json", "us.json"]
     eu, _, us = ran.stdout.partition("\n\nTenant us ")
     assert eu.startswith("Tenant eu ")
-    assert "Plan: 8 to create" in eu
-    assert "Plan: 8 to create" in us
+    assert "Plan: 8 to add" in eu
+    assert "Plan: 8 to add" in us
     again = run("plan", "tenants", "--sandbox", "--out", "plans", "-q", cwd=tmp_path)
     assert again.code == 0
 

@@ -144,12 +144,12 @@ def test_a_saved_plan_is_shown_applied_and_applied_again_without_a_second_write(
     first = run("apply", "p.json", "--sandbox", "--auto-approve", cwd=tmp_path)
     assert first.code == 0
     assert first.stdout.startswith("Tenant contoso-prod (Contoso, ")
-    assert first.stdout.endswith("Apply complete: 8 created, 1 changed, 0 deleted.\n")
+    assert first.stdout.endswith("Apply complete: 8 added, 1 changed, 0 removed.\n")
     written = kept_tenant(root)
     again = run("apply", "p.json", "--sandbox", "--auto-approve", cwd=tmp_path)
     assert again.code == 0
     assert "\nAlready as declared:\n" in again.stdout
-    assert again.stdout.endswith("Apply complete: 0 created, 0 changed, 0 deleted.\n")
+    assert again.stdout.endswith("Apply complete: 0 added, 0 changed, 0 removed.\n")
     assert kept_tenant(root) == written
 
 

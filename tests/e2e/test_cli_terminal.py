@@ -48,11 +48,11 @@ def plan_faults(folder, *faults):
 def test_yes_applies(tmp_path, root):
     with terminal(*APPLY, cwd=tmp_path) as screen:
         screen.wait_for(PROMPT)
-        assert "Apply this to contoso-prod: 1 to create, 0 to change, 0 to delete?" in screen.text
+        assert "Apply this to contoso-prod: 1 to add, 0 to change, 0 to remove?" in screen.text
         assert not (root / ".reconciler").exists()
         screen.send("yes\n")
         assert screen.finish() == 0
-    assert "Apply complete: 1 created, 0 changed, 0 deleted.\n" in screen.text
+    assert "Apply complete: 1 added, 0 changed, 0 removed.\n" in screen.text
     assert (root / ".reconciler").exists()
 
 
@@ -88,8 +88,8 @@ def test_a_plan_is_coloured_on_a_terminal_and_the_words_stay_the_same(tmp_path, 
     piped = run("plan", "--sandbox", "-q", cwd=tmp_path, env={"COLUMNS": "80"})
     with terminal("plan", "--sandbox", "-q", cwd=tmp_path, columns=80) as screen:
         assert screen.finish() == 0
-    assert "\x1b[32m  + create " in screen.screen
-    assert "\x1b[33m  ~ change " in screen.screen
+    assert "\x1b[32m  + include " in screen.screen
+    assert "\x1b[33m  ~ include " in screen.screen
     assert screen.text == piped.stdout
     assert plain(piped.stdout) == piped.stdout
 
@@ -153,7 +153,7 @@ def test_ctrl_c_while_writing_ends_the_write_in_flight_reports_and_exits_130(tmp
         assert "Not tried:\n  Android - Work profile\n" in screen.text
         assert "Policies: 5 not tried.\n" in screen.text
         again = run("apply", "--auto-approve", cwd=tmp_path, env=way)
-        assert again.stdout.endswith("Apply complete: 7 created, 1 changed, 0 deleted.\n")
+        assert again.stdout.endswith("Apply complete: 7 added, 1 changed, 0 removed.\n")
 
 
 def test_a_second_ctrl_c_while_writing_stops_at_once_and_says_what_is_not_known(tmp_path, root):

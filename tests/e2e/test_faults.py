@@ -88,7 +88,7 @@ def test_a_429_storm_is_sat_out(tmp_path):
     done = day.run("apply")
 
     assert done.returncode == 0, done.stderr
-    assert "Apply complete: 2 created" in done.stdout
+    assert "Apply complete: 2 added" in done.stdout
 
 
 def test_a_429_storm_without_end_is_given_up_on_within_the_time_given(tmp_path):
@@ -191,7 +191,7 @@ def test_the_time_runs_out_between_two_policies_and_the_rest_is_not_tried(tmp_pa
 
     assert done.returncode == 1
     assert "Not tried:\n  Policy 2" in done.stdout
-    assert "Apply incomplete: 1 created" in done.stdout
+    assert "Apply incomplete: 1 added" in done.stdout
 
 
 @pytest.mark.parametrize("form", ["documented", "observed"])
@@ -206,11 +206,11 @@ def test_a_queued_write_exits_4_with_its_code_and_is_finished_by_the_next_run(tm
     finished = day.run("apply", *reason)
 
     assert queued.returncode == 4
-    assert "0 created" in queued.stdout
+    assert "0 added" in queued.stdout
     assert all(f"approval code {code}" in queued.stdout for code in codes)
     assert all(code in day.journal.read_text() for code in codes)
     assert finished.returncode == 0, finished.stdout
-    assert "Apply complete: 2 created" in finished.stdout
+    assert "Apply complete: 2 added" in finished.stdout
 
 
 def test_the_result_as_json_counts_only_what_was_done(tmp_path):

@@ -198,7 +198,7 @@ def test_a_stop_settles_the_write_in_flight_and_tries_no_other(tmp_path, number)
     assert "Applied and read back:\n  Policy 1" in done
     assert "Policy 2" in done.split("Applied and read back:")[1]
     assert [f"Policy {n}" in rest for n in (1, 2, 3, 4)] == [False, False, True, True]
-    assert "Apply incomplete: 4 created" in stdout
+    assert "Apply incomplete: 4 added" in stdout
     assert "Traceback" not in stderr
     nothing_is_lost(graph)
     assert sum(1 for _, path, _ in graph.app.requests if path.endswith("/assign")) == 2
@@ -289,5 +289,5 @@ def test_stopped_and_run_again_it_does_the_rest(tmp_path):
         second, stdout, _ = command(graph, server.url, root)
 
     assert (first, second) == (130, 0)
-    assert "Apply complete: 4 created" in stdout
+    assert "Apply complete: 4 added" in stdout
     assert Run(graph.app, root).plan().is_empty

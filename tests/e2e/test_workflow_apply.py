@@ -49,7 +49,7 @@ def test_a_merge_applies_the_plan_that_was_shown_and_once(world):
     assert "Engineering staff" in world.assigned(WORKSTATIONS)
     job = run[JOB]
     assert (job.environment, job.group) == ("apply-contoso-prod", "apply-contoso-prod")
-    assert "## Applied: 9 created, 1 changed, 0 deleted" in job.summary
+    assert "## Applied: 9 added, 1 changed, 0 removed" in job.summary
     report = run.artifacts["apply-contoso-prod"]
     assert json.loads((report / "result.json").read_text())["complete"] is True
     assert len((report / "journal.jsonl").read_text().splitlines()) > 2
@@ -61,7 +61,7 @@ def test_a_merge_applies_the_plan_that_was_shown_and_once(world):
     written = world.writes
     again = world.pushed("feature")
     assert again.result == "success"
-    assert "## Applied: 0 created" in again[JOB].summary
+    assert "## Applied: 0 added" in again[JOB].summary
     assert world.writes == written
 
 
@@ -77,7 +77,7 @@ def test_after_the_tenant_moved_nothing_is_written_and_the_summary_says_how_to_a
     refusal = job.step(APPLY).summary
     assert refusal.startswith("## Not applied\n")
     assert (
-        '      not approved: "Linux - Build servers": create group "Linux workstations"\n'
+        '      not approved: "Linux - Build servers": add include group "Linux workstations"\n'
         in refusal
     )
     assert "Engineering staff" not in refusal
@@ -105,7 +105,7 @@ def test_what_somebody_did_by_hand_meanwhile_is_skipped_and_the_rest_is_applied(
     run = calm.merge(7, "feature")
     assert run.result == "success"
     assert "a part of what pull request #7 approved is already done" in run.log
-    assert "## Applied: 1 created" in run[JOB].summary
+    assert "## Applied: 1 added" in run[JOB].summary
 
 
 def refused(run, world, *, because: str) -> None:
@@ -168,7 +168,7 @@ def test_a_copy_of_the_comment_by_somebody_else_approves_nothing(shown):
 def test_what_was_pushed_directly_since_is_not_applied_by_a_run_that_waited(shown):
     shown.commit("direct", DEVELOPERS, after="first")
     shown.land("direct")
-    due = 'not approved: "Linux - Build servers": create group "Mac developers"'
+    due = 'not approved: "Linux - Build servers": add include group "Mac developers"'
     refused(shown.pushed("first"), shown, because=due)
 
 
@@ -270,7 +270,7 @@ def test_a_failure_in_part_keeps_the_journal_and_running_it_again_does_the_rest(
     assert run[JOB].step(APPLY).code == 1
     assert "## Apply failed" in run[JOB].summary
     assert (run.artifacts["apply-contoso-prod"] / "journal.jsonl").exists()
-    assert "1 to create" in run[JOB].step("Show what is left, and its digest").summary
+    assert "1 to add" in run[JOB].step("Show what is left, and its digest").summary
     assert calm.pushed("first").result == "success"
     assert "Engineering staff" in calm.assigned(WORKSTATIONS)
 
@@ -340,7 +340,7 @@ def test_beyond_its_limits_the_schedule_writes_nothing_and_an_issue_says_what_to
     assert world.writes == 0
     [issue] = world.github.issues
     assert issue["state"] == "open"
-    assert issue["title"] == "Drift in contoso-prod: 8 to create, 1 to change, 0 to delete"
+    assert issue["title"] == "Drift in contoso-prod: 8 to add, 1 to change, 0 to remove"
     assert "The schedule put nothing back" in issue["body"]
     digest = digest_in(issue["body"])
     assert world.dispatch(digest).result == "success"
@@ -367,7 +367,7 @@ def test_the_schedule_never_deletes(world):
     assert world.scheduled().result == "success"
     assert world.writes == 0
     [issue] = world.github.issues
-    assert "0 to delete" not in issue["title"]
+    assert "0 to remove" not in issue["title"]
 
 
 def test_the_schedule_takes_main_as_it_is_when_its_turn_comes(calm):

@@ -18,7 +18,7 @@ def test_drift_opens_one_issue_keeps_it_up_to_date_and_closes_it_when_clean(worl
     assert run["compare contoso-prod"].environment == "plan-contoso-prod"
     [issue] = world.github.issues
     assert (issue["title"], issue["state"]) == (
-        "Drift in contoso-prod: 8 to create, 1 to change, 0 to delete",
+        "Drift in contoso-prod: 8 to add, 1 to change, 0 to remove",
         "open",
     )
     assert "run the apply workflow by hand with the label and the digest below" in issue["body"]
@@ -27,7 +27,7 @@ def test_drift_opens_one_issue_keeps_it_up_to_date_and_closes_it_when_clean(worl
     assert (run.artifacts["drift-contoso-prod"] / "plan.json").exists()
     world.unassign("Linux - Workstations", "Linux workstations")
     world.scheduled("drift.yml")
-    assert issue["title"] == "Drift in contoso-prod: 9 to create, 1 to change, 0 to delete"
+    assert issue["title"] == "Drift in contoso-prod: 9 to add, 1 to change, 0 to remove"
     assert world.writes == 0
     world.commit("feature")
     world.push(7, "feature")
@@ -55,7 +55,7 @@ def test_several_tenants_have_an_issue_each_and_one_that_fails_hides_no_other(tm
         assert run["keep the issues"].result == "success"
         assert [issue["title"] for issue in world.github.issues] == [
             "Drift in eu",
-            "Drift in us: 8 to create, 1 to change, 0 to delete",
+            "Drift in us: 8 to add, 1 to change, 0 to remove",
         ]
         assert theirs["body"] == "mine"
     finally:

@@ -143,7 +143,7 @@ def test_several_tenants_with_hostile_labels_get_a_comment_each_and_one_hides_no
         assert list(run.artifacts) == ["plan-EU-prod-..-x", "plan-us-touch-pwned-id-adele"]
         broken, planned = world.github.bodies(7)
         assert "No plan: 1 error" in broken
-        assert "8 to create" in planned
+        assert "8 to add" in planned
         assert '`us "$(touch pwned)`id`;|<@adele>`' in planned.replace("``", "`")
         assert list(tmp_path.rglob("pwned")) == []
         assert "::group::reports/plan-EU-prod-..-x/" in run.log

@@ -297,7 +297,7 @@ def test_an_edit_that_touches_what_we_change_stops_that_policy_alone(tmp_path, w
 
     one, two = result.outcomes
     assert (one.status, two.status) == (Status.STALE, Status.APPLIED)
-    assert "its filter is now exclude" in one.error
+    assert "it is now assigned with filter exclude" in one.error
     assert app.state.assignments_of(ONE) == kept
     assert result.exit_code is ExitCode.STALE
 
@@ -308,7 +308,7 @@ def test_an_edit_that_touches_what_we_change_stops_that_policy_alone(tmp_path, w
         (target("exclusionGroup", group(3)), "the group is excluded meanwhile"),
         (
             target("group", group(3), mode="include", filter_id=KIOSKS),
-            "created meanwhile with filter",
+            "added meanwhile with filter",
         ),
     ],
 )
@@ -492,7 +492,9 @@ def test_what_somebody_added_during_the_write_is_named(tmp_path):
     outcome = only(run_on(app, clock, root).apply())
 
     assert outcome.status is Status.APPLIED
-    assert outcome.notes == (f"group {group(6)} was added by somebody else during the write",)
+    assert outcome.notes == (
+        f"include group {group(6)} was added by somebody else during the write",
+    )
     assert ("group", group(6)) in targets_of(app, ONE)
 
 
@@ -504,7 +506,7 @@ def test_what_somebody_removed_during_the_write_is_named_and_no_success(tmp_path
     outcome = only(run_on(app, clock, root).apply())
 
     assert outcome.status is Status.FAILED
-    assert f"group {group(1)} is missing after the write" in outcome.error
+    assert f"include group {group(1)} is missing after the write" in outcome.error
     assert len(outcome.written) == 2
     assert clock.slept == [0.5, 1, 2, 4, 8, 15, 30, 60]
 

@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 
 from reconciler import loader
-from reconciler.applier.merge import format_filter
 from reconciler.differ.guardrails import Limits
 from reconciler.model.errors import ExitCode, ReconcilerError
 from reconciler.model.plan import Create, Delete, Update, key_of
@@ -182,6 +181,10 @@ def told_change(change):
 
 def told_live(assignment):
     return f"{told_target(assignment.target)}, filter {format_filter(assignment.filter)}"
+
+
+def format_filter(filter):
+    return "none" if filter is None else f"{filter.mode} {filter.name or filter.id}"
 
 
 def told_target(target):

@@ -34,7 +34,7 @@ def told(changes, guardrails):
             CREATE,
             Guardrails(max_creates=1),
             (
-                "2 assignments to create are over the limit of 1; to allow it, set "
+                "2 assignments to add are over the limit of 1; to allow it, set "
                 "guardrails.max_creates in tenant.yaml or give --max-creates 2"
             ),
         ),
@@ -42,7 +42,7 @@ def told(changes, guardrails):
             UPDATE,
             Guardrails(max_updates=1),
             (
-                "2 assignments to update are over the limit of 1; to allow it, set "
+                "2 assignments to change are over the limit of 1; to allow it, set "
                 "guardrails.max_updates in tenant.yaml or give --max-updates 2"
             ),
         ),
@@ -50,7 +50,7 @@ def told(changes, guardrails):
             DELETE,
             Guardrails(max_deletes=1),
             (
-                "2 assignments to delete are over the limit of 1; to allow it, set "
+                "2 assignments to remove are over the limit of 1; to allow it, set "
                 "guardrails.max_deletes in tenant.yaml or give --max-deletes 2"
             ),
         ),
@@ -69,7 +69,7 @@ def test_no_delete_is_allowed_unless_it_is_written_down():
 def test_every_limit_that_is_exceeded_is_named():
     found = told([CREATE, UPDATE, DELETE], Guardrails(0, 0, 0))
     assert [code for code, _, _ in found] == ["max-creates", "max-updates", "max-deletes"]
-    assert found[0][1].startswith("1 assignment to create is over the limit of 0; ")
+    assert found[0][1].startswith("1 assignment to add is over the limit of 0; ")
 
 
 @pytest.mark.parametrize(

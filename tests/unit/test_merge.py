@@ -7,9 +7,6 @@ import pytest
 from reconciler.applier.merge import (
     ChangeState,
     body_digest,
-    describe,
-    format_filter,
-    format_target,
     judge,
     judge_all,
     merge,
@@ -50,14 +47,14 @@ def there(filter=None, target=None):
             CREATE,
             there(build.filtered()),
             CONFLICT,
-            f"it was created meanwhile with filter include {build.CORPORATE}",
+            f"it was added meanwhile with filter include {build.CORPORATE}",
         ),
-        (CREATE_FILTERED, there(), CONFLICT, "it was created meanwhile with filter none"),
+        (CREATE_FILTERED, there(), CONFLICT, "it was added meanwhile without a filter"),
         (
             CREATE_FILTERED,
             there(build.filtered(mode="exclude")),
             CONFLICT,
-            f"it was created meanwhile with filter exclude {build.CORPORATE}",
+            f"it was added meanwhile with filter exclude {build.CORPORATE}",
         ),
         (CREATE_FILTERED, there(build.filtered()), DONE, ""),
         (CREATE, there(target=build.exclusion()), CONFLICT, "the group is excluded meanwhile"),
@@ -65,16 +62,16 @@ def there(filter=None, target=None):
         (UPDATE, None, CONFLICT, "it was removed"),
         (UPDATE, there(build.filtered()), TO_DO, ""),
         (UPDATE, there(build.filtered(build.KIOSKS)), DONE, ""),
-        (UPDATE, there(), CONFLICT, "its filter is now none"),
+        (UPDATE, there(), CONFLICT, "it is now assigned without a filter"),
         (
             UPDATE,
             there(build.filtered(mode="exclude")),
             CONFLICT,
-            f"its filter is now exclude {build.CORPORATE}",
+            f"it is now assigned with filter exclude {build.CORPORATE}",
         ),
         (DELETE, None, DONE, ""),
         (DELETE, there(build.filtered()), TO_DO, ""),
-        (DELETE, there(), CONFLICT, "its filter is now none"),
+        (DELETE, there(), CONFLICT, "it is now assigned without a filter"),
     ],
 )
 def test_an_operation_is_judged_by_what_is_there_now(change, live, state, reason):
@@ -143,9 +140,9 @@ def test_what_differs_after_a_write_is_named_in_order():
     assert [
         (str(found), found.is_extra) for found in read_back_differences(sent, (), shown.values())
     ] == [
-        ("all_users is missing after the write", False),
-        (f"group {build.SALES} has filter none after the write", False),
-        (f"exclusion_group {build.FINANCE} was added by somebody else during the write", True),
+        ("include all users is missing after the write", False),
+        (f"include group {build.SALES} is assigned without a filter after the write", False),
+        (f"exclude group {build.FINANCE} was added by somebody else during the write", True),
     ]
 
 
@@ -157,8 +154,8 @@ def test_what_a_policy_set_lost_or_gained_during_the_write_is_named():
     assert [
         (str(s), s.is_extra) for s in read_back_differences(sent, [ours, lost], [ours, gained])
     ] == [
-        ("all_users was assigned by a policy set meanwhile", True),
-        (f"group {build.FINANCE} of a policy set is missing after the write", False),
+        ("include all users was assigned by a policy set meanwhile", True),
+        (f"include group {build.FINANCE} of a policy set is missing after the write", False),
     ]
 
 
@@ -190,11 +187,3 @@ def test_the_body_digest_knows_filters_by_mode_and_id():
 def test_the_body_digest_knows_which_operations_are_carried_out():
     digests = {body_digest("assign", [], ops) for ops in ([], [CREATE], [DELETE], [UPDATE])}
     assert len(digests) == 4
-
-
-def test_an_operation_is_said_in_words():
-    assert describe(CREATE) == 'create group "Sales"'
-    assert describe(UPDATE) == f"update group {build.SALES}"
-    assert describe(Delete(POLICY, build.live(build.all_devices()))) == "delete all_devices"
-    assert format_target(build.collection()) == 'collection "SMS00042"'
-    assert format_filter(build.filtered(mode="exclude", name="Kiosks")) == "exclude Kiosks"

@@ -41,13 +41,13 @@ def test_a_complete_apply_is_as_reviewed():
 @pytest.mark.parametrize(
     ("statuses", "title"),
     [
-        ([Status.APPLIED, Status.ALREADY], "## Applied: 1 created"),
-        ([Status.FAILED, Status.APPLIED], "## Apply failed in part: 1 created"),
-        ([Status.FAILED, Status.PENDING_APPROVAL], "## Apply failed: 0 created"),
-        ([Status.UNKNOWN], "## Apply failed: 0 created"),
-        ([Status.STALE, Status.PENDING_APPROVAL], "## Apply incomplete: 0 created"),
-        ([Status.PENDING_APPROVAL], "## Apply waiting for approval: 0 created"),
-        ([], "## Applied: 0 created"),
+        ([Status.APPLIED, Status.ALREADY], "## Applied: 1 added"),
+        ([Status.FAILED, Status.APPLIED], "## Apply failed in part: 1 added"),
+        ([Status.FAILED, Status.PENDING_APPROVAL], "## Apply failed: 0 added"),
+        ([Status.UNKNOWN], "## Apply failed: 0 added"),
+        ([Status.STALE, Status.PENDING_APPROVAL], "## Apply incomplete: 0 added"),
+        ([Status.PENDING_APPROVAL], "## Apply waiting for approval: 0 added"),
+        ([], "## Applied: 0 added"),
     ],
 )
 def test_the_title_says_the_worst(statuses, title):

@@ -104,8 +104,8 @@ def test_the_matrix_shows_who_gets_what_before_and_after():
     )
     [matrix] = matrices(made.policies)
     assert [column.words for column in matrix.columns] == [
-        "all devices",
-        "group Pilot",
+        "include all devices",
+        "include group Pilot",
         "exclude group Kiosks",
     ]
     assert [[[m.state for m in cell] for cell in row.cells] for row in matrix.rows] == [

@@ -73,13 +73,13 @@ def test_a_policy_stands_in_the_table_whole_or_not_at_all():
     shown = [text.count(f"`Policy {number:05}` |") for number in range(70)]
     assert set(shown) == {0, 10}
     assert f"Shown here: {sum(shown)} of 700 changes" in text
-    assert "`Policy 00069`: 10 to create" in text
+    assert "`Policy 00069`: 10 to add" in text
 
 
 def test_one_policy_larger_than_the_budget_is_counted():
     text = markdown.render(saved(large(2_000, per_policy=2_000)), CONTEXT)
     assert "Shown here: 0 of 2000 changes" in text
-    assert "`Policy 00000`: 2000 to create, 0 to change, 0 to delete" in text
+    assert "`Policy 00000`: 2000 to add, 0 to change, 0 to remove" in text
 
 
 def test_many_dangers_leave_room_for_the_changes():
@@ -89,7 +89,7 @@ def test_many_dangers_leave_room_for_the_changes():
     text = markdown.render(saved(plan(policy_plan(many, *changes), other)), CONTEXT)
     assert len(text) <= CONTEXT.budget
     assert "more, not shown here" in text
-    assert "| + create | `Windows 11 - Baseline` |" in text
+    assert "| + add | `Windows 11 - Baseline` |" in text
 
 
 def test_the_comment_is_found_by_its_prefix():

@@ -14,7 +14,7 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from reconciler.documents import SavedPlan
-from reconciler.views import words
+from reconciler.model import wording
 from reconciler.views.escaping import visible_name
 from reconciler.views.html import page
 from reconciler.views.html.matrix import matrices
@@ -34,7 +34,7 @@ def render(saved: SavedPlan) -> str:
         state=state,
         meaning=meaning,
         read_at=page.read_at(saved),
-        limits=words.limits(plan.guardrails),
+        limits=wording.describe_limits(plan.guardrails),
         errors=page.errors(plan),
         stops=page.stops(plan),
         warnings=page.warnings(plan),

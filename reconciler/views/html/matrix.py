@@ -14,8 +14,8 @@ from enum import StrEnum
 from reconciler.model.plan import Change, Create, Delete, Key, PolicyPlan, Update, key_of
 from reconciler.model.policy_types import platform_title
 from reconciler.model.state import Filter, Ownership, Target, TargetKind
+from reconciler.model.wording import TARGET_KINDS, not_in_directory
 from reconciler.views.escaping import visible_name
-from reconciler.views.words import KIND_WORDS, unfound
 
 MOST_COLUMNS = 32
 
@@ -182,14 +182,14 @@ def filter_words(filter: Filter | None) -> str:
 def column(target: Target) -> Column:
     """Name a target."""
     if target.is_broad:
-        return Column("", KIND_WORDS[target.kind], "", is_exclusion=False)
+        return Column("", TARGET_KINDS[target.kind], "", is_exclusion=False)
     name = target.odata_type if target.kind is TargetKind.OPAQUE else target.name
     object_id = visible_name(target.id or "")
-    kind = KIND_WORDS[target.kind] + (f" ({target.target_type})" if target.target_type else "")
+    kind = TARGET_KINDS[target.kind] + (f" ({target.target_type})" if target.target_type else "")
     return Column(
         kind=visible_name(kind),
         name=visible_name(name) if name else object_id,
         id=object_id if name else "",
         is_exclusion=target.kind is TargetKind.EXCLUSION_GROUP,
-        note=unfound(target).strip(),
+        note=not_in_directory(target).strip(),
     )
