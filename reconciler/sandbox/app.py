@@ -1,14 +1,18 @@
-"""The sandbox as a WSGI application: sign-in, faults, headers, records. No I/O of its own."""
+"""The sandbox as a WSGI application: tokens, faults, headers. No I/O of its own.
+
+It keeps no request, and no token: of an expired one it remembers the hash.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 import time
 import uuid
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from werkzeug.http import http_date
 from werkzeug.wrappers import Request, Response
@@ -21,7 +25,7 @@ from reconciler.sandbox.errors import (
     intune_message,
     unauthenticated,
 )
-from reconciler.sandbox.exchange import SandboxRequest, SandboxResponse
+from reconciler.sandbox.exchange import Exchange, SandboxRequest, SandboxResponse, without_token
 from reconciler.sandbox.faults import Fault, FaultKind, Faults
 from reconciler.sandbox.odata import without_metadata
 from reconciler.sandbox.routes import APPROVALS_PATH, BATCH_PATHS, dispatch
@@ -33,8 +37,8 @@ if TYPE_CHECKING:
 
     from reconciler.sandbox.state import SandboxState
 
-NO_ANSWER = 0
-"""The status that is recorded where the connection was dropped."""
+DROPPED = 0
+"""The status of an exchange whose connection was dropped."""
 _HTML = (
     "<!DOCTYPE html>\n<html><head><title>Service unavailable</title></head>"
     "<body><h1>Our services aren't available right now</h1></body></html>\n"
@@ -53,11 +57,14 @@ class SandboxApp:
         empty_catalog_expansion: bool = False,
         faults: Faults | None = None,
         on_write: Callable[[SandboxState], None] | None = None,
+        on_exchange: Callable[[Exchange], None] | None = None,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
         new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
     ) -> None:
         """Serve `state`; `on_write` is called after each committed change, with the state's lock held.
+
+        `on_exchange` is told of every request once it is answered, and of every entry of a batch.
 
         With `empty_catalog_expansion`, a list of settings-catalog policies shows every expanded set as
         empty, as a reading of a single one does.
@@ -66,12 +73,6 @@ class SandboxApp:
             raise ValueError(f"no mode is called {mode!r}; there are {', '.join(MODES)}")
         if page_size < 1:
             raise ValueError("a page holds at least one entry")
-        self.requests: list[tuple[str, str, int]] = []
-        """Every request: method, decoded path and query, status (NO_ANSWER where the connection was dropped)."""
-        self.batched: list[tuple[str, str, int]] = []
-        """Every entry of every batch, in the same form."""
-        self.bodies: list[tuple[str, str, Any, dict[str, str]]] = []
-        """Every write received, carried out or not: method, path, parsed body, headers with names in lower case."""
         self.faults = Faults() if faults is None else faults
         self._service = Service(
             state=state,
@@ -83,6 +84,7 @@ class SandboxApp:
             clock=clock,
             new_id=new_id,
         )
+        self._on_exchange = on_exchange or (lambda _exchange: None)
         self._sleep = sleep
         self._lock = threading.Lock()
         self._expired_tokens: set[str] = set()
@@ -96,21 +98,20 @@ class SandboxApp:
         return self._service.state
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """SandboxResponse one request; ConnectionResetError stands for a connection that drops."""
-        call = _call(Request(environ))
-        self._note_body(call)
+        """Answer one request; ConnectionResetError stands for a connection that drops."""
+        request = Request(environ)
+        call = _call(request)
         try:
-            response = self._respond(call)
+            response = self._respond(call, _token_hash(request.headers.get("Authorization", "")))
         except ConnectionResetError:
-            self._note(self.requests, call, NO_ANSWER)
+            self._on_exchange(Exchange(call, DROPPED))
             raise
-        self._note(self.requests, call, response.status_code)
+        self._on_exchange(Exchange(call, response.status_code))
         return response(environ, start_response)
 
-    def _respond(self, call: SandboxRequest) -> Response:
+    def _respond(self, call: SandboxRequest, token: str | None) -> Response:
         if call.path.startswith(APPROVALS_PATH):
             return self._finish(call, self._answer(call))
-        token = _token(call)
         if token is None:
             return self._refuse(call, unauthenticated("Access token is empty."))
         with self._lock:
@@ -200,7 +201,6 @@ class SandboxApp:
             return self._error(call, refusal)
 
     def _answer_entry(self, call: SandboxRequest) -> SandboxResponse:
-        self._note_body(call)
         fault = self.faults.take(
             call.method, call.address, FaultKind.BATCH_STATUS, FaultKind.SWAPPED_ANSWER
         )
@@ -211,7 +211,7 @@ class SandboxApp:
                 answer = self._swapped(call, fault, self._answer)
             case _:
                 answer = self._error(call, _planned_refusal(fault))
-        self._note(self.batched, call, answer.status)
+        self._on_exchange(Exchange(call, answer.status, in_batch=True))
         return answer
 
     def _error(self, call: SandboxRequest, refusal: Refusal) -> SandboxResponse:
@@ -250,23 +250,9 @@ class SandboxApp:
             content_type="application/json; charset=utf-8",
         )
 
-    def _note_body(self, call: SandboxRequest) -> None:
-        if (
-            call.method in ("GET", "HEAD")
-            or call.path in BATCH_PATHS
-            or call.path.startswith(APPROVALS_PATH)
-        ):
-            return
-        with self._lock:
-            self.bodies.append((call.method, call.path, call.seen_body(), dict(call.headers)))
-
-    def _note(self, record: list[tuple[str, str, int]], call: SandboxRequest, status: int) -> None:
-        with self._lock:
-            record.append((call.method, call.address, status))
-
 
 def _call(request: Request) -> SandboxRequest:
-    headers = {name.lower(): value for name, value in request.headers.items()}
+    headers = without_token(request.headers.items())
     query = request.query_string.decode("latin-1")
     return SandboxRequest(
         request.method,
@@ -278,9 +264,12 @@ def _call(request: Request) -> SandboxRequest:
     )
 
 
-def _token(call: SandboxRequest) -> str | None:
-    scheme, _, token = call.headers.get("authorization", "").partition(" ")
-    return token.strip() or None if scheme.lower() == "bearer" else None
+def _token_hash(authorization: str) -> str | None:
+    """The SHA-256 of the bearer token; None where there is none."""
+    scheme, _, token = authorization.partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        return None
+    return hashlib.sha256(token.strip().encode()).hexdigest()
 
 
 def _planned_refusal(fault: Fault) -> Refusal:

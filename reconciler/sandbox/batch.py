@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from reconciler.sandbox.errors import bad_request
-from reconciler.sandbox.exchange import SandboxRequest, SandboxResponse
+from reconciler.sandbox.exchange import SandboxRequest, SandboxResponse, without_token
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -34,7 +34,7 @@ class _Entry:
 def run_batch(
     call: SandboxRequest, answer: Callable[[SandboxRequest], SandboxResponse], seed: int
 ) -> SandboxResponse:
-    """SandboxResponse every entry with `answer`, in the order asked, and list the answers in another."""
+    """Answer every entry with `answer`, in the order asked, and list the answers in another."""
     entries = _entries(call.json())
     statuses: dict[str, int] = {}
     responses: list[JsonObject] = []
@@ -90,7 +90,7 @@ def _entry(request: object) -> _Entry:
     depends_on = request.get("dependsOn") or []
     if not isinstance(headers, dict) or not isinstance(depends_on, list):
         raise bad_request(f"Batch request '{own_id}' is malformed.")
-    lowered = {str(name).lower(): str(value) for name, value in headers.items()}
+    lowered = without_token((str(name), str(value)) for name, value in headers.items())
     if "body" in request and "content-type" not in lowered:
         raise bad_request(f"Batch request '{own_id}' has a body and no Content-Type.")
     body = json.dumps(request["body"]).encode() if "body" in request else b""

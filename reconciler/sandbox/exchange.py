@@ -11,7 +11,7 @@ from reconciler.sandbox.errors import bad_request
 from reconciler.sandbox.odata import Options
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from reconciler.sandbox.tenant_file import JsonObject
 
@@ -28,7 +28,7 @@ class SandboxRequest:
     query: str
     """As it was sent."""
     headers: Mapping[str, str]
-    """With names in lower case."""
+    """With names in lower case; never with the token."""
     body: bytes = b""
 
     @property
@@ -69,13 +69,6 @@ class SandboxRequest:
         except ValueError as error:
             raise bad_request("Unable to read JSON request payload.") from error
 
-    def seen_body(self) -> object:
-        """The body as a record for tests: None where it is no JSON."""
-        try:
-            return json.loads(self.body)
-        except ValueError:
-            return None
-
 
 @dataclass(frozen=True, slots=True)
 class SandboxResponse:
@@ -84,6 +77,22 @@ class SandboxResponse:
     status: int
     body: JsonObject | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One request and the status of its answer, for whoever watches the sandbox."""
+
+    request: SandboxRequest
+    status: int
+    in_batch: bool = False
+
+
+def without_token(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Headers with names in lower case, without the one that carries the token."""
+    lowered = {name.lower(): value for name, value in headers}
+    lowered.pop("authorization", None)
+    return lowered
 
 
 def collection(call: SandboxRequest, fragment: str, entries: Collection[JsonObject]) -> JsonObject:

@@ -116,7 +116,7 @@ _SEGMENTS = frozenset(
 
 
 def dispatch(service: Service, call: SandboxRequest) -> SandboxResponse:
-    """SandboxResponse one call; Refusal for an address or a method that there is not."""
+    """Answer one call; Refusal for an address or a method that there is not."""
     try:
         endpoint, arguments = _ADAPTER.match(call.path, method="GET")
     except NotFound as error:

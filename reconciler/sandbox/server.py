@@ -1,4 +1,9 @@
-"""The sandbox on a loopback socket: threaded, HTTP/1.1 with keep-alive. Opens a listening socket."""
+"""The sandbox on a loopback socket: threaded, HTTP/1.1 with keep-alive. Opens a listening socket.
+
+werkzeug's own server is not used, because it closes every connection after one answer
+(`WSGIRequestHandler.run_wsgi` in werkzeug/serving.py). Clients keep connections open to Graph, and what
+they do when a kept connection drops is one of the things that the sandbox is there to rehearse.
+"""
 
 from __future__ import annotations
 
@@ -92,7 +97,7 @@ class _Server(ThreadingHTTPServer):
         self.server_name, self.server_port = "localhost", int(self.server_address[1])
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """SandboxResponse one connection in a thread, and remember it until it is closed."""
+        """Answer one connection in a thread, and remember it until it is closed."""
         with self._connections_lock:
             self._connections.add(request)
         super().process_request(request, client_address)

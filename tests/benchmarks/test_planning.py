@@ -24,7 +24,6 @@ from reconciler.operations.connect import Connection, Session
 from reconciler.runtime.clock import SystemClock
 from reconciler.runtime.deadline import Deadline
 from reconciler.runtime.retry import Backoff
-from reconciler.sandbox.app import SandboxApp
 from reconciler.sandbox.state import SandboxState
 from reconciler.views import annotations, html, markdown, sarif, text
 from tests.benchmarks.measure import best, table
@@ -37,6 +36,7 @@ from tests.benchmarks.tenants import (
     write_root,
 )
 from tests.support.build_plans import large, saved
+from tests.support.recorded_sandbox import RecordedSandbox
 
 pytestmark = pytest.mark.benchmark
 
@@ -107,7 +107,7 @@ def test_each_stage_of_a_plan_is_linear_in_the_assignments(tmp_path):
 
 def planned(size, folder, *, page_size=PAGE):
     """Plan on the embedded Graph, in process; gives the plan and the requests it took."""
-    app = SandboxApp(SandboxState(tenant_file(size)), page_size=page_size)
+    app = RecordedSandbox(SandboxState(tenant_file(size)), page_size=page_size)
     clock = SystemClock()
     session = Session(
         clock=clock,

@@ -7,10 +7,10 @@ import json
 
 import pytest
 
-from reconciler.sandbox.app import SandboxApp
 from reconciler.sandbox.faults import Fault
 from reconciler.sandbox.state import SandboxState
 from tests.support.github_server import ADELE
+from tests.support.recorded_sandbox import RecordedSandbox
 from tests.support.workflow_runner import (
     Event,
     World,
@@ -128,7 +128,7 @@ def test_a_direct_push_applies_nothing(world):
 def reviewed(tmp_path_factory, settled):
     """A pull request whose plan was shown, and that is merged; nothing has run since."""
     made = World(tmp_path_factory.mktemp("reviewed"))
-    made.serve("contoso-prod", SandboxApp(SandboxState(settled)))
+    made.serve("contoso-prod", RecordedSandbox(SandboxState(settled)))
     made.commit("first", MORE)
     made.push(7, "first")
     made.mark_merged(7, "first")
@@ -291,7 +291,7 @@ def test_what_is_no_digest_is_a_usage_error(world):
 
 def demand_approval(world: World) -> None:
     tenant = world.app.state.to_json() | {"multiAdminApproval": {"form": "observed"}}
-    world.serve("contoso-prod", SandboxApp(SandboxState(tenant)))
+    world.serve("contoso-prod", RecordedSandbox(SandboxState(tenant)))
 
 
 def test_a_queued_write_is_finished_by_hand_with_the_codes_that_the_summary_names(calm):

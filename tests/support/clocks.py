@@ -18,7 +18,8 @@ from reconciler.operations import planning
 from reconciler.operations.connect import Connection, Session
 from reconciler.runtime.deadline import Deadline
 from reconciler.runtime.retry import Backoff
-from reconciler.sandbox import Faults, SandboxApp, SandboxState
+from reconciler.sandbox import Faults, SandboxState
+from tests.support.recorded_sandbox import RecordedSandbox
 
 START = 1_795_000_000.0
 GRAPH = "https://graph.test"
@@ -114,7 +115,7 @@ def app_on(document, clock, *, faults=(), **options):
     """An application on a tenant, with the fake clock."""
     state = document if isinstance(document, SandboxState) else SandboxState(document)
     options.setdefault("page_size", 25)
-    return SandboxApp(
+    return RecordedSandbox(
         state, faults=Faults(faults), clock=clock.timestamp, sleep=clock.advance, **options
     )
 

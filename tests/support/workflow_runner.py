@@ -27,7 +27,6 @@ import pytest
 from markdown_it import MarkdownIt
 from ruamel.yaml import YAML
 
-from reconciler.sandbox.app import SandboxApp
 from reconciler.sandbox.server import SandboxServer
 from reconciler.sandbox.state import SandboxState
 from tests.support.github_server import (
@@ -37,6 +36,7 @@ from tests.support.github_server import (
     GitHubServer,
     RefusedError,
 )
+from tests.support.recorded_sandbox import RecordedSandbox
 from tests.support.run_cli import copy_example, give_tenant, kept_tenant
 from tests.support.run_cli import run as run_cli
 
@@ -663,13 +663,13 @@ class World:
         self.github.start()
         self.folder = folder
         self.labels = labels
-        self.apps: dict[str, SandboxApp] = {}
+        self.apps: dict[str, RecordedSandbox] = {}
         self.servers: dict[str, SandboxServer] = {}
         self.runner = Runner(folder, self.github, self._source, self._sign_in)
         self.commit("start", after=None)
         for label in labels:
             root = self.root("start", label)
-            self.serve(label, SandboxApp(SandboxState.load(root / "sandbox.json")))
+            self.serve(label, RecordedSandbox(SandboxState.load(root / "sandbox.json")))
         self.land("start")
 
     def close(self) -> None:
@@ -729,7 +729,7 @@ class World:
 
     # The tenants
 
-    def serve(self, label: str, app: SandboxApp) -> None:
+    def serve(self, label: str, app: RecordedSandbox) -> None:
         if label in self.servers:
             self.servers[label].stop()
         self.apps[label] = app
@@ -743,7 +743,7 @@ class World:
         }
 
     @property
-    def app(self) -> SandboxApp:
+    def app(self) -> RecordedSandbox:
         return self.apps[self.labels[0]]
 
     @property
@@ -870,7 +870,7 @@ def calm(world: World, settled: dict[str, Any]) -> World:
     """A tenant that has all that main declares."""
     world.commit("calm")
     world.land("calm")
-    world.serve("contoso-prod", SandboxApp(SandboxState(settled)))
+    world.serve("contoso-prod", RecordedSandbox(SandboxState(settled)))
     return world
 
 

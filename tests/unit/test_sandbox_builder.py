@@ -6,7 +6,8 @@ import itertools
 
 import httpx
 
-from reconciler.sandbox import SandboxApp, SandboxState
+from reconciler.sandbox import SandboxState
+from tests.support.recorded_sandbox import RecordedSandbox
 
 WINDOWS = "11111111-aaaa-4aaa-8aaa-000000000001"
 AOSP = "11111111-aaaa-4aaa-8aaa-000000000002"
@@ -116,7 +117,7 @@ def sandbox(*, changes=None, **options):
         "new_id": lambda: f"99999999-0000-4000-8000-{next(numbers):012d}",
         **options,
     }
-    return SandboxApp(SandboxState(tenant(**(changes or {}))), **app_options)
+    return RecordedSandbox(SandboxState(tenant(**(changes or {}))), **app_options)
 
 
 def _must_not_sleep(seconds):

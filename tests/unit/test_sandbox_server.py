@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import gc
 import http.client
 import json
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
+from types import FunctionType, ModuleType
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
-from reconciler.sandbox import Fault, Faults, SandboxServer
-from tests.unit.test_sandbox_builder import CLASSIC, IPADS, SALES, WINDOWS, sandbox, target
+from reconciler.sandbox import Fault, Faults, SandboxApp, SandboxServer, SandboxState
+from tests.unit.test_sandbox_builder import (
+    CLASSIC,
+    IPADS,
+    SALES,
+    WINDOWS,
+    client,
+    sandbox,
+    target,
+    tenant,
+)
 
 TOKEN = {"Authorization": "Bearer a-token"}
 ASSIGN = f"{CLASSIC}/{IPADS}/assign"
@@ -166,3 +177,33 @@ def test_it_is_quiet_unless_asked(capfd, verbose):
     captured = capfd.readouterr()
     assert captured.out == ""
     assert ("GET /v1.0/organization" in captured.err) is verbose
+
+
+def test_the_sandbox_keeps_no_request_and_no_token():
+    token = "canary-token"
+    app = SandboxApp(SandboxState(tenant()), faults=Faults([Fault("expired_token")]))
+    with client(app, token=token) as graph:
+        assert graph.get("/v1.0/organization").status_code == 401
+    with client(app, token="another") as graph:
+        sizes = [len(texts_held_by(app)) for _ in range(60) if ask(graph)]
+
+    assert not [text for text in texts_held_by(app) if token in text or "another" in text]
+    assert sizes[30] == sizes[-1]
+
+
+def ask(graph):
+    graph.get(f"{CLASSIC}/{IPADS}/assignments")
+    return graph.post(ASSIGN, json=BODY).status_code == 204
+
+
+def texts_held_by(owner):
+    """Every string that can be reached from an object without leaving data for code."""
+    texts, open_ends, seen = [], [owner], set()
+    while open_ends:
+        one = open_ends.pop()
+        if isinstance(one, str | bytes):
+            texts.append(str(one))
+        elif id(one) not in seen and not isinstance(one, type | ModuleType | FunctionType):
+            seen.add(id(one))
+            open_ends += gc.get_referents(one)
+    return texts

@@ -419,7 +419,8 @@ def test_every_write_is_reported_and_every_body_kept(tmp_path):
     assert app.bodies[0][2] == {
         "assignments": [{"target": target("group", SALES)}, {"target": target("group", TWIN_TWO)}]
     }
-    assert app.bodies[0][3]["authorization"] == "Bearer a-token"
+    assert app.bodies[0][3]["content-type"] == "application/json"
+    assert "authorization" not in app.bodies[0][3]
 
 
 def test_an_unknown_mode_is_no_mode():
