@@ -10,10 +10,23 @@ Names come from the tenant and are quoted as they are: a view makes them harmles
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import assert_never
 
-from reconciler.model.plan import Action, Change, Create, Delete, Summary, Update, action_of
-from reconciler.model.state import Filter, Guardrails, Target, TargetKind
+from reconciler.model.identifiers import short_ids
+from reconciler.model.plan import (
+    Action,
+    Change,
+    Create,
+    Delete,
+    Plan,
+    Summary,
+    Update,
+    action_of,
+    filter_after,
+)
+from reconciler.model.state import Filter, Guardrails, Policy, Target, TargetKind
 
 SIGNS = {Action.CREATE: "+", Action.UPDATE: "~", Action.DELETE: "-"}
 VERBS = {Action.CREATE: "add", Action.UPDATE: "change", Action.DELETE: "remove"}
@@ -34,6 +47,70 @@ NO_LONGER_ASSIGNED = "no longer assigned"
 NO_LONGER_EXCLUDED = "no longer excluded: its members may then be reached"
 
 
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The names that several of the policies, groups or filters of one text share.
+
+    ``short_ids`` maps the id of each of them to the beginning that tells it from the others.
+    """
+
+    short_ids: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of_plan(cls, plan: Plan) -> Names:
+        """Look through everything that a plan may show."""
+        live = [assignment for policy in plan.policies for assignment in policy.live]
+        return cls._of(
+            [policy.policy for policy in plan.policies],
+            [*(each.target for each in live), *(change.target for change in plan.changes)],
+            [*(each.filter for each in live), *map(filter_after, plan.changes)],
+        )
+
+    @classmethod
+    def of_changes(cls, changes: Iterable[Change]) -> Names:
+        """Look through changes, and the filters that they replace."""
+        listed = list(changes)
+        before = [change.live.filter for change in listed if not isinstance(change, Create)]
+        return cls._of(
+            [change.policy for change in listed],
+            [change.target for change in listed],
+            [*before, *map(filter_after, listed)],
+        )
+
+    @classmethod
+    def _of(
+        cls,
+        policies: Iterable[Policy],
+        targets: Iterable[Target],
+        filters: Iterable[Filter | None],
+    ) -> Names:
+        return cls(
+            short_ids((policy.id, policy.name) for policy in policies)
+            | short_ids((target.id, target.name) for target in targets if target.id)
+            | short_ids((filter.id, filter.name) for filter in filters if filter)
+        )
+
+    def short_id(self, id: str | None) -> str:
+        """The beginning of an id that must stand beside its name; "" where the name is enough."""
+        return self.short_ids.get(id or "", "")
+
+    def policy(self, policy: Policy) -> str:
+        """Name a policy, as in ``Baseline`` or ``Baseline (4f1c0b2a)``."""
+        return self._with_id(policy.name, policy.id)
+
+    def quoted(self, name: str | None, id: str | None) -> str:
+        """Quote a name, as in ``"Sales"`` or ``"Sales" (4f1c0b2a)``; the id where there is none."""
+        return self._with_id(f'"{name}"', id) if name else f"{id}"
+
+    def _with_id(self, text: str, id: str | None) -> str:
+        short = self.short_id(id)
+        return f"{text} ({short})" if short else text
+
+
+NO_NAMES = Names()
+"""For a text that shows one object of each kind, or none."""
+
+
 def sign_of(change: Change) -> str:
     """The sign that Terraform's users know: ``+``, ``~`` or ``-``."""
     return SIGNS[action_of(change)]
@@ -44,14 +121,14 @@ def verb_of(change: Change) -> str:
     return VERBS[action_of(change)]
 
 
-def describe_target(target: Target) -> str:
+def describe_target(target: Target, names: Names = NO_NAMES) -> str:
     """Name a target with its side, as in ``include group "Sales laptops"``."""
     kind = TARGET_KINDS[target.kind]
     match target.kind:
         case TargetKind.ALL_DEVICES | TargetKind.ALL_USERS:
             return kind
         case TargetKind.GROUP | TargetKind.EXCLUSION_GROUP:
-            return f"{kind} {_named(target.name, target.id)}"
+            return f"{kind} {names.quoted(target.name, target.id)}"
         case TargetKind.COLLECTION:
             return f"{kind} {target.name or target.id}"
         case TargetKind.SCOPE_TAG_GROUP:
@@ -69,22 +146,22 @@ def not_in_directory(target: Target) -> str:
     return " (not in the directory)" if is_group and target.name is None else ""
 
 
-def describe_filter(filter: Filter | None) -> str:
+def describe_filter(filter: Filter | None, names: Names = NO_NAMES) -> str:
     """Name a filter with its mode, as in ``exclude "Kiosks"``; ``no filter`` without one."""
-    return NO_FILTER if filter is None else f"{filter.mode} {_named(filter.name, filter.id)}"
+    return NO_FILTER if filter is None else f"{filter.mode} {names.quoted(filter.name, filter.id)}"
 
 
-def describe_filter_change(change: Change) -> str:
+def describe_filter_change(change: Change, names: Names = NO_NAMES) -> str:
     """Name the filter of a change, before and after where it differs; "" where there is none."""
     match change:
         case Create():
-            return f"filter: {describe_filter(change.filter)}" if change.filter else ""
+            return f"filter: {describe_filter(change.filter, names)}" if change.filter else ""
         case Update():
-            before, after = describe_filter(change.live.filter), describe_filter(change.after)
-            return f"filter: {before} -> {after}"
+            before = describe_filter(change.live.filter, names)
+            return f"filter: {before} -> {describe_filter(change.after, names)}"
         case Delete():
             live = change.live.filter
-            return f"filter: {describe_filter(live)}" if live else ""
+            return f"filter: {describe_filter(live, names)}" if live else ""
         case _:
             assert_never(change)
 
@@ -97,10 +174,10 @@ def describe_effect(change: Change) -> str:
     return NO_LONGER_EXCLUDED if is_exclusion else NO_LONGER_ASSIGNED
 
 
-def describe_change(change: Change) -> str:
+def describe_change(change: Change, names: Names = NO_NAMES) -> str:
     """Name a change within a sentence, as in ``remove include group "Executives"``."""
-    filter_change = describe_filter_change(change)
-    what = f"{verb_of(change)} {describe_target(change.target)}"
+    filter_change = describe_filter_change(change, names)
+    what = f"{verb_of(change)} {describe_target(change.target, names)}"
     return f"{what}, {filter_change}" if filter_change else what
 
 
@@ -133,7 +210,3 @@ def describe_limits(guardrails: Guardrails) -> str:
 def count_of(number: int, noun: str) -> str:
     """Write a number with its noun, as in ``1 error`` and ``2 errors``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _named(name: str | None, id: str | None) -> str:
-    return f'"{name}"' if name else f"{id}"

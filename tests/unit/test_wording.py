@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from reconciler.model import wording
@@ -10,17 +12,21 @@ from reconciler.model.state import Target, TargetKind
 from tests.support.build_plans import (
     ALL_DEVICES,
     ALL_USERS,
+    MACS,
     WINDOWS,
     create,
     delete,
     excluded,
     group,
     only,
+    plan,
+    policy_plan,
+    unmanaged,
     update,
     without,
 )
 
-CORPORATE = only("Corporate owned Windows")
+CORPORATE = only("Corporate")
 
 
 @pytest.mark.parametrize(
@@ -30,7 +36,7 @@ CORPORATE = only("Corporate owned Windows")
         (create(WINDOWS, excluded("Guests")), 'add exclude group "Guests"'),
         (
             create(WINDOWS, ALL_USERS, CORPORATE),
-            'add include all users, filter: include "Corporate owned Windows"',
+            'add include all users, filter: include "Corporate"',
         ),
         (
             update(WINDOWS, group("Windows"), without("Kiosks"), only("PCs")),
@@ -38,7 +44,7 @@ CORPORATE = only("Corporate owned Windows")
         ),
         (
             update(WINDOWS, ALL_DEVICES, CORPORATE, None),
-            'change include all devices, filter: include "Corporate owned Windows" -> no filter',
+            'change include all devices, filter: include "Corporate" -> no filter',
         ),
         (delete(WINDOWS, group("Executives")), 'remove include group "Executives"'),
         (
@@ -64,3 +70,29 @@ def test_counts_are_those_of_the_contract():
     counted = Summary(create=3, update=1, delete=2)
     assert wording.describe_counts(counted) == "3 to add, 1 to change, 2 to remove"
     assert wording.describe_done(counted) == "3 added, 1 changed, 2 removed"
+
+
+def test_objects_of_one_name_are_shown_with_the_start_of_their_ids():
+    first, second = group("Sales", id="4f1c0b2a-1"), group("Sales", id="5a1c0b2a-1")
+    twin = replace(WINDOWS, id="0a0a0a0a-0000")
+    filters = replace(CORPORATE, id="12ab34cd-1"), replace(CORPORATE, id="12ab34cd-2")
+    changes = [
+        create(WINDOWS, first, filters[0]),
+        create(twin, second, filters[1]),
+        create(WINDOWS, group("Alone")),
+    ]
+    names = wording.Names.of_changes(changes)
+    assert [wording.describe_change(change, names) for change in changes] == [
+        'add include group "Sales" (4f1c0b2a), filter: include "Corporate" (12ab34cd-1)',
+        'add include group "Sales" (5a1c0b2a), filter: include "Corporate" (12ab34cd-2)',
+        'add include group "Alone"',
+    ]
+    assert names.policy(twin) == "Windows 11 - Baseline (0a0a0a0a)"
+    assert names.policy(MACS) == "macOS - FileVault"
+
+
+def test_the_names_of_a_plan_include_what_it_leaves_alone():
+    first, second = group("Sales", id="4f1c0b2a-1"), group("Sales", id="5a1c0b2a-1")
+    made = plan(policy_plan(WINDOWS, create(WINDOWS, first), unmanaged(WINDOWS, second)))
+    names = wording.Names.of_plan(made)
+    assert names.quoted("Sales", first.id) == '"Sales" (4f1c0b2a)'
