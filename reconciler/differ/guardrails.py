@@ -1,4 +1,8 @@
-"""Guardrails: the limits and the broad targets that stop apply before its first write. Pure."""
+"""Guardrails: the limits and the broad targets that stop apply before its first write. Pure.
+
+A stop says what is over which limit. It never says how to raise the limit: the same sentence stands
+in saved plans and comments, where no option can, and a limit is there to make people look.
+"""
 
 from __future__ import annotations
 
@@ -64,8 +68,8 @@ def over_limits(changes: Sequence[Change], guardrails: Guardrails) -> tuple[Stop
         Stop(
             key.replace("_", "-"),
             f"{count} {'assignment' if count == 1 else 'assignments'} to {verb} "
-            f"{'is' if count == 1 else 'are'} over the limit of {limit}; to allow it, "
-            f"set guardrails.{key} in tenant.yaml or give --{key.replace('_', '-')} {count}",
+            f"{'is' if count == 1 else 'are'} over the limit of {limit} ({key}); "
+            f"check that {'it is' if count == 1 else 'every one is'} meant",
         )
         for key, count, limit, verb in checks
         if count > limit
@@ -74,6 +78,9 @@ def over_limits(changes: Sequence[Change], guardrails: Guardrails) -> tuple[Stop
 
 def _count(changes: Iterable[Change], kind: type[Create | Update | Delete]) -> int:
     return sum(isinstance(change, kind) for change in changes)
+
+
+_NARROWER = "narrow it with a filter, or use a group"
 
 
 def _broad_stops(changes: Iterable[Change], guardrails: Guardrails) -> Iterator[Stop]:
@@ -87,16 +94,14 @@ def _broad_stops(changes: Iterable[Change], guardrails: Guardrails) -> Iterator[
             case BroadTargets.DENY:
                 yield Stop(
                     "broad-target",
-                    f"{what}, and guardrails.broad_targets is deny in tenant.yaml; "
-                    "narrow it with a filter, or use a group",
+                    f"{what}, and broad_targets in tenant.yaml is deny; {_NARROWER}",
                     _declared_at(change),
                 )
             case BroadTargets.CONFIRM:
                 if not _consents(change):
                     yield Stop(
                         "broad-target",
-                        f'{what}; to consent, add "broad: true" to this entry, '
-                        "below its target, or give --allow-broad",
+                        f'{what}; {_NARROWER}; where everybody is meant, the entry needs "broad: true"',
                         _declared_at(change),
                     )
 

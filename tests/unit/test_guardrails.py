@@ -1,5 +1,7 @@
 """Guardrails stop a run before its first write."""
 
+import re
+
 import pytest
 
 from reconciler.differ.guardrails import Limits, effective, reaches_everybody, stops, tightened
@@ -34,24 +36,24 @@ def told(changes, guardrails):
             CREATE,
             Guardrails(max_creates=1),
             (
-                "2 assignments to add are over the limit of 1; to allow it, set "
-                "guardrails.max_creates in tenant.yaml or give --max-creates 2"
+                "2 assignments to add are over the limit of 1 (max_creates); "
+                "check that every one is meant"
             ),
         ),
         (
             UPDATE,
             Guardrails(max_updates=1),
             (
-                "2 assignments to change are over the limit of 1; to allow it, set "
-                "guardrails.max_updates in tenant.yaml or give --max-updates 2"
+                "2 assignments to change are over the limit of 1 (max_updates); "
+                "check that every one is meant"
             ),
         ),
         (
             DELETE,
             Guardrails(max_deletes=1),
             (
-                "2 assignments to remove are over the limit of 1; to allow it, set "
-                "guardrails.max_deletes in tenant.yaml or give --max-deletes 2"
+                "2 assignments to remove are over the limit of 1 (max_deletes); "
+                "check that every one is meant"
             ),
         ),
     ],
@@ -69,7 +71,9 @@ def test_no_delete_is_allowed_unless_it_is_written_down():
 def test_every_limit_that_is_exceeded_is_named():
     found = told([CREATE, UPDATE, DELETE], Guardrails(0, 0, 0))
     assert [code for code, _, _ in found] == ["max-creates", "max-updates", "max-deletes"]
-    assert found[0][1].startswith("1 assignment to add is over the limit of 0; ")
+    assert found[0][1].startswith(
+        "1 assignment to add is over the limit of 0 (max_creates); check that it is"
+    )
 
 
 @pytest.mark.parametrize(
@@ -89,21 +93,21 @@ def test_a_broad_target_without_a_filter_needs_consent(change, is_anew):
     assert bool(told([change], EVERYTHING)) is is_anew
 
 
-def test_a_broad_target_says_what_it_reaches_and_how_to_consent():
+def test_a_broad_target_says_what_it_reaches_and_what_it_needs():
     assert told([broad_create(), broad_update(None)], EVERYTHING) == [
         (
             "broad-target",
             (
-                '"Windows 11 - Baseline" would reach every device; to consent, add "broad: true" '
-                "to this entry, below its target, or give --allow-broad"
+                '"Windows 11 - Baseline" would reach every device; narrow it with a filter, or use '
+                'a group; where everybody is meant, the entry needs "broad: true"'
             ),
             build.at(3),
         ),
         (
             "broad-target",
             (
-                '"Windows 11 - Baseline" would reach every user; to consent, add "broad: true" '
-                "to this entry, below its target, or give --allow-broad"
+                '"Windows 11 - Baseline" would reach every user; narrow it with a filter, or use '
+                'a group; where everybody is meant, the entry needs "broad: true"'
             ),
             build.at(4),
         ),
@@ -149,3 +153,13 @@ def test_over_a_saved_plan_limits_only_tighten():
         0, 1, 2, BroadTargets.DENY
     )
     assert tightened(stored, Limits()) == stored
+
+
+@pytest.mark.parametrize(
+    "guardrails", [Guardrails(0, 0, 0), Guardrails(0, 0, 0, BroadTargets.DENY)]
+)
+def test_no_stop_tells_how_to_raise_a_limit(guardrails):
+    changes = [broad_create(), broad_update(None), UPDATE, DELETE]
+    found = stops(changes, guardrails)
+    assert len(found) == 5
+    assert not [stop for stop in found if re.search(r"--\w|allow|\bset\b|raise", stop.message)]
