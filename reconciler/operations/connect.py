@@ -179,6 +179,9 @@ def _sandbox(access: SandboxAccess, clock: Clock) -> httpx.BaseTransport:
     def keep(state: SandboxState) -> None:
         make_state_folder(kept.parent)
         state.save(kept)
+        for old in kept.parent.glob(f"{_kept_prefix(access)}*.json"):
+            if old != kept:
+                old.unlink(missing_ok=True)
 
     app = SandboxApp(state, mode=access.mode, on_write=keep, clock=lambda: clock.now().timestamp())
     return httpx.WSGITransport(app=app)
@@ -187,7 +190,8 @@ def _sandbox(access: SandboxAccess, clock: Clock) -> httpx.BaseTransport:
 def kept_file(access: SandboxAccess) -> Path:
     """Where the writes to a sandbox are kept: a file per content of the tenant file.
 
-    An edited tenant file thus starts over by itself. Raises `ConfigError` where it cannot be read.
+    An edited tenant file thus starts over by itself, and the first write after the edit removes what
+    was kept before it. Raises `ConfigError` where the tenant file cannot be read.
     """
     try:
         content = access.file.read_bytes()
@@ -196,5 +200,13 @@ def kept_file(access: SandboxAccess) -> Path:
             f"the sandbox file {access.file} cannot be read ({fault.strerror or fault}); "
             "name one with --sandbox-file"
         ) from fault
-    name = hashlib.sha256(content).hexdigest()[:12]
-    return access.state_folder / f"sandbox-{name}.json"
+    return access.state_folder / f"{_kept_prefix(access)}{_short_hash(content)}.json"
+
+
+def _kept_prefix(access: SandboxAccess) -> str:
+    """What the names of all files kept for one tenant file begin with."""
+    return f"sandbox-{_short_hash(str(access.file.resolve()).encode())}-"
+
+
+def _short_hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:12]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import threading
 import time
 import uuid
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 DROPPED = 0
 """The status of an exchange whose connection was dropped."""
+_JSON = "application/json; charset=utf-8"
 _HTML = (
     "<!DOCTYPE html>\n<html><head><title>Service unavailable</title></head>"
     "<body><h1>Our services aren't available right now</h1></body></html>\n"
@@ -136,6 +138,8 @@ class SandboxApp:
             case Fault(kind=FaultKind.RESET_AFTER):
                 self._answer(call)
                 raise ConnectionResetError("planned: dropped after the request was carried out")
+            case Fault(kind=FaultKind.BODY, find=str()):
+                return _with_replaced(self._finish(call, self._answer(call)), fault)
             case Fault(kind=FaultKind.TRUNCATED):
                 return _cut(self._finish(call, self._answer(call)))
             case Fault(kind=FaultKind.EXPIRED_TOKEN):
@@ -155,8 +159,7 @@ class SandboxApp:
         if fault.kind == FaultKind.HTML:
             return Response(_HTML, status=fault.code or 502, content_type="text/html")
         if fault.kind == FaultKind.BODY:
-            kind = "application/json; charset=utf-8"
-            return Response(fault.text, status=fault.code or 200, content_type=kind)
+            return Response(fault.text, status=fault.code or 200, content_type=_JSON)
         return self._refuse(call, _planned_refusal(fault))
 
     def _swapped(
@@ -247,7 +250,7 @@ class SandboxApp:
             text,
             status=answer.status,
             headers=headers,
-            content_type="application/json; charset=utf-8",
+            content_type=_JSON,
         )
 
 
@@ -278,6 +281,15 @@ def _planned_refusal(fault: Fault) -> Refusal:
     headers = {} if fault.retry_after is None else {"Retry-After": fault.retry_after}
     text = intune_message(message) if fault.intune else message
     return Refusal(status, fault.error_code or default_code(status), text, headers)
+
+
+def _with_replaced(response: Response, fault: Fault) -> Response:
+    body = re.sub(
+        fault.find or "", lambda _match: fault.text or "", response.get_data(as_text=True)
+    )
+    response.set_data(body)
+    response.status_code = fault.code or response.status_code
+    return response
 
 
 def _cut(response: Response) -> Response:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 import threading
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self
+
+from reconciler.sandbox.json_file import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -55,8 +56,11 @@ class FaultKind(StrEnum):
     A write is carried out first. In a `$batch`, an entry's answer is swapped where `path` fits it.
     """
     BODY = "body"
-    """The answer is `text` as it stands, with the status `code` (200 unless said); nothing is committed
-    unless `after` is set."""
+    """The body is `text` as it stands, with the status `code` (200 unless said).
+
+    With `find`, the request is carried out, and every part of its answer that `find` fits becomes `text`.
+    Without it, nothing is committed unless `after` is set.
+    """
 
 
 _TAKES: Mapping[FaultKind, frozenset[str]] = {
@@ -74,7 +78,7 @@ _TAKES: Mapping[FaultKind, frozenset[str]] = {
     FaultKind.LAGGING_READS: frozenset({"behind", "lacks"}),
     FaultKind.SHORT_PAGES: frozenset({"size", "removes"}),
     FaultKind.SWAPPED_ANSWER: frozenset({"of"}),
-    FaultKind.BODY: frozenset({"code", "text", "after"}),
+    FaultKind.BODY: frozenset({"code", "text", "find", "after"}),
 }
 _NEEDS: Mapping[FaultKind, str] = {
     FaultKind.STATUS: "code",
@@ -130,6 +134,8 @@ class Fault:
     of: str | None = None
     """Path and query, version included, of the request whose answer comes."""
     text: str | None = None
+    find: str | None = None
+    """A regular expression searched in the body of the answer."""
 
     def __post_init__(self) -> None:
         """Refuse a fault that could never do what it says."""
@@ -151,7 +157,7 @@ class Fault:
             raise ValueError(f"a fault of kind {kind} needs {needed!r}")
         if self.size == 0:
             raise ValueError("a page holds at least one entry")
-        for pattern in (self.path, self.lacks, self.removes):
+        for pattern in (self.path, self.lacks, self.removes, self.find):
             if pattern is not None:
                 _check_pattern(pattern)
 
@@ -201,10 +207,7 @@ class Faults:
     @classmethod
     def load(cls, path: Path) -> Self:
         """Read a JSON list of faults; ValueError names the file and the entry that is wrong."""
-        try:
-            document = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-            raise ValueError(f"{path}: cannot be read as JSON: {error}") from error
+        document = read_json(path)
         if not isinstance(document, list):
             raise ValueError(f"{path}: a list of faults is expected")  # noqa: TRY004 - a mistake in a file, not in the code
         return cls(

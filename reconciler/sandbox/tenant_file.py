@@ -10,6 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reconciler.sandbox.json_file import read_json
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -52,25 +54,20 @@ def is_guid(text: object) -> bool:
 def read_tenant_file(path: Path) -> JsonObject:
     """Read a tenant file and check it whole; SandboxFileError where it cannot be used."""
     try:
-        text = path.read_bytes().decode("utf-8")
-    except OSError as error:
-        raise SandboxFileError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise SandboxFileError(f"{path}: byte {error.start + 1} is not UTF-8") from error
+        document = read_json(path)
+    except ValueError as error:
+        raise SandboxFileError(str(error)) from error
     try:
-        return check_tenant(json.loads(text, object_pairs_hook=_without_duplicates))
-    except json.JSONDecodeError as error:
-        raise SandboxFileError(
-            f"{path}:{error.lineno}:{error.colno}: not JSON: {error.msg}"
-        ) from error
-    except RecursionError as error:
-        raise SandboxFileError(f"{path}: nested too deeply") from error
+        return check_tenant(document)
     except ValueError as error:
         raise SandboxFileError(f"{path}: {error}") from error
 
 
 def write_tenant_file(path: Path, document: JsonObject) -> None:
-    """Replace the file in one step, so that a reader sees the old tenant or the new one and no mixture."""
+    """Replace the file in one step, so that a reader sees the old tenant or the new one and no mixture.
+
+    Only the owner can read it: it may hold a real tenant.
+    """
     text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     try:
@@ -111,15 +108,6 @@ def check_tenant(document: object) -> JsonObject:
     if not isinstance(missing, list) or any(one not in OPTIONAL_SEGMENTS for one in missing):
         raise ValueError(f"missingSegments must be a list of {', '.join(OPTIONAL_SEGMENTS)}")
     return tenant
-
-
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> JsonObject:
-    result = dict(pairs)
-    if len(result) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"the key {twice!r} stands twice in one object")
-    return result
 
 
 def _object(value: object, where: str) -> JsonObject:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -73,6 +76,33 @@ def test_an_edited_tenant_file_starts_over_by_itself(access):
 
     assert kept_file(access) != first
     assert count(access) == 1
+    assert first.exists()
+
+
+def test_the_first_write_after_an_edit_removes_what_was_kept_before_it(access):
+    other = replace(access, file=access.file.with_name("other.json"))
+    other.file.write_bytes(access.file.read_bytes())
+    for one in (access, other):
+        with opened(one) as way:
+            way.tenant.assign(ONE, [])
+    old = kept_file(access)
+    access.file.write_text(access.file.read_text() + "\n")
+    with opened(access) as way:
+        way.tenant.assign(ONE, [])
+
+    assert not old.exists()
+    assert {file.name for file in access.state_folder.glob("sandbox-*")} == {
+        kept_file(access).name,
+        kept_file(other).name,
+    }
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows keeps no such modes")
+def test_only_the_owner_can_read_what_is_kept(access):
+    with opened(access) as way:
+        way.tenant.assign(ONE, [])
+
+    assert stat.S_IMODE(kept_file(access).stat().st_mode) == 0o600
 
 
 @pytest.mark.parametrize("content", [None, "{", "[]", '{"organization": {}}'])

@@ -336,6 +336,29 @@ def test_a_body_of_any_shape_comes_as_it_stands(text):
     assert len(app.state.assignments_of(IPADS)) == 1
 
 
+def test_a_part_of_an_answer_can_be_replaced():
+    app = faulty(
+        Fault("body", path="batch$", find=r'"status": \d+, ', text=""),
+        Fault("body", method="GET", path="groups", find=r'"Contractors"', text="null", code=203),
+    )
+    batch = {"requests": [{"id": "1", "method": "GET", "url": "/groups"}]}
+
+    with client(app) as graph:
+        (entry,) = graph.post("/v1.0/$batch", json=batch).json()["responses"]
+        groups = graph.get("/v1.0/groups")
+
+    assert entry.keys() == {"id", "headers", "body"}
+    assert groups.status_code == 203
+    assert [one["displayName"] for one in groups.json()["value"]][2:] == [None, None]
+
+
+def test_faults_are_read_as_powershell_writes_them(tmp_path):
+    file = tmp_path / "faults.json"
+    file.write_text('[{"kind": "reset_after"}]', encoding="utf-16")
+
+    assert Faults.load(file).take("GET", "/x") == Fault("reset_after")
+
+
 def test_a_fault_can_be_added_while_serving():
     app = sandbox()
     app.faults.add(Fault("status", code=502))
@@ -381,23 +404,24 @@ def test_faults_are_read_from_a_file(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[", "cannot be read as JSON"),
-        ("{}", "a list of faults is expected"),
-        ("[1]", "fault 1: an object is expected"),
+        ("[", "1:2: not JSON: Expecting value"),
+        ('[{"kind": "html", "kind": "slow"}]', " the key 'kind' stands twice"),
+        ("{}", " a list of faults is expected"),
+        ("[1]", " fault 1: an object is expected"),
         (
             '[{"kind": "reset_after"}, {"kind": "status"}]',
-            "fault 2: a fault of kind status needs 'code'",
+            " fault 2: a fault of kind status needs 'code'",
         ),
         (
             '[{"kind": "status", "code": 1, "colour": "red"}]',
-            'fault 1: unknown field "colour"; known: kind, method, path, ',
+            ' fault 1: unknown field "colour"; known: kind, method, path, ',
         ),
-        ("[{}]", 'fault 1: "kind" is missing; there are status, '),
+        ("[{}]", ' fault 1: "kind" is missing; there are status, '),
     ],
 )
 def test_a_file_of_faults_says_where_it_is_wrong(tmp_path, text, message):
     file = tmp_path / "faults.json"
     file.write_text(text)
 
-    with pytest.raises(ValueError, match=f"faults.json: {message}"):
+    with pytest.raises(ValueError, match=f"faults.json:{message}"):
         Faults.load(file)

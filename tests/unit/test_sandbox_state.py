@@ -180,8 +180,35 @@ def test_a_file_that_is_not_there_or_not_text_is_named(tmp_path):
     with pytest.raises(SandboxFileError, match=r"missing\.json: cannot be read: No such file"):
         SandboxState.load(tmp_path / "missing.json")
     (tmp_path / "bytes.json").write_bytes(b'{"\xff')
-    with pytest.raises(SandboxFileError, match=r"bytes\.json: byte 3 is not UTF-8"):
+    with pytest.raises(SandboxFileError, match=r"bytes\.json:1:3: the bytes ff are not UTF-8"):
         SandboxState.load(tmp_path / "bytes.json")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+def test_a_file_may_have_any_encoding_that_powershell_writes(tmp_path, encoding):
+    file = tmp_path / "tenant.json"
+    file.write_text(json.dumps(tenant(), ensure_ascii=False), encoding=encoding)
+
+    assert SandboxState.load(file).to_json() == SandboxState(tenant()).to_json()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b'{\n  "\xc3\x9c\xff', "2:5: the bytes ff are not UTF-8"),
+        (b'\xef\xbb\xbf{\n\n"\xff"}', "3:2: the bytes ff are not UTF-8"),
+        ("{\n ".encode("utf-16") + b"\x00\xd8", "2:2: the bytes 00 d8 are not UTF-16"),
+        (b'\xef\xbb\xbf{\n"a" 1}', "2:5: not JSON: Expecting ':' delimiter"),
+    ],
+)
+def test_what_cannot_be_decoded_has_a_place(tmp_path, content, message):
+    file = tmp_path / "tenant.json"
+    file.write_bytes(content)
+
+    with pytest.raises(SandboxFileError) as caught:
+        SandboxState.load(file)
+
+    assert str(caught.value) == f"{file}:{message}"
 
 
 def test_what_may_be_left_out_of_an_assignment_is_filled_in():

@@ -65,7 +65,8 @@ def command(
                     the request out first)
     batch_status    the same for one entry of a $batch, without "after"
     html            a proxy's page; "code", "after"
-    body            "text" as the whole body; "code", "after"
+    body            "text" as the whole body ("code", "after"), or in place
+                    of every part of the body that "find" matches ("code")
     reset_before    the connection drops before the request is carried out
     reset_after     the connection drops after the request is carried out
     truncated       half of the body arrives
