@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from reconciler.cli.console import Console
+from reconciler.cli.console import Console, is_terminal
 from reconciler.cli.version import version
 from reconciler.documents import SavedPlan, dumps
 from reconciler.model.diagnostics import Diagnostic
@@ -41,7 +42,11 @@ def plan(saved: SavedPlan, format_: str, console: Console, *, root: str = "") ->
             from reconciler.views import text
 
             return text.render(
-                saved.plan, width=console.width, verbose=console.verbose > 0, root=root
+                saved.plan,
+                width=console.width,
+                verbose=console.verbose > 0,
+                root=root,
+                on_screen=is_terminal(sys.stdout),
             )
 
 
@@ -61,7 +66,7 @@ def result(found: ApplyResult, format_: str, console: Console) -> str:
         case _:
             from reconciler.views import apply_text
 
-            return apply_text.render(found, width=console.width)
+            return apply_text.render(found, width=console.width, verbose=console.verbose > 0)
 
 
 def problems_markdown(
@@ -88,7 +93,10 @@ def problems(found: Sequence[tuple[Path, Sequence[Diagnostic]]], format_: str, w
         return sarif.render(placed, root="", version=version())
     from reconciler.views.validation import render
 
-    blocks = [render(ds, width=width, root=_prefix(root)) for root, ds in found]
+    on_screen = is_terminal(sys.stdout)
+    blocks = [
+        render(ds, width=width, root=_prefix(root), on_screen=on_screen) for root, ds in found
+    ]
     return "\n".join(block for block in blocks if block)
 
 

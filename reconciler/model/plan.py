@@ -238,6 +238,12 @@ class Plan:
         )
 
     @property
+    def open_diagnostics(self) -> tuple[Diagnostic, ...]:
+        """The diagnostics that no stop repeats: a stop says the same of its place, and more."""
+        stopped = {(stop.code, stop.declared_at) for stop in self.stopped_by}
+        return tuple(d for d in self.diagnostics if (d.code, d.location) not in stopped)
+
+    @property
     def is_empty(self) -> bool:
         """Whether apply would write nothing."""
         return not any(policy.changes for policy in self.policies)

@@ -207,6 +207,15 @@ def describe_limits(guardrails: Guardrails) -> str:
     )
 
 
+APPROVE_AT = "Tenant administration > Multi Admin Approval > Received requests"
+"""Where in the Intune admin center a second administrator approves ([D] graph.md section 10)."""
+
+
+def approval_options(codes: Iterable[str]) -> str:
+    """Write the options that finish queued writes, on one line that can be copied."""
+    return " ".join(f"--approval-code {code}" for code in codes)
+
+
 def count_of(number: int, noun: str) -> str:
     """Write a number with its noun, as in ``1 error`` and ``2 errors``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -31,10 +31,7 @@ def render_plan(plan: Plan, *, root: str) -> str:
 def findings_of(plan: Plan) -> tuple[Diagnostic, ...]:
     """A plan's diagnostics and stops in one list; a stop takes the place of its own warning."""
     stops = [error(stop.code, stop.message, stop.declared_at) for stop in plan.stopped_by]
-    said = {(stop.code, stop.location) for stop in stops}
-    return sort_diagnostics(
-        [*stops, *(d for d in plan.diagnostics if (d.code, d.location) not in said)]
-    )
+    return sort_diagnostics([*stops, *plan.open_diagnostics])
 
 
 def full_message(diagnostic: Diagnostic) -> str:

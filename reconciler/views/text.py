@@ -12,8 +12,9 @@ from reconciler.model import wording
 from reconciler.model.plan import Change, Delete, Plan, PolicyPlan
 from reconciler.model.policy_types import platform_title
 from reconciler.model.state import Assignment, Ownership, Target
+from reconciler.model.wording import NO_NAMES, Names
 from reconciler.views.escaping import visible
-from reconciler.views.validation import render as render_problems
+from reconciler.views.validation import render as render_diagnostics
 from reconciler.views.validation import under
 from reconciler.views.wrapping import wrapped
 
@@ -22,17 +23,24 @@ _WIDEST_COLUMN = 60
 """Characters; a longer target pushes its own details to the right, and no others."""
 
 
-def render(plan: Plan, *, width: int, verbose: bool = False, root: str = "") -> str:
+def render(
+    plan: Plan, *, width: int, verbose: bool = False, root: str = "", on_screen: bool = False
+) -> str:
     """Show what apply would do, policy by policy; ``verbose`` lists what it leaves alone too.
 
-    ``width`` is in characters; running text is wrapped to it, names never are. ``root`` is put
-    before the file names, so that they can be opened from where the user stands.
+    ``width`` is in characters; running text is wrapped to it, names never are. ``on_screen`` wraps
+    diagnostics too, which stay on one line for programs that read them. ``root`` is put before the
+    file names, so that they can be opened from where the user stands.
     """
     width = max(width, _MIN_WIDTH)
+    names = Names.of_plan(plan)
+    diagnostics = render_diagnostics(
+        plan.open_diagnostics, width=width, root=root, on_screen=on_screen
+    )
     blocks = [
         _heading(plan, width),
-        *(_policy(policy, width, verbose, root) for policy in _shown(plan, verbose)),
-        render_problems(plan.diagnostics, width=width, root=root).rstrip("\n"),
+        *(_policy(policy, names, width, verbose, root) for policy in _shown(plan, verbose)),
+        diagnostics.rstrip("\n"),
         _stops(plan, width, root),
         _closing(plan, width, verbose),
     ]
@@ -47,65 +55,68 @@ def _heading(plan: Plan, width: int) -> str:
         globs = ", ".join(f'"{glob}"' for glob in plan.selection)
         lines.append(visible(f"Limited to policies matching {globs}; nothing else was looked at."))
     if not plan.is_empty:
-        lines.append(f"Apply would do this{_unless(plan)}:")
+        lines.append(_changes_title(plan))
     return "\n".join(line for text in lines for line in wrapped(text, width))
 
 
-def _unless(plan: Plan) -> str:
+def _changes_title(plan: Plan) -> str:
     if not plan.complete:
-        return ", were it not for the errors below"
-    return ", were it not for the guardrails below" if plan.stopped_by else ""
+        return "Changes (blocked by the errors below):"
+    return "Changes (blocked by a guardrail):" if plan.stopped_by else "Apply would do this:"
 
 
 def _shown(plan: Plan, verbose: bool) -> Iterator[PolicyPlan]:
     return (policy for policy in plan.policies if verbose or policy.changes)
 
 
-def _policy(plan: PolicyPlan, width: int, verbose: bool, root: str) -> str:
+def _policy(plan: PolicyPlan, names: Names, width: int, verbose: bool, root: str) -> str:
     policy = plan.policy
     owned = ", authoritative" if plan.ownership is Ownership.AUTHORITATIVE else ""
-    lines = [visible(f"{policy.name}  ({platform_title(policy.platform)}{owned})")]
-    lines += render_changes(plan.changes, width=width, indent=2, root=root)
+    lines = [visible(f"{names.policy(policy)}  ({platform_title(policy.platform)}{owned})")]
+    lines += render_changes(plan.changes, names, width=width, indent=2, root=root)
     if verbose:
-        lines += [_left_as_is("unchanged", keep.assignment) for keep in plan.kept]
-        lines += [_left_as_is("unmanaged", entry.assignment) for entry in plan.unmanaged]
-        lines += [_left_as_is("inherited", entry.assignment) for entry in plan.inherited]
+        lines += [_left_as_is("unchanged", keep.assignment, names) for keep in plan.kept]
+        lines += [_left_as_is("unmanaged", entry.assignment, names) for entry in plan.unmanaged]
+        lines += [_left_as_is("inherited", entry.assignment, names) for entry in plan.inherited]
     return "\n".join(lines)
 
 
-def _left_as_is(word: str, assignment: Assignment) -> str:
+def _left_as_is(word: str, assignment: Assignment, names: Names) -> str:
     filter = assignment.filter
-    narrowed = f"   filter: {wording.describe_filter(filter)}" if filter else ""
-    return visible(f"      {word:9} {_target(assignment.target)}{narrowed}")
+    narrowed = f"   filter: {wording.describe_filter(filter, names)}" if filter else ""
+    return visible(f"      {word:9} {_target(assignment.target, names)}{narrowed}")
 
 
-def _target(target: Target) -> str:
-    return f"{wording.describe_target(target)}{wording.not_in_directory(target)}"
+def _target(target: Target, names: Names) -> str:
+    return f"{wording.describe_target(target, names)}{wording.not_in_directory(target)}"
 
 
 def render_changes(
-    changes: Sequence[Change], *, width: int, indent: int, root: str | None = None
+    changes: Sequence[Change],
+    names: Names = NO_NAMES,
+    *,
+    width: int,
+    indent: int,
+    root: str | None = None,
 ) -> list[str]:
     """Write one policy's changes, one a line where that fits; their details stand in a column.
 
     Each line begins with the sign of the change. ``root`` is put before the places in the files;
     without it they are left out.
     """
-    heads = [_headline(change, indent) for change in changes]
-    details = [_details(change, root) for change in changes]
+    heads = [
+        visible(f"{' ' * indent}{wording.sign_of(change)} {_target(change.target, names)}")
+        for change in changes
+    ]
     column = max((len(head) for head in heads if len(head) <= _WIDEST_COLUMN), default=0)
     lines: list[str] = []
-    for head, more in zip(heads, details, strict=True):
-        lines += _on_one_line_or_below(head, more, column, width)
+    for head, change in zip(heads, changes, strict=True):
+        lines += _on_one_line_or_below(head, _details(change, names, root), column, width)
     return lines
 
 
-def _headline(change: Change, indent: int) -> str:
-    return visible(f"{' ' * indent}{wording.sign_of(change)} {_target(change.target)}")
-
-
-def _details(change: Change, root: str | None) -> list[str]:
-    details = [wording.describe_filter_change(change), wording.describe_effect(change)]
+def _details(change: Change, names: Names, root: str | None) -> list[str]:
+    details = [wording.describe_filter_change(change, names), wording.describe_effect(change)]
     if root is not None and not isinstance(change, Delete):
         place = change.declared_at
         details.append(under(root, f"{place.file}:{place.line}"))
@@ -136,10 +147,10 @@ def _closing(plan: Plan, width: int, verbose: bool) -> str:
         return "\n".join(_closing_incomplete(plan, width, verbose))
     if plan.is_empty:
         what = "these policies" if plan.selection else "the files"
-        said = f"No changes. The tenant has everything that {what} declare."
+        result = f"No changes. The tenant has everything that {what} declare."
     else:
-        said = f"Plan: {wording.describe_counts(plan.summary)}."
-    lines = [*wrapped(said, width), *_left_alone(plan, width, verbose)]
+        result = f"Plan: {wording.describe_counts(plan.summary)}."
+    lines = [*wrapped(result, width), *_left_alone(plan, width, verbose)]
     return "\n".join([*lines, f"Digest: {plan.digest}"])
 
 
@@ -165,7 +176,7 @@ def _closing_incomplete(plan: Plan, width: int, verbose: bool) -> Iterator[str]:
 def _left_out(plan: Plan) -> list[str]:
     """Name the policies that errors keep out; some errors are about a policy that is planned."""
     planned = {policy.policy.name for policy in plan.policies}
-    named = dict.fromkeys(found.policy for found in plan.diagnostics if found.is_error)
+    named = dict.fromkeys(each.policy for each in plan.diagnostics if each.is_error)
     return [name for name in named if name and name not in planned]
 
 

@@ -1,4 +1,4 @@
-"""Diagnostics as text: FILE:LINE:COLUMN, the line itself with a caret, and how to mend it. Pure."""
+"""Diagnostics as text: FILE:LINE:COLUMN, the line itself with a caret, and how to fix it. Pure."""
 
 from __future__ import annotations
 
@@ -9,28 +9,37 @@ from reconciler.views.escaping import visible
 from reconciler.views.wrapping import wrapped
 
 _LONGEST_LINE = 200
+_MIN_WIDTH = 40
 
 
-def render(diagnostics: Iterable[Diagnostic], *, width: int, root: str = "") -> str:
+def render(
+    diagnostics: Iterable[Diagnostic], *, width: int, root: str = "", on_screen: bool = False
+) -> str:
     """Show each diagnostic in a block of its own; "" where there are none.
 
     ``root`` is put before the file names, so that they can be opened from where the user stands.
+    ``on_screen`` wraps the message too: a terminal would break it inside a word. Elsewhere it stays
+    on one line, for programs that look for FILE:LINE:COLUMN.
     """
-    blocks = ["\n".join(_block(diagnostic, width, root)) for diagnostic in diagnostics]
+    blocks = [
+        "\n".join(_block(diagnostic, max(width, _MIN_WIDTH), root, on_screen))
+        for diagnostic in diagnostics
+    ]
     return "\n\n".join(blocks) + "\n" if blocks else ""
 
 
-def _block(diagnostic: Diagnostic, width: int, root: str) -> Iterator[str]:
+def _block(diagnostic: Diagnostic, width: int, root: str, on_screen: bool) -> Iterator[str]:
     place = diagnostic.location
     where = f"{under(root, str(place))}: " if place else ""
     # The line of an error says enough; what a warning is about reaches beyond its line.
     is_named = bool(diagnostic.policy) and not (place and diagnostic.is_error)
     subject = f"{diagnostic.policy}: " if is_named else ""
-    yield visible(f"{where}{diagnostic.severity}: {subject}{diagnostic.message}")
+    message = visible(f"{where}{diagnostic.severity}: {subject}{diagnostic.message}")
+    yield from wrapped(message, width, other="    ") if on_screen else [message]
     if place is not None and place.text:
         yield from _excerpt(place, width)
     if diagnostic.help:
-        yield from wrapped(visible(diagnostic.help), max(width, 40), first="  help: ")
+        yield from wrapped(visible(diagnostic.help), width, first="  help: ")
 
 
 def under(root: str, place: str) -> str:

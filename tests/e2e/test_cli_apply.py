@@ -164,7 +164,7 @@ def test_the_table_says_what_failed_and_that_apply_may_be_run_again(tmp_path, ro
     assert "\nFailed:\n  Linux - Build servers\n    + include group " in ran.stdout
     assert ran.stdout.endswith(
         "Apply incomplete: 0 added, 0 changed, 0 removed.\nPolicies: 1 failed.\n"
-        "Run plan to see what is left; apply may be run again safely.\n"
+        "Run plan to see what is left. It is safe to run apply again.\n"
     )
 
 

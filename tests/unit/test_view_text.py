@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.cli.paint import paint
+from reconciler.model.result import PolicyOutcome, Status
 from reconciler.views import apply_text, text, validation
 from tests.support import build_plans
 from tests.support.run_cli import plain
@@ -153,3 +154,83 @@ def test_a_group_without_a_name_was_not_in_the_directory_and_other_targets_are_n
     shown = text.render(made, width=120)
     assert re.search(r"- include group g1 \(not in the directory\) +no longer assigned\n", shown)
     assert shown.count("(not in the directory)") == 2
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_terminal_breaks_no_diagnostic_inside_a_word(width):
+    long = build_plans.warning("x", "word " * 60 + "end", build_plans.at(), policy="macOS")
+    shown = validation.render([long], width=width, on_screen=True)
+    message = shown.splitlines()[: -len(("excerpt", "caret"))]
+    assert max(map(len, message)) <= max(width, 40)
+    assert " ".join(line.strip() for line in message).endswith("word end")
+    assert all(line.startswith("    ") for line in message[1:])
+
+
+def test_a_program_finds_a_diagnostic_on_one_line():
+    long = build_plans.warning("x", "word " * 60 + "end", build_plans.at())
+    shown = validation.render([long], width=40)
+    assert shown.splitlines()[0].endswith("word end")
+
+
+def test_what_stops_the_plan_is_not_told_as_a_warning_too():
+    shown = text.render(build_plans.broad_and_deleting(), width=200)
+    assert shown.count("policies/windows.yaml:4:9") == 1
+    assert "warning:" not in shown
+
+
+def test_two_groups_of_one_name_are_told_apart():
+    first = build_plans.group("Sales", id="4f1c0b2a-0000-4000-8000-000000000000")
+    second = build_plans.group("Sales", id="5a1c0b2a-0000-4000-8000-000000000000")
+    shown = text.render(
+        build_plans.plan(
+            build_plans.policy_plan(
+                build_plans.WINDOWS, build_plans.create(build_plans.WINDOWS, first)
+            ),
+            build_plans.policy_plan(
+                build_plans.MACS, build_plans.unmanaged(build_plans.MACS, second)
+            ),
+        ),
+        width=120,
+        verbose=True,
+    )
+    assert '+ include group "Sales" (4f1c0b2a)' in shown
+    assert 'unmanaged include group "Sales" (5a1c0b2a)' in shown
+
+
+CODES = ("9d8c7b6a-1111-4222-8333-abcdefabcdef", "0a8c7b6a-1111-4222-8333-abcdefabcdef")
+
+
+def outcome(status, policy=build_plans.WINDOWS, **facts):
+    change = build_plans.create(policy, build_plans.group("Sales"))
+    written = (change,) if status is Status.APPLIED else ()
+    return PolicyOutcome(policy, status, (change,), written, **facts)
+
+
+def test_waiting_for_approval_does_not_read_as_failure_and_says_how_to_go_on():
+    waiting = [
+        outcome(Status.PENDING_APPROVAL, policy, approval_code=code)
+        for policy, code in zip((build_plans.WINDOWS, build_plans.MACS), CODES, strict=True)
+    ]
+    made = build_plans.applied(*waiting, outcome(Status.APPLIED, build_plans.PHONES))
+    shown = apply_text.render(made, width=80)
+    assert "\nApply waiting for approval: 1 added, 0 changed, 0 removed.\n" in shown
+    assert "\n  Tenant administration > Multi Admin Approval > Received requests\n" in shown
+    assert f"\n  --approval-code {CODES[0]} --approval-code {CODES[1]}\n" in shown
+    assert "incomplete" not in shown
+    assert "Run plan to see what is left" not in shown
+
+
+def test_a_failure_beside_what_waits_is_still_a_failure():
+    made = build_plans.applied(
+        outcome(Status.PENDING_APPROVAL, approval_code=CODES[0]),
+        outcome(Status.FAILED, build_plans.MACS, error="no"),
+    )
+    assert "\nApply incomplete: 0 added" in apply_text.render(made, width=80)
+
+
+def test_request_ids_of_what_went_well_are_shown_with_verbose_alone():
+    made = build_plans.applied(outcome(Status.APPLIED, request_id="0f1e2d3c"))
+    assert "0f1e2d3c" not in apply_text.render(made, width=80)
+    assert "request-id 0f1e2d3c" in apply_text.render(made, width=80, verbose=True)
+    failed = build_plans.applied(outcome(Status.FAILED, request_id="0f1e2d3c", error="no"))
+    assert "request-id 0f1e2d3c" in apply_text.render(failed, width=80)
