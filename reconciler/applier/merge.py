@@ -7,7 +7,6 @@ What a policy set assigned is never sent: it is not ours, and would come back as
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,8 +14,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import assert_never
 
-from reconciler.model.plan import Change, Create, Delete, Key, Update, action_of, key_of
-from reconciler.model.ports import AssignmentToSend
+from reconciler.model.plan import Change, Create, Delete, Key, Update, key_of
+from reconciler.model.requests import AssignmentToSend
 from reconciler.model.state import Assignment, Filter, Target, TargetKind
 from reconciler.model.wording import describe_filter, describe_target
 
@@ -38,10 +37,11 @@ class Judgement:
     reason: str = ""
 
 
-_OPPOSITE = {
+OPPOSITE_SIDE = {
     TargetKind.GROUP: TargetKind.EXCLUSION_GROUP,
     TargetKind.EXCLUSION_GROUP: TargetKind.GROUP,
 }
+"""The other side of a group; both would bear one assignment id ([I] graph.md section 2)."""
 
 
 def judge(
@@ -107,7 +107,7 @@ def _judge_create(
             return Judgement(change, ChangeState.DONE)
         reason = f"it was added meanwhile {_with_filter(live.filter)}"
         return Judgement(change, ChangeState.CONFLICT, reason)
-    opposite = _OPPOSITE.get(change.target.kind)
+    opposite = OPPOSITE_SIDE.get(change.target.kind)
     if opposite is not None and key_of(replace(change.target, kind=opposite)) in direct:
         side = "excluded" if opposite is TargetKind.EXCLUSION_GROUP else "included"
         return Judgement(change, ChangeState.CONFLICT, f"the group is {side} meanwhile")
@@ -232,23 +232,3 @@ def _policy_set_differences(
         ReadBackDifference(targets[key], "was assigned by a policy set meanwhile", is_extra=True)
         for key, _ in gained
     ]
-
-
-def body_digest(method: str, wanted: Iterable[AssignmentToSend], changes: Iterable[Change]) -> str:
-    """Name what would be sent, so that a queued write can be told from a changed one."""
-    parts = [
-        method,
-        sorted([*key_of(w.target), *_id_of(w.filter), _canonical(w.raw_target)] for w in wanted),
-        sorted([action_of(op).value, *key_of(op.target)] for op in changes),
-    ]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
-
-
-def _canonical(raw_target: str | None) -> str:
-    """The same for one target however Graph ordered its keys this time."""
-    return json.dumps(json.loads(raw_target), sort_keys=True) if raw_target else ""
-
-
-def _id_of(filter: Filter | None) -> tuple[str, str]:
-    """What is sent of a filter; its name is not."""
-    return ("none", "") if filter is None else (filter.mode.value, filter.id)

@@ -8,7 +8,7 @@ approval requests finds out by trying: a code that does not fit is a bare 403.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from reconciler.model.errors import (
     GraphError,
@@ -18,6 +18,7 @@ from reconciler.model.errors import (
     ReconcilerError,
 )
 from reconciler.model.ports import PendingApproval, PendingApprovals, Progress, Receipt, Tenant
+from reconciler.model.requests import EncodedRequest
 from reconciler.model.state import Policy
 
 _DECIDED = {
@@ -44,6 +45,7 @@ class MultiAdminApprover:
         self._approvals = approvals
         self._progress = progress
         self._codes = [code.lower() for code in codes]
+        self._has_codes = bool(codes)
         self._lock = threading.Lock()
         self._statuses: dict[str, MultiAdminApprovalStatus | None] = {}
         self._tried: dict[str, set[str]] = {}
@@ -53,26 +55,30 @@ class MultiAdminApprover:
         pending = self._approvals.get(policy.id)
         return pending is not None and pending.body_digest == digest
 
+    def is_involved(self, policy: Policy) -> bool:
+        """Whether a code may go with a write of this policy, so that its bytes must be the same."""
+        return self._has_codes or self._approvals.get(policy.id) is not None
+
     def prepare(self, policy: Policy) -> None:
         """Ask where a remembered request stands, before the reading that a write will rest on."""
         pending = self._approvals.get(policy.id)
         if pending is not None:
             self._statuses[policy.id] = self._tenant.approval_status(pending.code)
 
-    def send(self, policy: Policy, digest: str, call: Callable[[str | None], Receipt]) -> Receipt:
+    def send(self, policy: Policy, request: EncodedRequest) -> Receipt:
         """Make a write, once, with a code where there is one that may fit; remember it if queued.
 
         Raises `NotExecutedError` where a code did not fit: the next one is for the next reading.
         Raises `MultiAdminApprovalError` where a request still waits, and `ReconcilerError` where it was
         turned down; asking again is then for the next run.
         """
-        codes = self._codes_for(policy, digest, self._approvals.get(policy.id))
+        codes = self._codes_for(policy, request.digest, self._approvals.get(policy.id))
         tried = self._tried.setdefault(policy.id, set())
         code = next((code for code in codes if code not in tried), None)
         if code is None:
-            return self._ask(policy, digest, call)
+            return self._ask(policy, request)
         try:
-            receipt = call(code)
+            receipt = self._tenant.send(request, code)
         except GraphError as refused:
             if refused.status != 403 or isinstance(refused, MultiAdminApprovalError):
                 raise
@@ -89,16 +95,16 @@ class MultiAdminApprover:
             self._codes = [left for left in self._codes if left != code]
         return receipt
 
-    def _ask(self, policy: Policy, digest: str, call: Callable[[str | None], Receipt]) -> Receipt:
+    def _ask(self, policy: Policy, request: EncodedRequest) -> Receipt:
         """Make the write without a code, and remember it where Graph queues it."""
         try:
-            return call(None)
+            return self._tenant.send(request)
         except MultiAdminApprovalError as queued:
             if queued.approval_code is not None:
-                self._remember(policy, PendingApproval(queued.approval_code, digest))
+                self._remember(policy, PendingApproval(queued.approval_code, request.digest))
                 raise
             pending = self._approvals.get(policy.id)
-            fits = pending is not None and pending.body_digest == digest
+            fits = pending is not None and pending.body_digest == request.digest
             if pending is None or (
                 queued.approval_status is MultiAdminApprovalStatus.BLOCKED and not fits
             ):

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Container, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from itertools import chain, repeat
 
@@ -30,9 +30,9 @@ from reconciler.applier.merge import (
 )
 from reconciler.applier.requests import (
     ApplyContext,
-    Request,
+    Write,
     announce,
-    next_request,
+    next_write,
     record_refusal,
 )
 from reconciler.differ.compare import split
@@ -163,20 +163,20 @@ class PolicyRun:
             return self._conflicting(conflicts)
         return None if self._to_do else self._settled()
 
-    def _try(self, reading: _Reading) -> Request | None:
+    def _try(self, reading: _Reading) -> Write | None:
         """Write once. None means that it is for the next reading to tell how things stand.
 
         A refusal is kept until then: after an unclear answer the write may have happened all the
         same, and then Graph refuses the repeat of what is already true.
         """
-        request = next_request(self.plan.policy, self._to_do, reading.direct, self.context)
+        write = next_write(self.plan.policy, self._to_do, reading.direct, self.context)
         try:
-            self._make(request, reading)
+            self._make(write, reading)
         except MultiAdminApprovalError:
             raise
         except RouteMissingError as missing:
-            if not self.context.route.falls_back:
-                self.refusal = _without_route(missing)
+            if write.create_place is None or not self.context.route.falls_back:
+                self.refusal = missing if write.replaces else _without_route(missing)
         except NotExecutedError as hindered:
             self._count_renewal(hindered)
         except ThrottledError as throttled:
@@ -191,7 +191,7 @@ class PolicyRun:
         except GraphError as refused:
             self.refusal = refused
         else:
-            return request
+            return write
         return None
 
     def _count_renewal(self, hindered: NotExecutedError) -> None:
@@ -214,17 +214,18 @@ class PolicyRun:
         self.lost = tuple(describe_target(target) for target in _lost(self.plan, direct, inherited))
         return _Reading(live.assignments, direct)
 
-    def _make(self, request: Request, reading: _Reading) -> None:
+    def _make(self, write: Write, reading: _Reading) -> None:
         """Make one write between two lines of the journal.
 
         From the moment it is sent it counts as sent, until Graph itself says that it is refused.
         """
         policy, journal = self.plan.policy, self.context.journal
-        announce(request, policy, reading.assignments, journal)
+        announce(write, policy, reading.assignments, journal)
         before = dict(self.sent)
-        self.sent |= {key_of(change.target): change for change in request.changes}
+        self.sent |= {key_of(change.target): change for change in write.changes}
         try:
-            receipt = self.context.multi_admin_approver.send(policy, request.digest, request.call)
+            with self._finding_the_route(write):
+                receipt = self.context.multi_admin_approver.send(policy, write.encoded)
         except OutcomeUnknownError as unclear:
             journal.record("unknown", policy, error=str(unclear), request_id=unclear.request_id)
             raise
@@ -235,13 +236,17 @@ class PolicyRun:
         self.request_id = receipt.request_id
         journal.record("accepted", policy, request_id=receipt.request_id)
 
+    def _finding_the_route(self, write: Write) -> AbstractContextManager[None]:
+        place = write.create_place
+        return nullcontext() if place is None else self.context.route.trying(place)
+
     def _wait(self, unclear: GraphError, tries: int) -> None:
         seconds = self.context.backoff.wait(tries, unclear.retry_after)
         level = logging.WARNING if seconds >= LONG_WAIT else logging.INFO
         LOG.log(level, "%s; reading it again in %.1f s", unclear, seconds)
         self.context.deadline.sleep(seconds, str(unclear))
 
-    def _read_back(self, sent: Request, before: _Reading) -> None:
+    def _read_back(self, sent: Write, before: _Reading) -> None:
         """Read until everything that was sent shows; stale readings are expected on the way.
 
         Our own change is waited for until the deadline. What somebody else changed meanwhile is

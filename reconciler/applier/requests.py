@@ -1,23 +1,37 @@
 """Choose the one request that comes next for a policy, and tell the journal of it. I/O through ports.
 
-``assign`` carries all that is left of a policy's part of the plan; each documented call carries one
+``assign`` carries all that is left of a policy's part of the plan. Each documented call carries one
 change, and the next one waits for a reading of its own.
+
+Order of the documented calls. What is added is there before anything that covers the same people
+is taken away, so no device is without its policy in between: first exclusions, then includes, then
+changes of a filter, then removals. One case allows no such order. A group that changes sides has
+one assignment id on both (graph.md section 2), so its old side goes first, and its new side next.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import assert_never
 
-from reconciler.applier.merge import body_digest, merge
+from reconciler.applier.merge import OPPOSITE_SIDE, merge
 from reconciler.applier.multi_admin_approval import MultiAdminApprover
-from reconciler.applier.route import Route, WriteMethod
+from reconciler.applier.route import Place, Route
 from reconciler.model.errors import GraphError, MultiAdminApprovalError, ReconcilerError
 from reconciler.model.plan import Change, Create, Delete, Key, Update, action_of, key_of
-from reconciler.model.ports import AssignmentToSend, Journal, Receipt, Tenant
-from reconciler.model.state import Assignment, Policy
+from reconciler.model.ports import Journal, Tenant
+from reconciler.model.requests import (
+    AssignmentToSend,
+    AssignRequest,
+    CreateRequest,
+    DeleteRequest,
+    EncodedRequest,
+    PatchRequest,
+    WriteRequest,
+)
+from reconciler.model.state import Assignment, Policy, TargetKind
 from reconciler.model.wording import describe_change
 from reconciler.runtime.deadline import Deadline
 from reconciler.runtime.retry import Backoff
@@ -36,42 +50,62 @@ class ApplyContext:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """One write: the changes that it carries, and the call that makes it.
+class Write:
+    """One write, ready to go.
 
-    ``expected`` is the whole set that the policy should then have; ``replaces`` says that the
-    request carries all of it. ``digest`` names what would be sent.
+    ``request`` says what it means and ``encoded`` is what goes out. ``changes`` are the plan's
+    changes that it carries. ``expected`` is the whole direct set that the policy has afterwards,
+    if nobody else writes.
     """
 
-    method: str
+    request: WriteRequest
+    encoded: EncodedRequest
     changes: tuple[Change, ...]
     expected: tuple[AssignmentToSend, ...]
-    replaces: bool
-    digest: str
-    call: Callable[[str | None], Receipt]
+
+    @property
+    def method(self) -> str:
+        """Graph's word for it, as the journal has it: create, update, delete or assign."""
+        return "assign" if self.replaces else action_of(self.changes[0]).value
+
+    @property
+    def replaces(self) -> bool:
+        """Whether it replaces the policy's whole direct set."""
+        return isinstance(self.request, AssignRequest)
+
+    @property
+    def create_place(self) -> Place | None:
+        """Where its route may be missing: the place of a create call, None for every other call."""
+        if isinstance(self.request, CreateRequest):
+            return self.request.policy.family, self.encoded.version
+        return None
 
 
-def next_request(
+def next_write(
     policy: Policy, to_do: Sequence[Change], direct: Mapping[Key, Assignment], context: ApplyContext
-) -> Request:
+) -> Write:
     """Choose the call. A write that was queued for approval goes by the call that queued it."""
     assign = _assign(policy, to_do, direct, context)
-    if context.route.method(policy.family, to_do) is WriteMethod.ASSIGN:
+    if not context.route.wants_create(to_do):
         return assign
-    if context.route.falls_back and context.multi_admin_approver.remembers(policy, assign.digest):
+    documented = [_documented(policy, change, direct, context) for change in _in_order(to_do)]
+    if not context.route.falls_back:
+        return documented[0]
+    places = [write.create_place for write in documented]
+    if any(place is not None and context.route.is_missing(place) for place in places):
         return assign
-    return _documented(policy, to_do[0], direct, context)
+    if context.multi_admin_approver.remembers(policy, assign.encoded.digest):
+        return assign
+    return documented[0]
 
 
-def announce(
-    request: Request, policy: Policy, before: Sequence[Assignment], journal: Journal
-) -> None:
+def announce(write: Write, policy: Policy, before: Sequence[Assignment], journal: Journal) -> None:
     """Write into the journal what will be sent, and the policy's whole set before it."""
     journal.record(
         "write",
         policy,
-        method=request.method,
-        changes=[describe_change(change) for change in request.changes],
+        method=write.method,
+        changes=[describe_change(change) for change in write.changes],
         before=[_audit(assignment) for assignment in before],
     )
 
@@ -81,50 +115,67 @@ def record_refusal(refused: ReconcilerError, policy: Policy, journal: Journal) -
     journal.record("refused", policy, error=str(refused), **_facts(refused))
 
 
+def _in_order(changes: Sequence[Change]) -> Sequence[Change]:
+    """Sort changes so that nothing is taken away too early (see the module's text)."""
+    keys = {
+        key_of(change.target): type(change) for change in changes if not isinstance(change, Update)
+    }
+    return sorted(changes, key=lambda change: (_rank(change, keys), change.target.sort_key))
+
+
+def _rank(change: Change, others: Mapping[Key, type[Change]]) -> int:
+    opposite = OPPOSITE_SIDE.get(change.target.kind)
+    other = opposite and others.get(key_of(replace(change.target, kind=opposite)))
+    is_exclusion = change.target.kind is TargetKind.EXCLUSION_GROUP
+    match change:
+        case Create():
+            if other is Delete:
+                return 4
+            return 0 if is_exclusion else 1
+        case Update():
+            return 2
+        case Delete():
+            if other is Create:
+                return 3
+            return 6 if is_exclusion else 5
+        case _:
+            assert_never(change)
+
+
 def _assign(
     policy: Policy, to_do: Sequence[Change], direct: Mapping[Key, Assignment], context: ApplyContext
-) -> Request:
+) -> Write:
     """Send the policy's whole set, merged on what was just read."""
     whole = merge(direct, to_do)
-
-    def call(code: str | None) -> Receipt:
-        return context.tenant.assign(policy, whole, approval_code=code)
-
-    digest = body_digest("assign", whole, to_do)
-    return Request("assign", tuple(to_do), whole, True, digest, call)
+    return _write(AssignRequest(policy, whole), to_do, whole, context)
 
 
 def _documented(
     policy: Policy, change: Change, direct: Mapping[Key, Assignment], context: ApplyContext
-) -> Request:
+) -> Write:
     """Send one change by the call that Microsoft documents for it."""
-    tenant, key = context.tenant, key_of(change.target)
-    live = direct.get(key)
-
-    def call(code: str | None) -> Receipt:
-        match change:
-            case Create():
-                return context.route.create(
-                    policy.family,
-                    lambda: tenant.create(policy, change.target, change.filter, approval_code=code),
-                )
-            case Update():
-                return tenant.update(policy, _there(live), change.after, approval_code=code)
-            case Delete():
-                return tenant.delete(policy, _there(live), approval_code=code)
-            case _:
-                assert_never(change)
-
-    method = action_of(change).value
-    sent = merge({} if live is None else {key: live}, [change])
-    digest = body_digest(method, sent, [change])
-    return Request(method, (change,), merge(direct, [change]), False, digest, call)
+    request: WriteRequest
+    match change:
+        case Create():
+            request = CreateRequest(policy, change.target, change.filter)
+        case Update():
+            request = PatchRequest(policy, direct[key_of(change.target)], change.after)
+        case Delete():
+            request = DeleteRequest(policy, direct[key_of(change.target)])
+        case _:
+            assert_never(change)
+    return _write(request, [change], merge(direct, [change]), context)
 
 
-def _there(live: Assignment | None) -> Assignment:
-    if live is None:
-        raise AssertionError("a change that is to do has something live to work on")
-    return live
+def _write(
+    request: WriteRequest,
+    changes: Sequence[Change],
+    expected: Sequence[AssignmentToSend],
+    context: ApplyContext,
+) -> Write:
+    is_involved = context.multi_admin_approver.is_involved(request.policy)
+    encoded = context.tenant.encode(request, reproducible=is_involved)
+    return Write(request, encoded, tuple(changes), tuple(expected))
 
 
 def _facts(refused: ReconcilerError) -> dict[str, object]:

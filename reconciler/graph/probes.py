@@ -63,7 +63,7 @@ def create_route_exists(client: GraphClient) -> bool | None:
     """
     url = client.url(Version.V1, f"{CLASSIC.path}/{_NO_POLICY}/assignments")
     try:
-        client.transport.write("POST", url, attempted="looking for the create call", body={})
+        client.transport.write("POST", url, attempted="looking for the create call", content=b"{}")
     except RouteMissingError:
         return False
     except (MultiAdminApprovalError, OutcomeUnknownError):

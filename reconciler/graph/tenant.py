@@ -7,7 +7,6 @@ whole set written from such a reading would drop them (graph.md section 3).
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -16,21 +15,20 @@ from urllib.parse import quote
 
 from reconciler.graph import wire
 from reconciler.graph.client import GraphClient, Version
+from reconciler.graph.encoding import encode, policy_path
 from reconciler.graph.groups import find_groups
 from reconciler.graph.parallel import in_parallel
 from reconciler.graph.responses import APPROVAL_CODE_HEADER, JUSTIFICATION_HEADER
 from reconciler.model.errors import GraphError, MultiAdminApprovalStatus
-from reconciler.model.plan import key_of
 from reconciler.model.policy_types import FAMILIES, Family
-from reconciler.model.ports import AssignmentToSend, GroupSearch, Receipt
+from reconciler.model.ports import GroupSearch, Receipt
+from reconciler.model.requests import EncodedRequest, WriteRequest
 from reconciler.model.state import (
     Assignment,
     AssignmentFilter,
-    Filter,
     LivePolicy,
     LiveState,
     Policy,
-    Target,
     TargetKind,
     TenantIdentity,
 )
@@ -91,7 +89,7 @@ class GraphTenant:
     def read_policy(self, policy: Policy) -> LivePolicy:
         """Read one policy's assignments from their own collection, which never lies."""
         attempted = f'reading the assignments of "{policy.name}"'
-        path = f"{_policy_path(policy)}/assignments"
+        path = f"{policy_path(policy)}/assignments"
         items = self._client.pages(Version.BETA, path, attempted=attempted)
         return LivePolicy(policy, _assignments(items, attempted))
 
@@ -116,88 +114,21 @@ class GraphTenant:
         """Wait for a turn under Graph's write rate, and have a token at hand."""
         self._client.transport.prepare_write()
 
-    def create(
-        self,
-        policy: Policy,
-        target: Target,
-        filter: Filter | None,
-        *,
-        approval_code: str | None = None,
-    ) -> Receipt:
-        """POST one assignment, to v1.0 with the reference page's body wherever that can say it."""
-        family = FAMILIES[policy.family]
-        is_documented = filter is None and family.has_documented_create
-        body = {
-            "@odata.type": family.assignment_type,
-            "target": wire.target_json(target, filter, with_filter=not is_documented),
-        }
-        return self._write(
-            "POST",
-            Version.V1 if is_documented else Version.BETA,
-            f"{_policy_path(policy)}/assignments",
-            body,
-            attempted=f'creating an assignment of "{policy.name}"',
-            approval_code=approval_code,
-        )
+    def encode(self, request: WriteRequest, *, reproducible: bool) -> EncodedRequest:
+        """Write a request out; a justification asks for an approval, which compares bytes."""
+        wanted = reproducible or self._justification is not None
+        return encode(request, reproducible=wanted)
 
-    def update(
-        self,
-        policy: Policy,
-        assignment: Assignment,
-        filter: Filter | None,
-        *,
-        approval_code: str | None = None,
-    ) -> Receipt:
-        """PATCH one assignment's filter; the rest of its target goes back as it was read."""
-        wanted = AssignmentToSend(assignment.target, filter, assignment.raw_target)
-        body = {
-            "@odata.type": FAMILIES[policy.family].assignment_type,
-            **wire.wanted_json(wanted),
-        }
-        return self._write(
-            "PATCH",
-            Version.BETA,
-            _assignment_path(policy, assignment),
-            body,
-            attempted=f'changing an assignment of "{policy.name}"',
-            approval_code=approval_code,
+    def send(self, request: EncodedRequest, approval_code: str | None = None) -> Receipt:
+        """Send the bytes of a request, once."""
+        response = self._client.transport.write(
+            request.method,
+            f"{self._client.transport.graph}/{request.path}",
+            attempted=request.attempted,
+            content=request.body,
+            headers=self._approval_headers(approval_code),
         )
-
-    def delete(
-        self, policy: Policy, assignment: Assignment, *, approval_code: str | None = None
-    ) -> Receipt:
-        """DELETE one assignment."""
-        return self._write(
-            "DELETE",
-            Version.BETA,
-            _assignment_path(policy, assignment),
-            None,
-            attempted=f'deleting an assignment of "{policy.name}"',
-            approval_code=approval_code,
-        )
-
-    def assign(
-        self,
-        policy: Policy,
-        wanted: Iterable[AssignmentToSend],
-        *,
-        approval_code: str | None = None,
-    ) -> Receipt:
-        """POST the whole set, in an order that depends on nothing but the set itself.
-
-        Multi Admin Approval finishes a queued write only when the very same body comes again.
-        """
-        entries = sorted(wanted, key=lambda entry: key_of(entry.target))
-        if approval_code is not None or self._justification is not None:
-            entries = [_in_sorted_keys(entry) for entry in entries]
-        return self._write(
-            "POST",
-            Version.BETA,
-            f"{_policy_path(policy)}/assign",
-            {"assignments": [wire.wanted_json(entry) for entry in entries]},
-            attempted=f'assigning "{policy.name}"',
-            approval_code=approval_code,
-        )
+        return Receipt(response.request_id)
 
     def approval_status(self, approval_code: str) -> MultiAdminApprovalStatus | None:
         """Ask where a queued write stands; None where this identity may not see it."""
@@ -231,25 +162,6 @@ class GraphTenant:
             expanded = [*expanded, *rest]
         return LivePolicy(policy, _assignments(expanded, attempted))
 
-    def _write(
-        self,
-        method: str,
-        version: Version,
-        path: str,
-        body: Mapping[str, Any] | None,
-        *,
-        attempted: str,
-        approval_code: str | None,
-    ) -> Receipt:
-        answer = self._client.transport.write(
-            method,
-            self._client.url(version, path),
-            attempted=attempted,
-            body=body,
-            headers=self._approval_headers(approval_code),
-        )
-        return Receipt(answer.request_id)
-
     def _approval_headers(self, approval_code: str | None) -> dict[str, str]:
         """The code finishes an approved write; the justification asks for approval of a new one."""
         if approval_code is not None:
@@ -259,27 +171,11 @@ class GraphTenant:
         return {JUSTIFICATION_HEADER: base64.b64encode(self._justification.encode()).decode()}
 
 
-def _policy_path(policy: Policy) -> str:
-    return f"{FAMILIES[policy.family].path}/{quote(policy.id, safe='')}"
-
-
-def _assignment_path(policy: Policy, assignment: Assignment) -> str:
-    return f"{_policy_path(policy)}/assignments/{quote(assignment.id, safe='')}"
-
-
 def _assignments(items: Iterable[Mapping[str, Any]], attempted: str) -> tuple[Assignment, ...]:
     return tuple(
         _in_one_order(wire.assignment(wire.parse(wire.AssignmentItem, item, attempted)))
         for item in items
     )
-
-
-def _in_sorted_keys(wanted: AssignmentToSend) -> AssignmentToSend:
-    """Sort an opaque target's keys too, where Multi Admin Approval may compare two bodies."""
-    if wanted.raw_target is None:
-        return wanted
-    target = json.dumps(json.loads(wanted.raw_target), sort_keys=True, separators=(",", ":"))
-    return replace(wanted, raw_target=target)
 
 
 def _in_one_order(assignment: Assignment) -> Assignment:
@@ -289,5 +185,4 @@ def _in_one_order(assignment: Assignment) -> Assignment:
     """
     if assignment.target.kind is TargetKind.OPAQUE:
         return assignment
-    target = json.dumps(json.loads(assignment.raw_target), sort_keys=True, separators=(",", ":"))
-    return replace(assignment, raw_target=target)
+    return replace(assignment, raw_target=wire.sorted_text(assignment.raw_target))

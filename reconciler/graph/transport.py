@@ -9,6 +9,7 @@ Sources: https://learn.microsoft.com/graph/throttling, graph.md section 7.
 
 from __future__ import annotations
 
+import json
 import logging
 import random
 import uuid
@@ -82,11 +83,12 @@ class Transport:
         ``attempted`` says in words what it is for. Raises `GraphError` for a lasting fault,
         `AuthError` where sign-in fails, and `DeadlineError` when the time is up.
         """
+        content = b"" if body is None else json.dumps(body).encode()
 
         def once() -> GraphResponse:
             self.deadline.check(attempted)
             try:
-                answer = self._signed(method, url, body, headers or {}, attempted)
+                answer = self._signed(method, url, content, headers or {}, attempted)
             except (httpx.HTTPError, OSError) as fault:
                 raise TransientError(_no_answer(fault, attempted), tries=_TRIES) from fault
             self.raise_for(answer, attempted)
@@ -126,10 +128,12 @@ class Transport:
         url: str,
         *,
         attempted: str,
-        body: object = None,
+        content: bytes = b"",
         headers: Mapping[str, str] | None = None,
     ) -> GraphResponse:
         """Send a request with effects, once; `prepare_write` has waited for its turn.
+
+        ``content`` is JSON, and goes out byte for byte.
 
         Raises `OutcomeUnknownError` where nobody can tell whether it happened, `NotExecutedError` after
         a 401 that a fresh token answers, and the error that fits Graph's refusal otherwise.
@@ -137,7 +141,7 @@ class Transport:
         self.deadline.check(attempted)
         self._check_home(url, attempted)
         try:
-            answer = self._send(method, url, body, headers or {}, self._tokens.token())
+            answer = self._send(method, url, content, headers or {}, self._tokens.token())
         except (httpx.HTTPError, OSError) as fault:
             raise OutcomeUnknownError(
                 f"the connection failed, so the outcome is unknown ({_name(fault)})",
@@ -181,12 +185,12 @@ class Transport:
         return origin is not None and origin == self._origin
 
     def _signed(
-        self, method: str, url: str, body: object, headers: Mapping[str, str], attempted: str
+        self, method: str, url: str, content: bytes, headers: Mapping[str, str], attempted: str
     ) -> GraphResponse:
         self._check_home(url, attempted)
-        answer = self._send(method, url, body, headers, self._tokens.token())
+        answer = self._send(method, url, content, headers, self._tokens.token())
         if answer.status == 401:
-            answer = self._send(method, url, body, headers, self._tokens.token(fresh=True))
+            answer = self._send(method, url, content, headers, self._tokens.token(fresh=True))
         return answer
 
     def _check_home(self, url: str, attempted: str) -> None:
@@ -198,7 +202,7 @@ class Transport:
             )
 
     def _send(
-        self, method: str, url: str, body: object, headers: Mapping[str, str], token: str
+        self, method: str, url: str, content: bytes, headers: Mapping[str, str], token: str
     ) -> GraphResponse:
         client_request_id = str(uuid.uuid4())
         started = self._clock.monotonic()
@@ -206,9 +210,10 @@ class Transport:
             self._http.request(
                 method,
                 url,
-                json=body,
+                content=content or None,
                 headers={
                     "Accept": "application/json",
+                    **({"Content-Type": "application/json"} if content else {}),
                     **headers,
                     "Authorization": f"Bearer {token}",
                     "client-request-id": client_request_id,

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from reconciler.model.errors import GraphError
 from reconciler.model.policy_types import Family, platform_of
-from reconciler.model.ports import AssignmentToSend
+from reconciler.model.requests import AssignmentToSend
 from reconciler.model.state import (
     NO_FILTER_ID,
     Assignment,
@@ -243,3 +243,8 @@ def wanted_json(wanted: AssignmentToSend) -> dict[str, Any]:
     if _filter(live) != wanted.filter:
         live |= filter_json(wanted.filter)
     return {"target": live}
+
+
+def sorted_text(raw: str) -> str:
+    """The same JSON object with its keys sorted at every level."""
+    return json.dumps(json.loads(raw), sort_keys=True, separators=(",", ":"))

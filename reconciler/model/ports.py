@@ -8,15 +8,13 @@ from datetime import datetime
 from typing import Protocol
 
 from reconciler.model.errors import MultiAdminApprovalStatus
+from reconciler.model.requests import EncodedRequest, WriteRequest
 from reconciler.model.state import (
-    Assignment,
     AssignmentFilter,
-    Filter,
     Group,
     LivePolicy,
     LiveState,
     Policy,
-    Target,
     TenantIdentity,
 )
 
@@ -96,21 +94,8 @@ class Directory:
 
 
 @dataclass(frozen=True, slots=True)
-class AssignmentToSend:
-    """One entry of a whole assignment set to send.
-
-    A live assignment goes back as the JSON text it was read as, with ``filter`` put in where that
-    differs; a new one has no such text.
-    """
-
-    target: Target
-    filter: Filter | None
-    raw_target: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Receipt:
-    """Graph's answer to a write that it accepted."""
+    """Graph accepted a write. ``request_id`` is what Microsoft's support asks for."""
 
     request_id: str | None
 
@@ -140,12 +125,7 @@ class Reader(Protocol):
 
 
 class Writer(Protocol):
-    """Writing to a tenant. Each call sends one request, once, and never repeats it by itself.
-
-    Each raises `ThrottledError` or `NotExecutedError` where nothing happened, `OutcomeUnknownError`
-    where nobody can tell, `MultiAdminApprovalError` where a second administrator must approve, and `GraphError` where Graph
-    refused. ``approval_code`` finishes a write that was queued and is now approved.
-    """
+    """Writing to a tenant: `encode` a request once, then `send` it."""
 
     def prepare_write(self) -> None:
         """Wait for all that a write may have to wait for: its turn, and a token.
@@ -155,42 +135,22 @@ class Writer(Protocol):
         """
         ...
 
-    def create(
-        self,
-        policy: Policy,
-        target: Target,
-        filter: Filter | None,
-        *,
-        approval_code: str | None = None,
-    ) -> Receipt:
-        """POST one assignment, as Microsoft's reference page documents it."""
+    def encode(self, request: WriteRequest, *, reproducible: bool) -> EncodedRequest:
+        """Write a request out in bytes, without sending it.
+
+        ``reproducible`` makes the bytes independent of the order in which Graph writes the keys of
+        an opaque target, as Multi Admin Approval needs.
+        """
         ...
 
-    def update(
-        self,
-        policy: Policy,
-        assignment: Assignment,
-        filter: Filter | None,
-        *,
-        approval_code: str | None = None,
-    ) -> Receipt:
-        """PATCH one assignment's filter."""
-        ...
+    def send(self, request: EncodedRequest, approval_code: str | None = None) -> Receipt:
+        """Send these bytes, once. The request is never repeated here.
 
-    def delete(
-        self, policy: Policy, assignment: Assignment, *, approval_code: str | None = None
-    ) -> Receipt:
-        """DELETE one assignment."""
-        ...
-
-    def assign(
-        self,
-        policy: Policy,
-        wanted: Iterable[AssignmentToSend],
-        *,
-        approval_code: str | None = None,
-    ) -> Receipt:
-        """POST a policy's whole direct assignment set; what is not in it is removed."""
+        ``approval_code`` finishes a write that was queued and is now approved. Raises
+        `ThrottledError` or `NotExecutedError` where nothing happened, `OutcomeUnknownError` where
+        nobody can tell, `MultiAdminApprovalError` where a second administrator must approve, and
+        `GraphError` where Graph refused.
+        """
         ...
 
     def approval_status(self, approval_code: str) -> MultiAdminApprovalStatus | None:

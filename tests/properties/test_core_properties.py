@@ -39,7 +39,8 @@ from reconciler.model.plan import (
     fingerprint,
     key_of,
 )
-from reconciler.model.ports import AssignmentToSend, Directory
+from reconciler.model.ports import Directory
+from reconciler.model.requests import AssignmentToSend
 from reconciler.model.state import (
     FilterMode,
     FilterReference,

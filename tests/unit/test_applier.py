@@ -262,7 +262,74 @@ def test_each_documented_call_has_its_own_reading_directly_before_it(tmp_path):
     run.apply(plan)
 
     methods = [method for method, _, _ in app.requests[before:]]
-    assert methods == ["GET", "DELETE", "GET", "GET", "PATCH", "GET", "GET", "POST", "GET"]
+    assert methods == ["GET", "POST", "GET", "GET", "PATCH", "GET", "GET", "DELETE", "GET"]
+
+
+def test_documented_calls_add_before_they_take_away(tmp_path):
+    """Law 7. The one exception is a group that changes sides: one id can hold one side alone."""
+    app, clock = world(
+        mode="documented",
+        policies={
+            1: [
+                target("group", group(1)),
+                target("exclusionGroup", group(2)),
+                target("exclusionGroup", group(3)),
+            ]
+        },
+    )
+    wanted = {"include": ["group: Group 3", "group: Group 4"], "exclude": ["group: Group 5"]}
+    root = declare(tmp_path, {"Policy 1": wanted}, writes="create", ownership="authoritative")
+    run = run_on(app, clock, root)
+
+    assert run.apply().exit_code is ExitCode.OK
+
+    calls = [
+        (method, path.rpartition("_")[2] if method == "DELETE" else body["target"]["groupId"])
+        for method, path, body, _ in app.bodies
+    ]
+    assert calls == [
+        ("POST", group(5)),
+        ("POST", group(4)),
+        ("DELETE", group(3)),
+        ("POST", group(3)),
+        ("DELETE", group(1)),
+        ("DELETE", group(2)),
+    ]
+
+
+def test_a_create_route_that_is_missing_for_some_policies_alone_is_met_once(tmp_path):
+    """The first create works, and then the route is gone: never the same call again and again."""
+    gone = Fault(
+        "status",
+        method="POST",
+        path="/assignments$",
+        code=400,
+        error_code="No method match route template",
+        skip=1,
+        times=None,
+    )
+    app, clock = world(gone, mode="documented", policies={n: [] for n in (1, 2, 3)})
+    root = declare(tmp_path, {f"Policy {n}": ["group: Group 3"] for n in (1, 2, 3)})
+    run = run_on(app, clock, root)
+
+    assert run.apply().exit_code is ExitCode.OK
+
+    posts = [path.rpartition("/")[2] for _, path, _, _ in app.bodies]
+    assert posts == ["assignments", "assignments", "assign", "assign"]
+    assert len(run.heard.notes) == 1
+
+
+def test_an_assign_route_that_is_missing_ends_the_policy(tmp_path):
+    gone = Fault(
+        "status", path="/assign$", code=400, error_code="No method match route template", times=None
+    )
+    app, clock = world(gone)
+    root = declare(tmp_path, WANTED)
+
+    outcome = only(run_on(app, clock, root).apply())
+
+    assert outcome.status is Status.FAILED
+    assert len(assign_calls(app)) == 1
 
 
 @pytest.mark.parametrize("writes", ["auto", "create", "assign"])

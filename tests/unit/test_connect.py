@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from reconciler.model.errors import ConfigError
+from reconciler.model.requests import AssignRequest, DeleteRequest
 from reconciler.model.state import Cloud, Policy
 from reconciler.operations.connect import SandboxAccess, connect, http_client, kept_file
 from reconciler.sandbox import SandboxApp, SandboxServer, SandboxState
@@ -30,6 +31,10 @@ def opened(access, **options):
     return connect(
         session(FakeClock(), sandbox=access, **options), cloud=Cloud.GLOBAL, tenant=TENANT
     )
+
+
+def write(tenant, request):
+    tenant.send(tenant.encode(request, reproducible=False))
 
 
 def count(access):
@@ -52,7 +57,7 @@ def test_reading_keeps_nothing(access):
 def test_what_is_written_is_there_for_the_next_run_and_the_file_stays(access):
     before = access.file.read_bytes()
     with opened(access) as way:
-        way.tenant.assign(ONE, [])
+        write(way.tenant, AssignRequest(ONE, ()))
 
     assert count(access) == 0
     assert access.file.read_bytes() == before
@@ -60,7 +65,7 @@ def test_what_is_written_is_there_for_the_next_run_and_the_file_stays(access):
 
 def test_a_reset_starts_over(access):
     with opened(access) as way:
-        way.tenant.assign(ONE, [])
+        write(way.tenant, AssignRequest(ONE, ()))
 
     fresh = SandboxAccess(access.file, access.state_folder, access.mode, reset=True)
 
@@ -70,7 +75,7 @@ def test_a_reset_starts_over(access):
 
 def test_an_edited_tenant_file_starts_over_by_itself(access):
     with opened(access) as way:
-        way.tenant.assign(ONE, [])
+        write(way.tenant, AssignRequest(ONE, ()))
     first = kept_file(access)
     access.file.write_text(access.file.read_text() + "\n")
 
@@ -119,7 +124,7 @@ def test_the_sandbox_behaves_as_asked(access):
     documented = SandboxAccess(access.file, access.state_folder, "documented", reset=False)
     with opened(documented) as way:
         (live,) = way.tenant.read_policy(ONE).assignments
-        way.tenant.delete(ONE, live)
+        write(way.tenant, DeleteRequest(ONE, live))
 
     assert count(documented) == 0
 

@@ -9,7 +9,13 @@ import httpx
 import pytest
 
 from reconciler.model.errors import GraphError, MultiAdminApprovalStatus
-from reconciler.model.ports import AssignmentToSend
+from reconciler.model.requests import (
+    AssignmentToSend,
+    AssignRequest,
+    CreateRequest,
+    DeleteRequest,
+    PatchRequest,
+)
 from reconciler.model.state import Assignment, Filter, FilterMode, Policy, Target, TargetKind
 from reconciler.sandbox import Fault
 from tests.support.clocks import (
@@ -41,6 +47,14 @@ def clock():
 
 def many(count):
     return {number: [target("group", group(number))] for number in range(1, count + 1)}
+
+
+def write(writer, request):
+    return writer.send(writer.encode(request, reproducible=False))
+
+
+def as_read(found):
+    return AssignmentToSend(found.target, found.filter, found.raw_target)
 
 
 def reads(app):
@@ -175,7 +189,7 @@ def test_an_opaque_target_goes_back_byte_for_byte(clock):
 
     writer = tenant_on(note, clock)
     (read,) = writer.read_policy(CLASSIC).assignments
-    writer.assign(CLASSIC, [AssignmentToSend(read.target, read.filter, read.raw_target)])
+    write(writer, AssignRequest(CLASSIC, (as_read(read),)))
 
     text = json.dumps(opaque(9), ensure_ascii=False, separators=(",", ":"))
     assert sent == [f'{{"assignments":[{{"target":{text}}}]}}'.encode()]
@@ -195,7 +209,7 @@ def test_every_spelling_of_no_filter_goes_back_as_it_was_spelled(clock, mode, id
     writer = tenant_on(app, clock)
 
     (read,) = writer.read_policy(CLASSIC).assignments
-    writer.assign(CLASSIC, [AssignmentToSend(read.target, read.filter, read.raw_target)])
+    write(writer, AssignRequest(CLASSIC, (as_read(read),)))
 
     assert read.filter is None
     assert app.bodies[0][2]["assignments"][0]["target"] == one
@@ -207,7 +221,7 @@ def test_a_filter_survives_a_whole_set(clock):
     writer = tenant_on(app, clock)
 
     (read,) = writer.read_policy(CLASSIC).assignments
-    writer.assign(CLASSIC, [AssignmentToSend(read.target, read.filter, read.raw_target)])
+    write(writer, AssignRequest(CLASSIC, (as_read(read),)))
 
     assert read.filter == Filter(FilterMode.EXCLUDE, KIOSKS)
     assert app.state.assignments_of(ONE)[0]["target"] == one
@@ -219,7 +233,7 @@ def test_the_order_of_a_set_depends_on_nothing_but_the_set(clock):
     bodies = []
     for order in (wanted, list(reversed(wanted))):
         app = app_on(tenant({1: []}), clock)
-        tenant_on(app, clock).assign(CLASSIC, order)
+        write(tenant_on(app, clock), AssignRequest(CLASSIC, tuple(order)))
         bodies.append(app.bodies[0][2])
 
     assert bodies[0] == bodies[1]
@@ -228,7 +242,7 @@ def test_the_order_of_a_set_depends_on_nothing_but_the_set(clock):
 def test_clearing_a_policy_sends_an_empty_list_and_never_none(clock):
     app = app_on(tenant(many(1)), clock)
 
-    tenant_on(app, clock).assign(CLASSIC, [])
+    write(tenant_on(app, clock), AssignRequest(CLASSIC, ()))
 
     assert app.bodies[0][2] == {"assignments": []}
     assert app.state.assignments_of(ONE) == []
@@ -245,7 +259,7 @@ def test_clearing_a_policy_sends_an_empty_list_and_never_none(clock):
 def test_create_goes_to_v1_only_where_v1_can_say_it(clock, policy, filter, version):
     app = app_on(tenant({1: []}), clock, mode="documented")
 
-    tenant_on(app, clock).create(policy, Target(TargetKind.GROUP, group(1)), filter)
+    write(tenant_on(app, clock), CreateRequest(policy, Target(TargetKind.GROUP, group(1)), filter))
 
     ((_, path, body, _),) = app.bodies
     assert path.startswith(f"/{version}/")
@@ -259,7 +273,7 @@ def test_update_sends_the_rest_of_the_target_as_it_was_read(clock):
     writer = tenant_on(app, clock)
     (read,) = writer.read_policy(CLASSIC).assignments
 
-    writer.update(CLASSIC, read, Filter(FilterMode.INCLUDE, KIOSKS))
+    write(writer, PatchRequest(CLASSIC, read, Filter(FilterMode.INCLUDE, KIOSKS)))
 
     ((method, path, body, _),) = app.bodies
     assert (method, path) == ("PATCH", f"{FAMILY}/{ONE}/assignments/{read.id}")
@@ -277,7 +291,7 @@ def test_ids_are_quoted_into_addresses(clock):
     )
     odd = Assignment("a/b?c#d", Target(TargetKind.GROUP, "g"), None, "direct", "{}")
 
-    tenant_on(mock, clock).delete(CLASSIC, odd)
+    write(tenant_on(mock, clock), DeleteRequest(CLASSIC, odd))
 
     assert sent[0].endswith(b"/assignments/a%2Fb%3Fc%23d")
 
@@ -294,10 +308,10 @@ def test_the_justification_goes_with_every_write_and_with_no_read(clock):
 
     writer = tenant_on(note, clock, justification="größer")
     (read,) = writer.read_policy(CLASSIC).assignments
-    writer.update(CLASSIC, read, Filter(FilterMode.INCLUDE, KIOSKS))
-    writer.delete(CLASSIC, read)
-    writer.create(CLASSIC, Target(TargetKind.GROUP, group(2)), None)
-    writer.assign(CLASSIC, [])
+    write(writer, PatchRequest(CLASSIC, read, Filter(FilterMode.INCLUDE, KIOSKS)))
+    write(writer, DeleteRequest(CLASSIC, read))
+    write(writer, CreateRequest(CLASSIC, Target(TargetKind.GROUP, group(2)), None))
+    write(writer, AssignRequest(CLASSIC, ()))
 
     said = base64.b64encode("größer".encode()).decode()
     assert headers == [("GET", None), *[(m, said) for m in ("PATCH", "DELETE", "POST", "POST")]]

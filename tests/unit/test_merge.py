@@ -6,14 +6,13 @@ import pytest
 
 from reconciler.applier.merge import (
     ChangeState,
-    body_digest,
     judge,
     judge_all,
     merge,
     read_back_differences,
 )
 from reconciler.model.plan import Create, Delete, Update, key_of
-from reconciler.model.ports import AssignmentToSend
+from reconciler.model.requests import AssignmentToSend
 from tests.support import build
 
 POLICY = build.policy()
@@ -166,24 +165,3 @@ def test_a_property_that_a_write_lost_is_named():
     (found,) = read_back_differences(sent, [strange], [without])
     assert str(found).endswith("has other properties after the write")
     assert read_back_differences(sent, [strange], [strange]) == ()
-
-
-def test_the_body_digest_does_not_know_in_which_order_keys_were_read():
-    def digest(raw):
-        return body_digest("assign", [AssignmentToSend(build.group(), None, raw)], [CREATE])
-
-    assert digest('{"a":1,"b":2}') == digest('{"b":2,"a":1}') != digest('{"a":1,"b":3}')
-
-
-def test_the_body_digest_knows_filters_by_mode_and_id():
-    def digest(filter):
-        return body_digest("assign", [AssignmentToSend(build.group(), filter)], [CREATE])
-
-    assert digest(build.filtered(name="one name")) == digest(build.filtered(name="another"))
-    filters = [None, build.filtered(), build.filtered(mode="exclude"), build.filtered(build.KIOSKS)]
-    assert len({digest(filter) for filter in filters}) == 4
-
-
-def test_the_body_digest_knows_which_operations_are_carried_out():
-    digests = {body_digest("assign", [], ops) for ops in ([], [CREATE], [DELETE], [UPDATE])}
-    assert len(digests) == 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import random
 import threading
@@ -57,7 +58,7 @@ def read(transport, url=ORGANIZATION):
 
 
 def write(transport):
-    return transport.write("POST", ASSIGN, attempted="assigning", body=BODY)
+    return transport.write("POST", ASSIGN, attempted="assigning", content=json.dumps(BODY).encode())
 
 
 def statuses(app):

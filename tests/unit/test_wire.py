@@ -7,7 +7,7 @@ import pytest
 from reconciler.graph import wire
 from reconciler.model.errors import GraphError
 from reconciler.model.policy_types import CLASSIC, SETTINGS_CATALOG
-from reconciler.model.ports import AssignmentToSend
+from reconciler.model.requests import AssignmentToSend
 from reconciler.model.state import NO_FILTER_ID, Filter, FilterMode, Policy, Target, TargetKind
 from tests.support import build
 
