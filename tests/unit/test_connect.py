@@ -89,11 +89,11 @@ def test_the_first_write_after_an_edit_removes_what_was_kept_before_it(access):
     other.file.write_bytes(access.file.read_bytes())
     for one in (access, other):
         with opened(one) as way:
-            way.tenant.assign(ONE, [])
+            write(way.tenant, AssignRequest(ONE, ()))
     old = kept_file(access)
     access.file.write_text(access.file.read_text() + "\n")
     with opened(access) as way:
-        way.tenant.assign(ONE, [])
+        write(way.tenant, AssignRequest(ONE, ()))
 
     assert not old.exists()
     assert {file.name for file in access.state_folder.glob("sandbox-*")} == {
@@ -105,7 +105,7 @@ def test_the_first_write_after_an_edit_removes_what_was_kept_before_it(access):
 @pytest.mark.skipif(os.name == "nt", reason="Windows keeps no such modes")
 def test_only_the_owner_can_read_what_is_kept(access):
     with opened(access) as way:
-        way.tenant.assign(ONE, [])
+        write(way.tenant, AssignRequest(ONE, ()))
 
     assert stat.S_IMODE(kept_file(access).stat().st_mode) == 0o600
 
