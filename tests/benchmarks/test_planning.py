@@ -25,7 +25,8 @@ from reconciler.runtime.clock import SystemClock
 from reconciler.runtime.deadline import Deadline
 from reconciler.runtime.retry import Backoff
 from reconciler.sandbox.state import SandboxState
-from reconciler.views import annotations, html, markdown, sarif, text
+from reconciler.views import annotations as annotations_view
+from reconciler.views import html, markdown, sarif, text
 from tests.benchmarks.measure import best, table
 from tests.benchmarks.tenants import (
     FILTERS,
@@ -147,7 +148,10 @@ def test_a_plan_takes_a_request_per_page_and_a_handful_more(tmp_path, policies):
     made, requests = planned(size, tmp_path / "root")
     pages = math.ceil(policies / PAGE) + 1 + math.ceil(FILTERS / PAGE)
     batches = math.ceil(math.ceil(size.groups / NAMES_PER_FILTER) / REQUESTS_PER_BATCH)
-    table("requests", [("policies", "pages", "requests"), (policies, pages, len(requests))])
+    table(
+        "requests",
+        [("policies", "pages", "requests"), tuple(map(str, (policies, pages, len(requests))))],
+    )
     assert made.summary.create == policies * 2
     assert len(requests) <= pages + batches + 3
     assert not [path for path in requests if path.endswith("/assignments")]
@@ -158,7 +162,7 @@ def test_the_number_of_groups_costs_a_request_per_three_hundred(tmp_path):
     for groups in (100, 600):
         _, requests = planned(Size(100, groups=groups), tmp_path / str(groups))
         batches[groups] = sum(path.endswith("/$batch") for path in requests)
-    table("batches", [("groups", "batches"), *batches.items()])
+    table("batches", [("groups", "batches"), *((str(n), str(made)) for n, made in batches.items())])
     assert batches[600] - batches[100] <= 3
 
 
@@ -201,7 +205,7 @@ def test_no_view_of_ten_thousand_changes_takes_longer_than_loading_and_comparing
         "json": lambda: documents.dumps(shown),
         "markdown": lambda: markdown.render(shown, markdown.Context()),
         "html": lambda: html.render(shown),
-        "github": lambda: annotations.render_plan(shown.plan, root=""),
+        "github": lambda: annotations_view.render_plan(shown.plan, root=""),
         "sarif": lambda: sarif.render(shown.plan.diagnostics, root="", version="0"),
     }
     taken = {name: best(view, runs=2) for name, view in views.items()}

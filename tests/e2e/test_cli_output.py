@@ -64,8 +64,8 @@ def test_no_name_of_a_tenant_reaches_stdout_with_control_characters(tmp_path, ho
 
 @pytest.mark.parametrize("form", ["text", "json", "markdown"])
 def test_no_name_reaches_the_result_of_apply_with_control_characters(tmp_path, hostile_root, form):
-    options = ("--sandbox", "--auto-approve", "--format", form, "-vv")
-    options += ("--log-format", "json" if form == "json" else "text")
+    log = "json" if form == "json" else "text"
+    options = ("--sandbox", "--auto-approve", "--format", form, "-vv", "--log-format", log)
     ran = run("apply", *options, cwd=tmp_path)
     assert ran.code == 0
     assert "gnp.exe" in ran.stdout

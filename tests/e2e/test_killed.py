@@ -52,6 +52,7 @@ class Watched:
         self.before = {own: self.app.state.assignments_of(own) for own in map(policy_id, KEPT)}
         self.started = threading.Event()
         self.process = None
+        self.stderr = None
         self.plan = None
         self._lock = threading.Lock()
         self._number = {"any": 0, "write": 0}

@@ -234,11 +234,10 @@ def test_a_target_that_is_assigned_twice_is_refused_wherever_the_second_one_stan
 def test_what_differs_is_explained_and_nothing_else(before, after):
     fields = explain(filter_fields(before), filter_fields(after))
     assert bool(fields) == (before != after)
-    differing = {
-        f"filter.{name}"
-        for name in ("mode", "id", "name")
-        if filter_fields(before)["filter"][name] != filter_fields(after)["filter"][name]
-    }
+    one, other = filter_fields(before)["filter"], filter_fields(after)["filter"]
+    assert isinstance(one, dict)
+    assert isinstance(other, dict)
+    differing = {f"filter.{name}" for name in ("mode", "id", "name") if one[name] != other[name]}
     assert {field.path for field in fields} == differing
 
 

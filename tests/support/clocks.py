@@ -10,6 +10,7 @@ import httpx
 
 from reconciler import applier
 from reconciler.applier.pending import FilePendingApprovals
+from reconciler.differ.guardrails import Limits
 from reconciler.graph.client import GraphClient
 from reconciler.graph.tenant import GraphTenant
 from reconciler.graph.transport import Transport
@@ -104,11 +105,11 @@ class Tokens:
         return "a test's tokens"
 
 
-class Middle:
+class Middle(random.Random):
     """The highest wait, always: jitter without chance."""
 
-    def uniform(self, _low, high):
-        return high
+    def uniform(self, a, b):
+        return b
 
 
 def app_on(document, clock, *, faults=(), **options):
@@ -205,7 +206,7 @@ class Run:
             session=self.session,
             connection=Connection(self.tenant, self.tokens, self.client),
             selection=planning.Selection(),
-            limits=planning.Limits(None, None, None, False),
+            limits=Limits(None, None, None, False),
         )
 
     def apply(self, plan=None, *, codes=()):

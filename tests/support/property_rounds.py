@@ -11,13 +11,9 @@ from hypothesis import settings
 FACTOR = int(os.environ.get("PROPERTY_ROUNDS", "0"))
 IS_SEARCH = FACTOR > 0
 
-_TIMELESS = {"deadline": None, "print_blob": True}  # a busy machine is no fault
-settings.register_profile(
-    "fixed", settings(derandomize=True, database=None, max_examples=100, **_TIMELESS)
-)
-settings.register_profile(
-    "search", settings(derandomize=False, max_examples=100 * max(FACTOR, 1), **_TIMELESS)
-)
+_TIMELESS = settings(deadline=None, print_blob=True)  # a busy machine is no fault
+settings.register_profile("fixed", _TIMELESS, derandomize=True, database=None, max_examples=100)
+settings.register_profile("search", _TIMELESS, derandomize=False, max_examples=100 * max(FACTOR, 1))
 
 
 def load_profile():

@@ -359,7 +359,7 @@ class Runner:
         return run
 
 
-def _dispatch_inputs(document: Mapping[str, Any]) -> Mapping[str, Any]:
+def _dispatch_inputs(document: Mapping[Any, Any]) -> Mapping[str, Any]:
     # YAML 1.1 reads the key `on` as true, 1.2 as text.
     triggers = document.get("on", document.get(True))
     dispatch = triggers.get("workflow_dispatch") if isinstance(triggers, Mapping) else None

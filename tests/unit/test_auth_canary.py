@@ -53,7 +53,7 @@ def echo(secret):
     return f"<html>you sent {secret} and {quote_plus(secret)}</html>"
 
 
-FAULTS = {
+FAULTS: dict[str, list[tuple[str, int, str, dict[str, str]]]] = {
     "refused": [],
     "echo in an error": [
         (TOKEN, 400, '{"error": "x", "error_description": "AADSTS1: SECRET QUOTED no"}', {})

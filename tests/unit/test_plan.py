@@ -4,6 +4,7 @@ import pytest
 
 from reconciler.model.plan import (
     Action,
+    Change,
     Create,
     Delete,
     Inherited,
@@ -57,7 +58,7 @@ def test_operations_stand_delete_update_create_then_by_kind_then_by_id():
             build.exclusion(),
         )
     ]
-    expected = (DELETE, UPDATE, *creates)
+    expected: tuple[Change, ...] = (DELETE, UPDATE, *creates)
     assert sort_changes(reversed(expected)) == expected
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,7 @@ from tests.unit.test_sandbox_builder import (
 )
 
 GONE = "33333333-aaaa-4aaa-8aaa-00000000dead"
-PAGE_BODY = {
+PAGE_BODY: dict[str, Any] = {
     "@odata.type": "#microsoft.graph.deviceCompliancePolicyAssignment",
     "target": {
         "@odata.type": "microsoft.graph.scopeTagGroupAssignmentTarget",

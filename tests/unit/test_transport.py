@@ -304,6 +304,11 @@ def test_redirects_are_not_followed(clock):
     assert sent == [ORGANIZATION]
 
 
+class CanaryTokens(Tokens):
+    def token(self, *, fresh=False):
+        return CANARY
+
+
 def test_every_request_has_an_id_of_its_own_and_the_log_holds_no_token(clock, caplog):
     ids = []
 
@@ -311,9 +316,7 @@ def test_every_request_has_an_id_of_its_own_and_the_log_holds_no_token(clock, ca
         ids.append(request.headers["client-request-id"])
         return httpx.Response(200, json={}, headers={"request-id": "r-7"})
 
-    tokens = Tokens()
-    tokens.token = lambda *, fresh=False: CANARY
-    transport = transport_on(httpx.MockTransport(note), clock, tokens=tokens)
+    transport = transport_on(httpx.MockTransport(note), clock, tokens=CanaryTokens())
     with caplog.at_level(logging.DEBUG, logger="reconciler.graph"):
         read(transport)
         read(transport)

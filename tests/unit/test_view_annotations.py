@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from reconciler.model.diagnostics import Location, error, warning
-from reconciler.views import annotations
+from reconciler.views import annotations as annotations_view
 from tests.support.build_plans import (
     HOSTILE_NAMES,
     STATES,
@@ -19,13 +19,15 @@ COMMAND = re.compile(r"::(error|warning) ((?:[a-z]+=[^,:]*)(?:,[a-z]+=[^,:]*)*):
 
 def test_the_commands_are_as_reviewed():
     for name in ("stopped", "incomplete", "hostile"):
-        text = annotations.render_plan(STATES[name](), root="desired-state")
+        text = annotations_view.render_plan(STATES[name](), root="desired-state")
         assert_golden(f"annotations/{name}.txt", text)
 
 
 def test_properties_and_messages_are_escaped():
     place = Location("a,b:c%.yaml", 3, 5)
-    text = annotations.render([error("x", "50% of\n::error::it", place, help="mend")], root="r")
+    text = annotations_view.render(
+        [error("x", "50% of\n::error::it", place, help="mend")], root="r"
+    )
     assert text == (
         "::error file=r/a%2Cb%3Ac%25.yaml,line=3,col=5,title=reconciler%3A x"
         "::50%25 of<U+000A>::error::it%0Amend\n"
@@ -35,23 +37,23 @@ def test_properties_and_messages_are_escaped():
 def test_errors_come_first():
     place = Location("a.yaml", 1, 1)
     found = [warning("w", "a", place), error("e", "b", Location("b.yaml", 1, 1))]
-    first, second = annotations.render(found, root="").splitlines()
+    first, second = annotations_view.render(found, root="").splitlines()
     assert first.startswith("::error ")
     assert second.startswith("::warning ")
 
 
 def test_nothing_found_says_nothing():
-    assert annotations.render([], root="") == ""
+    assert annotations_view.render([], root="") == ""
 
 
 def test_a_name_cannot_start_a_command():
-    lines = annotations.render_plan(hostile(), root="").split("\n")
+    lines = annotations_view.render_plan(hostile(), root="").split("\n")
     assert lines.pop() == ""
     assert all(COMMAND.fullmatch(line) for line in lines)
     assert len(lines) >= 2 * len(HOSTILE_NAMES)
 
 
 def test_a_stop_takes_the_place_of_its_warning():
-    text = annotations.render_plan(broad_and_deleting(), root="")
+    text = annotations_view.render_plan(broad_and_deleting(), root="")
     assert text.count("::error ") == 3
     assert "::warning " not in text

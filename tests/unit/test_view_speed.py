@@ -9,12 +9,12 @@ import pytest
 
 from reconciler import documents
 from reconciler.model.diagnostics import warning
-from reconciler.model.plan import Plan
-from reconciler.views import annotations, html, markdown, sarif
+from reconciler.views import annotations as annotations_view
+from reconciler.views import html, markdown, sarif
 from tests.support.build_plans import large, saved
 
 
-def with_warnings(plan: Plan) -> Plan:
+def with_warnings(plan):
     """Give every change a warning of its own, the most that a plan has to show."""
     found = (
         warning("broad-target", f"change {number}", change.declared_at, policy="P")
@@ -28,7 +28,7 @@ VIEWS = {
     "markdown": lambda: markdown.render(PLAN, markdown.Context()),
     "whole markdown": lambda: markdown.render(PLAN, markdown.Context(budget=10_000_000)),
     "html": lambda: html.render(PLAN),
-    "annotations": lambda: annotations.render_plan(PLAN.plan, root=""),
+    "annotations": lambda: annotations_view.render_plan(PLAN.plan, root=""),
     "sarif": lambda: sarif.render_plan(PLAN.plan, root="", version="0.1.0"),
 }
 
