@@ -135,7 +135,7 @@ def test_broad_excepts_stand_at_the_program_s_end_and_around_each_root_and_each_
     }
     assert broad == {
         "reconciler.cli.entry",
-        "reconciler.cli.planning",
+        "reconciler.cli.each_root",
         "reconciler.applier.policy",
     }
 

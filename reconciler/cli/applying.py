@@ -1,185 +1,205 @@
-"""Apply tenant roots, or a saved plan, from the command line's options."""
+"""The apply command: from its options to a request, and from the result to output and exit code."""
 
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import click
 
 from reconciler.cli import github_actions, render
+from reconciler.cli.console import Console
+from reconciler.cli.each_root import each_root, refuse_several
 from reconciler.cli.justification import justification
-from reconciler.cli.planning import RunOptions, refuse_several
+from reconciler.cli.options import (
+    DEFAULT_ROOT,
+    ConnectionOptions,
+    OutputOptions,
+    PlanOptions,
+    SandboxOptions,
+)
+from reconciler.cli.plan_files import read_plan
 from reconciler.cli.pull_request_approval import refuse_unapproved
-from reconciler.cli.session import Invocation, root_of_plan
+from reconciler.cli.session import Invocation
 from reconciler.cli.version import version
-from reconciler.documents import SavedPlan, loads
+from reconciler.documents import SavedPlan
 from reconciler.model import wording
-from reconciler.model.errors import ConfigError, ExitCode, Interrupted, PlanFileError, UsageError
+from reconciler.model.errors import ConfigError, ExitCode, UsageError
 from reconciler.model.plan import Plan
 from reconciler.model.result import ApplyResult
-from reconciler.operations import applying
-from reconciler.operations.connect import STATE_FOLDER, Connection, Session, connect
-from reconciler.operations.roots import tenant_roots
+from reconciler.operations.applying import (
+    ApplyOptions,
+    ApplyRequest,
+    SavedPlanRequest,
+    apply_root,
+    apply_saved,
+)
+from reconciler.operations.connect import STATE_FOLDER, Session
+from reconciler.operations.planning import PlanRequest
+from reconciler.operations.roots import root_of_plan, tenant_roots
+from reconciler.operations.selection import Selection
 from reconciler.views.escaping import visible
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ApplyCommand(RunOptions):
+class ApplyCommand:
     """The apply command."""
 
+    console: Console
+    scope: PlanOptions
+    sandbox: SandboxOptions
+    connection: ConnectionOptions
+    output: OutputOptions
     auto_approve: bool
+    expect_digest: str | None
     expect_approved: bool
     journal: Path | None
     justification: str | None
     approval_codes: tuple[str, ...]
 
-    def run(self, path: Path) -> int:
+    def run(self, path: Path) -> ExitCode:
         """Apply a saved plan, or every root that the path means; the worst exit code wins."""
         if path.is_file() or (path.suffix == ".json" and not path.exists()):
             return self._apply_saved(path)
         roots = tenant_roots(path)
-        refuse_several(roots, path, self.format_)
-        if len(roots) > 1 and self.out is not None:
+        refuse_several(roots, path, self.output.format_)
+        if len(roots) > 1 and self.output.out is not None:
             raise UsageError(f"--out takes one result, and there are {len(roots)} tenant roots")
-        run = Invocation.start(self.console, self.timeout)
-        return self.each_root(roots, lambda root: self._apply_root(root, run))
+        invocation = Invocation.start(self.console, self.connection)
+        return each_root(
+            roots,
+            lambda root: self._apply_root(root, invocation),
+            console=self.console,
+            format_=self.output.format_,
+        )
 
-    def _apply_root(self, root: Path, run: Invocation) -> ExitCode:
-        reason = justification(self.justification, self.console.environ)
+    def _apply_root(self, root: Path, invocation: Invocation) -> ExitCode:
+        session = invocation.session(root, self.sandbox)
+        approve = partial(refuse_unapproved, self.console) if self.expect_approved else None
+        request = ApplyRequest(
+            plan=PlanRequest(
+                root=root,
+                selection=Selection(self.scope.policies),
+                limits=self.scope.limits,
+                justification=justification(self.justification, self.console.environ),
+            ),
+            options=self._options(root),
+            expect_digest=self.expect_digest,
+            approve=approve,
+        )
+        reviewer = _ConsoleReviewer(self, invocation, session, root.as_posix(), is_fresh=True)
         try:
-            with self.planned(root, run, reason) as (saved, session, connection):
-                self._show_plan(saved, root.as_posix())
-                github_actions.plan_outputs(self.console.environ, saved.plan, None)
-                self._refuse(saved.plan)
-                if self.expect_approved:
-                    refuse_unapproved(saved.plan, self.console, session)
-                if not self._agreed(saved.plan, session):
-                    return ExitCode.ERROR
-                with run.clock.stopping_gently(run.progress.note):
-                    return self._write(saved.plan, root, session, connection)
+            return self._report(apply_root(request, session, reviewer))
         finally:
-            run.progress.end()
+            invocation.progress.end()
 
     def _apply_saved(self, path: Path) -> ExitCode:
-        if self.policies:
+        self._refuse_planning_options()
+        saved = read_plan(path)
+        root = root_of_plan(
+            saved.plan, plan_file=path, below=DEFAULT_ROOT, sandbox_file=self.sandbox.file
+        )
+        invocation = Invocation.start(self.console, self.connection)
+        session = invocation.session(root, self.sandbox)
+        request = SavedPlanRequest(
+            plan=saved.plan,
+            options=self._options(root),
+            limits=self.scope.limits,
+            expect_digest=self.expect_digest,
+            justification=justification(self.justification, self.console.environ),
+        )
+        reviewer = _ConsoleReviewer(self, invocation, session, "", is_fresh=False)
+        try:
+            return self._report(apply_saved(request, session, reviewer))
+        finally:
+            invocation.progress.end()
+
+    def _refuse_planning_options(self) -> None:
+        if self.scope.policies:
             raise UsageError("--policy goes with making a plan, not with applying a saved one")
         if self.expect_approved:
             raise UsageError("--expect-approved goes with a fresh plan, not with a saved one")
-        if self.allow_broad:
+        if self.scope.limits.allow_broad:
             raise UsageError(
                 "--allow-broad goes with making a plan; a saved plan's guardrails can only be "
                 "tightened"
             )
-        saved = read_plan(path)
-        plan = applying.tighten(saved.plan, self.limits)
-        root = root_of_plan(path, plan, sandbox_file=self.sandbox_file)
-        self._show_plan(replace(saved, plan=plan), "")
-        self._refuse(plan)
-        run = Invocation.start(self.console, self.timeout)
-        session = self.session(root, run)
-        reason = justification(self.justification, self.console.environ)
-        try:
-            with connect(
-                session, cloud=plan.tenant.cloud, tenant=plan.tenant.id, justification=reason
-            ) as connection:
-                applying.refuse_stale(plan, session, connection)
-                run.progress.end()
-                if not self._agreed(plan, session):
-                    return ExitCode.ERROR
-                with run.clock.stopping_gently(run.progress.note):
-                    return self._write(plan, root, session, connection)
-        finally:
-            run.progress.end()
 
-    def _show_plan(self, saved: SavedPlan, root: str) -> None:
-        """Show the plan before the result; on stdout only where both are text for people."""
-        if self.format_ == "text" and self.out is None:
-            self.console.result(render.plan(saved, "text", self.console, root=root))
-        elif not (self.console.quiet and self.auto_approve):
-            self.console.aside(render.plan(saved, "text", self.console, root=root))
-
-    def _refuse(self, plan: Plan) -> None:
-        applying.refuse_unsafe(plan)
-        if not plan.is_empty:  # apply may skip what is already true, and here all of it is
-            applying.expect_digest(plan, self.expect_digest)
-
-    def _write(self, plan: Plan, root: Path, session: Session, connection: Connection) -> ExitCode:
-        if plan.is_empty:
-            self._report(ApplyResult(plan.tenant, plan.digest, ()), plan)
-            return ExitCode.OK
-        options = applying.ApplyOptions(
+    def _options(self, root: Path) -> ApplyOptions:
+        return ApplyOptions(
             journal=self.journal,
             state_folder=root / STATE_FOLDER,
             approval_codes=self.approval_codes,
             reconciler_version=version(),
         )
-        try:
-            result = applying.write(plan, options, session=session, connection=connection)
-        except KeyboardInterrupt:  # the second one: the first lets the writes in flight end
-            raise Interrupted(
-                "stopped while writing: what was in flight may have been done or not. Invocation plan to "
-                "see what is left; apply may be run again safely"
-            ) from None
-        session.progress.end()
-        self._report(result, plan)
-        return result.exit_code
 
-    def _report(self, result: ApplyResult, plan: Plan) -> None:
+    def _report(self, result: ApplyResult | None) -> ExitCode:
+        if result is None:
+            self.console.aside("Not applied; nothing was written.\n")
+            return ExitCode.ERROR
         try:
-            self._tell(result, plan)
+            self._show_result(result)
         finally:
             self.console.summary(lambda: render.result(result, "markdown", self.console))
+        return result.exit_code
 
-    def _tell(self, result: ApplyResult, plan: Plan) -> None:
-        if plan.is_empty and self.format_ == "text":
+    def _show_result(self, result: ApplyResult) -> None:
+        format_, out = self.output.format_, self.output.out
+        if not result.outcomes and format_ == "text":
             return
-        text = render.result(result, self.format_, self.console)
+        text = render.result(result, format_, self.console)
         try:
-            gap = "\n" if self.format_ == "text" and self.out is None else ""
-            self.console.result(gap + text, out=self.out)
+            gap = "\n" if format_ == "text" and out is None else ""
+            self.console.result(gap + text, out=out)
         except ConfigError:
             self.console.aside(text)  # what was written to a tenant must be told somewhere
             raise
 
-    def _agreed(self, plan: Plan, session: Session) -> bool:
+
+@dataclass(frozen=True, slots=True)
+class _ConsoleReviewer:
+    """Implements `reconciler.operations.applying.Reviewer` on the terminal.
+
+    ``root`` is where the plan's files lie; ``is_fresh`` says that the plan was made in this run.
+    """
+
+    command: ApplyCommand
+    invocation: Invocation
+    session: Session
+    root: str
+    is_fresh: bool
+
+    def show(self, plan: Plan) -> None:
+        """Show the plan before the result; on stdout only where both are text for people."""
+        console, output = self.command.console, self.command.output
+        saved = SavedPlan(plan, self.invocation.clock.now(), version())
+        text = render.plan(saved, "text", console, root=self.root)
+        if output.format_ == "text" and output.out is None:
+            console.result(text)
+        elif not (console.quiet and self.command.auto_approve):
+            console.aside(text)
+        if self.is_fresh:
+            github_actions.plan_outputs(console.environ, plan, None)
+
+    def confirms(self, plan: Plan) -> bool:
         """Ask, on a terminal alone; the time that a person takes is not the run's."""
-        if self.auto_approve or plan.is_empty:
+        if self.command.auto_approve:
             return True
-        if not self.console.is_interactive:
-            raise UsageError(
-                "there is nobody to ask: stdin is not a terminal. To write without a question, "
-                "give --auto-approve"
-            )
+        if not self.command.console.is_interactive:
+            raise UsageError("No terminal to confirm on; use --auto-approve.")
         question = visible(
             f"Apply this to {plan.tenant.label}: {wording.describe_counts(plan.summary)}?"
         )
-        with session.deadline.paused():
+        with self.session.deadline.paused():
             click.echo(f'\n{question}\nOnly "yes" is accepted: ', err=True, nl=False)
             answer = sys.stdin.readline()
         if not answer.endswith("\n"):
             click.echo(err=True)
-        if answer.strip() == "yes":
-            return True
-        self.console.aside("Not applied; nothing was written.\n")
-        return False
+        return answer.strip() == "yes"
 
-
-def read_plan(path: Path) -> SavedPlan:
-    """Read a saved plan. Raises `PlanFileError`, or `StalePlanError` where it was altered."""
-    return loads(read_text(path), source=str(path))
-
-
-def read_text(path: Path) -> str:
-    """Read the file of a plan. Raises `ConfigError`, or `PlanFileError` where it is not text."""
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise PlanFileError(f"{path} is not a plan: it is not UTF-8 text") from None
-    except FileNotFoundError:
-        raise ConfigError(
-            f"there is no plan file {path}; make one with: reconciler plan --out {path}"
-        ) from None
-    except OSError as fault:
-        raise ConfigError(f"{path} cannot be read ({fault.strerror or fault})") from fault
+    def while_writing(self) -> AbstractContextManager[None]:
+        """Let the first Ctrl-C wait for the writes in flight."""
+        return self.invocation.clock.stopping_gently(self.invocation.progress.note)

@@ -9,10 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from reconciler.cli.applying import read_text
 from reconciler.cli.console import Console
 from reconciler.cli.github_connection import open_github
 from reconciler.cli.github_context import context
+from reconciler.cli.plan_files import read_text
 from reconciler.documents import loads
 from reconciler.documents.results import loads_result
 from reconciler.github import author as authors

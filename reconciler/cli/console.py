@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import logging
-import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TextIO
 
 import click
 
 from reconciler.cli.github_actions import harmless, summarize
+from reconciler.cli.logs import log_line
 from reconciler.cli.paint import paint
 from reconciler.model.errors import ConfigError
 from reconciler.views.escaping import visible
 
-F = TypeVar("F", bound=Callable[..., Any])
-
 PIPE_WIDTH = 100
 """Columns for text that goes into a pipe or a file."""
-
-_settings = {"json": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +31,20 @@ class Console:
     verbose: int
     log_json: bool
     environ: Mapping[str, str]
+
+    @classmethod
+    def of(
+        cls,
+        environ: Mapping[str, str],
+        *,
+        no_color: bool,
+        quiet: bool,
+        verbose: int,
+        log_json: bool,
+    ) -> Console:
+        """Make the console that the options and the environment ask for."""
+        color = not no_color and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
+        return cls(color, quiet, verbose, log_json, environ)
 
     @property
     def width(self) -> int:
@@ -89,11 +96,11 @@ class Console:
         except ConfigError as fault:
             self.aside(f"{visible(f'the job summary lacks this: {fault}')}\n")
 
-    def _paints(self, stream: Any) -> bool:
+    def _paints(self, stream: TextIO) -> bool:
         return self.color and is_terminal(stream)
 
 
-def is_terminal(stream: Any) -> bool:
+def is_terminal(stream: TextIO | None) -> bool:
     """Whether a person looks at the stream; one that was closed before the start is None."""
     return stream is not None and bool(stream.isatty())
 
@@ -118,61 +125,3 @@ def write_file(path: Path, text: str) -> None:
         with contextlib.suppress(OSError):
             beside.unlink(missing_ok=True)
         raise ConfigError(f"{path} cannot be written ({fault.strerror or fault})") from fault
-
-
-def log_line(level: str, message: str, **facts: object) -> None:
-    """Write one line of JSON to stderr."""
-    entry = {"at": datetime.now(UTC).isoformat(), "level": level, "message": message, **facts}
-    click.echo(harmless(json.dumps(entry), os.environ), err=True)
-
-
-def report_error(message: str) -> None:
-    """Say on stderr why the command failed."""
-    if _settings["json"]:
-        log_line("error", message)
-    else:
-        # Split at nothing else that a name could hold, and indented, so that no line of a name can
-        # pass for an error of its own.
-        first, *rest = message.rstrip("\n").split("\n")
-        lines = [f"Error: {first}", *(f"  {line.removeprefix('  ')}" for line in rest)]
-        said = "\n".join(visible(line) for line in lines)
-        click.echo(harmless(said, os.environ), err=True)
-
-
-class _JsonHandler(logging.Handler):
-    """Log records as lines of JSON on stderr."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write one record."""
-        log_line(record.levelname.lower(), record.getMessage(), logger=record.name)
-
-
-class _TextHandler(logging.Handler):
-    """Log records as plain lines on stderr."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write one record."""
-        over = "\r\x1b[2K" if is_terminal(sys.stderr) else ""  # a counting line may stand there
-        said = visible(f"{record.levelname.lower()}: {record.getMessage()}")
-        click.echo(f"{over}{harmless(said, os.environ)}", err=True)
-
-
-_LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
-
-
-def console(
-    *, no_color: bool, quiet: bool, verbose: int, log_format: str, environ: Mapping[str, str]
-) -> Console:
-    """Set logging up, and make the console that the options ask for."""
-    logger = logging.getLogger("reconciler")
-    logger.handlers = [_JsonHandler() if log_format == "json" else _TextHandler()]
-    logger.setLevel(_LEVELS[min(verbose, 2)])
-    logger.propagate = False
-    _settings["json"] = log_format == "json"
-    return Console(
-        color=not no_color and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb",
-        quiet=quiet,
-        verbose=verbose,
-        log_json=log_format == "json",
-        environ=environ,
-    )

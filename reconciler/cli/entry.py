@@ -90,7 +90,7 @@ def cli() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Invocation the command line and exit."""
+    """Run the command line and exit."""
     # A plan builds many small values and drops none until the end, so the collector's walks over
     # them find nothing: at its usual pace they were half of the time that 25,000 assignments took.
     gc.set_threshold(100_000, 50, 50)
@@ -111,58 +111,83 @@ def _speak_utf8() -> None:
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Invocation the command line and give the exit code; no traceback ever reaches the user.
+    """Run the command line and give the exit code; no traceback ever reaches the user.
 
     The one place that catches everything.
     """
+    typed = sys.argv[1:] if arguments is None else list(arguments)
+    as_json = _logs_json(typed)
     try:
-        code = cli.main(args=arguments, prog_name="reconciler", standalone_mode=False)
+        code = cli.main(args=typed, prog_name="reconciler", standalone_mode=False)
         if sys.stdout is not None:
             sys.stdout.flush()
     except click.exceptions.Exit as asked:
         return asked.exit_code
-    except click.UsageError as mistake:
-        mistake.show()
+    except click.UsageError as refused:
+        _show_usage(refused, as_json=as_json)
         return ExitCode.USAGE
     except (click.Abort, KeyboardInterrupt):
-        return _interrupted("Interrupted; nothing more was done.")
+        return _interrupted("Interrupted; nothing was written to the tenant.", as_json=as_json)
     except Interrupted as stop:
-        return _interrupted(f"Interrupted: {stop}.")
+        return _interrupted(f"Interrupted: {stop}.", as_json=as_json)
     except click.ClickException as failure:
-        failure.show()
-        return ExitCode.ERROR
+        return _fail(failure.format_message(), as_json=as_json)
     except ReconcilerError as failure:
-        return _fail(str(failure), failure.exit_code)
+        return _fail(str(failure), failure.exit_code, as_json=as_json)
     except OSError as fault:
-        return _cannot_write(fault)
+        return _cannot_write(fault, as_json=as_json)
     except Exception as bug:  # noqa: BLE001 - the one catch-all: a traceback helps no user
-        return _fail(describe(bug))
+        return _fail(describe(bug), as_json=as_json)
     return code if isinstance(code, int) else ExitCode.OK
 
 
-def _fail(message: str, code: ExitCode = ExitCode.ERROR) -> int:
-    from reconciler.cli.console import report_error
+def _logs_json(typed: Sequence[str]) -> bool:
+    """Whether JSON is asked for on stderr, even where the rest of the command line is wrong."""
+    pairs = zip(typed, [*typed[1:], ""], strict=False)
+    return any(
+        option == "--log-format=json" or (option, value) == ("--log-format", "json")
+        for option, value in pairs
+    )
 
-    report_error(message)
+
+def _show_usage(refused: click.UsageError, *, as_json: bool) -> None:
+    if isinstance(refused, click.exceptions.NoArgsIsHelpError):
+        refused.show()  # its message is the help
+        return
+    if refused.ctx is not None and not as_json:
+        click.echo(refused.ctx.get_usage(), err=True)
+        click.echo(f"Try '{refused.ctx.command_path} --help' for help.\n", err=True)
+    _fail(refused.format_message(), as_json=as_json)
+
+
+def _fail(message: str, code: ExitCode = ExitCode.ERROR, *, as_json: bool) -> int:
+    from reconciler.cli.logs import report_error
+
+    report_error(message, as_json=as_json)
     return code
 
 
-def _interrupted(message: str) -> int:
-    """Leave at once: threads that still wait for an answer must not hold the user up."""
+def _interrupted(message: str, *, as_json: bool) -> int:
+    """Leave at once: threads that still wait for a response must not hold the user up."""
+    from reconciler.cli.logs import log_line
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an impatient one more must not break this off
     with contextlib.suppress(OSError, ValueError):
-        click.echo(message, err=True)
+        if as_json:
+            log_line("error", message)
+        else:
+            click.echo(message, err=True)
         sys.stdout.flush()
     os._exit(ExitCode.INTERRUPTED)
 
 
-def _cannot_write(fault: OSError) -> int:
+def _cannot_write(fault: OSError, *, as_json: bool) -> int:
     """End where stdout takes no more: silently, as filters do, if its reader (head, less) has gone."""
     if sys.stdout is not None:  # what is buffered would fail once more at the very end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if isinstance(fault, BrokenPipeError):
         return ExitCode.ERROR
-    return _fail(describe(fault))
+    return _fail(describe(fault), as_json=as_json)
 
 
 def describe(bug: Exception) -> str:

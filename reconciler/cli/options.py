@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar, cast
 
 import click
 
-from reconciler.cli.console import Console, console
+from reconciler.cli.console import Console
+from reconciler.cli.logs import set_up_logging
 from reconciler.cli.version import version_option
+from reconciler.differ.guardrails import Limits
 
-F = TypeVar("F", bound=Callable[..., Any])
+F = TypeVar("F", bound=Callable[..., object])
 
 PLAN_FORMATS = ("text", "json", "markdown", "html", "github", "sarif")
 """The views of a plan."""
@@ -26,6 +29,40 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
+@dataclass(frozen=True, slots=True)
+class OutputOptions:
+    """``--format`` and ``--out``."""
+
+    format_: str
+    out: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxOptions:
+    """``--sandbox`` and those that need it."""
+
+    enabled: bool
+    file: Path | None
+    mode: str
+    reset: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionOptions:
+    """``--parallelism``, in requests, and ``--timeout``, in seconds."""
+
+    parallelism: int
+    timeout: float
+
+
+@dataclass(frozen=True, slots=True)
+class PlanOptions:
+    """``--policy``, and the guardrails that the command line sets."""
+
+    policies: tuple[str, ...]
+    limits: Limits
+
+
 def root_argument(function: F) -> F:
     """PATH: a tenant root."""
     return click.argument(
@@ -36,176 +73,197 @@ def root_argument(function: F) -> F:
 def output_options(
     formats: Sequence[str], *, out: str = "Write the result to FILE.", folder: bool = False
 ) -> Callable[[F], F]:
-    """``--format``, ``--out`` and those that every command has.
+    """``--format``, ``--out`` and those that every command has; gives an ``output`` too.
 
     ``folder`` says that ``--out`` may be a folder.
     """
 
     def decorate(function: F) -> F:
-        function = console_options(function)
-        for option in reversed(
-            [
-                click.option(
-                    "--format",
-                    "format_",
-                    type=click.Choice(list(formats)),
-                    default=formats[0],
-                    show_default=True,
-                    help="Form of the result on stdout.",
-                ),
-                click.option(
-                    "--out",
-                    type=click.Path(dir_okay=folder, path_type=Path),
-                    metavar="FILE",
-                    help=out,
-                ),
-            ]
-        ):
-            function = option(function)
-        return function
+        inner = console_options(function)
+
+        def with_output(*, format_: str, out: Path | None, **rest: object) -> object:
+            return inner(output=OutputOptions(format_, out), **rest)
+
+        options = (
+            click.option(
+                "--format",
+                "format_",
+                type=click.Choice(list(formats)),
+                default=formats[0],
+                show_default=True,
+                help="Form of the result on stdout.",
+            ),
+            click.option(
+                "--out", type=click.Path(dir_okay=folder, path_type=Path), metavar="FILE", help=out
+            ),
+        )
+        return _before(inner, with_output, options)
 
     return decorate
 
 
 def console_options(function: F) -> F:
     """Options of every command; the function gets a ``console``."""
-    decorated: Any = _with_console(function)
-    for option in reversed(
-        [
-            click.option("--no-color", is_flag=True, help="No colours (NO_COLOR does the same)."),
-            click.option("-q", "--quiet", is_flag=True, help="No progress on stderr."),
-            click.option(
-                "-v",
-                "--verbose",
-                count=True,
-                help="Show more: what is left alone, and retries; twice: every request.",
-            ),
-            click.option(
-                "--log-format",
-                type=click.Choice(["text", "json"]),
-                default="text",
-                show_default=True,
-                help="Form of progress and logs on stderr.",
-            ),
-            version_option,
-        ]
-    ):
-        decorated = option(decorated)
-    result: F = decorated
-    return result
-
-
-def _with_console(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Put one ``console`` in the place of the options that it is made from."""
 
     def with_console(
-        *, no_color: bool, quiet: bool, verbose: int, log_format: str, **rest: Any
-    ) -> Any:
-        made = console(
+        *, no_color: bool, quiet: bool, verbose: int, log_format: str, **rest: object
+    ) -> object:
+        console = Console.of(
+            os.environ,
             no_color=no_color,
             quiet=quiet,
             verbose=verbose,
-            log_format=log_format,
-            environ=os.environ,
+            log_json=log_format == "json",
         )
-        return function(console=made, **rest)
+        set_up_logging(verbose=verbose, as_json=console.log_json)
+        return function(console=console, **rest)
 
-    with_console.__name__ = getattr(function, "__name__", "command")
-    with_console.__doc__ = function.__doc__
-    with_console.__click_params__ = getattr(function, "__click_params__", [])  # type: ignore[attr-defined]
-    return with_console
+    options = (
+        click.option("--no-color", is_flag=True, help="No colours (NO_COLOR does the same)."),
+        click.option("-q", "--quiet", is_flag=True, help="No progress on stderr."),
+        click.option(
+            "-v",
+            "--verbose",
+            count=True,
+            help="Show more: what is left alone, and retries; twice: every request.",
+        ),
+        click.option(
+            "--log-format",
+            type=click.Choice(["text", "json"]),
+            default="text",
+            show_default=True,
+            help="Form of progress and logs on stderr.",
+        ),
+        version_option,
+    )
+    return _before(function, with_console, options)
 
 
 def sandbox_options(function: F) -> F:
-    """Where the embedded Graph stands in for the tenant."""
-    for option in reversed(
-        [
-            click.option(
-                "--sandbox",
-                is_flag=True,
-                help="Instead of a tenant, use the embedded Graph on the root's sandbox.json.",
-            ),
-            click.option(
-                "--sandbox-file",
-                type=FILE,
-                metavar="FILE",
-                help="With --sandbox: another tenant file.",
-            ),
-            click.option(
-                "--sandbox-mode",
-                type=click.Choice(["production", "documented"]),
-                default="production",
-                show_default=True,
-                help="With --sandbox: behave as real tenants do, or as Microsoft's page says.",
-            ),
-            click.option(
-                "--sandbox-reset",
-                is_flag=True,
-                help="With --sandbox: forget what was written, start over.",
-            ),
-        ]
-    ):
-        function = option(function)
-    return function
+    """Where the embedded Graph stands in for the tenant; the function gets a ``sandbox``."""
+
+    def with_sandbox(
+        *,
+        sandbox: bool,
+        sandbox_file: Path | None,
+        sandbox_mode: str,
+        sandbox_reset: bool,
+        **rest: object,
+    ) -> object:
+        options = SandboxOptions(sandbox, sandbox_file, sandbox_mode, sandbox_reset)
+        return function(sandbox=options, **rest)
+
+    options = (
+        click.option(
+            "--sandbox",
+            is_flag=True,
+            help="Use the embedded Graph on the root's sandbox.json instead of a tenant.",
+        ),
+        click.option(
+            "--sandbox-file", type=FILE, metavar="FILE", help="With --sandbox: another tenant file."
+        ),
+        click.option(
+            "--sandbox-mode",
+            type=click.Choice(["production", "documented"]),
+            default="production",
+            show_default=True,
+            help="With --sandbox: behave as real tenants do, or as Microsoft's page says.",
+        ),
+        click.option(
+            "--sandbox-reset",
+            is_flag=True,
+            help="With --sandbox: forget what was written and start over.",
+        ),
+    )
+    return _before(function, with_sandbox, options)
 
 
 def connection_options(function: F) -> F:
-    """How long, and how much at once."""
-    for option in reversed(
-        [
-            click.option(
-                "--parallelism",
-                type=click.IntRange(1, 16),
-                default=DEFAULT_PARALLELISM,
-                show_default=True,
-                metavar="N",
-                help="Requests in flight at once.",
-            ),
-            click.option(
-                "--timeout",
-                type=click.FloatRange(min=0, min_open=True),
-                default=DEFAULT_TIMEOUT,
-                show_default=True,
-                metavar="SECONDS",
-                help="Bound on the whole run, sign-in included.",
-            ),
-        ]
-    ):
-        function = option(function)
-    return function
+    """How long, and how much at once; the function gets a ``connection``."""
+
+    def with_connection(*, parallelism: int, timeout: float, **rest: object) -> object:
+        return function(connection=ConnectionOptions(parallelism, timeout), **rest)
+
+    options = (
+        click.option(
+            "--parallelism",
+            type=click.IntRange(1, 16),
+            default=DEFAULT_PARALLELISM,
+            show_default=True,
+            metavar="N",
+            help="Maximum number of requests at the same time.",
+        ),
+        click.option(
+            "--timeout",
+            type=click.FloatRange(min=0, min_open=True),
+            default=DEFAULT_TIMEOUT,
+            show_default=True,
+            metavar="SECONDS",
+            help="Maximum seconds for the whole run.",
+        ),
+    )
+    return _before(function, with_connection, options)
 
 
 def plan_options(function: F) -> F:
-    """What is planned, and within which limits."""
-    count = click.IntRange(min=0)
-    for option in reversed(
-        [
+    """What is planned, and within which limits; the function gets a ``scope``."""
+
+    def with_scope(
+        *,
+        policies: tuple[str, ...],
+        max_creates: int | None,
+        max_updates: int | None,
+        max_deletes: int | None,
+        allow_broad: bool,
+        **rest: object,
+    ) -> object:
+        limits = Limits(
+            max_creates=max_creates,
+            max_updates=max_updates,
+            max_deletes=max_deletes,
+            allow_broad=allow_broad,
+        )
+        return function(scope=PlanOptions(policies, limits), **rest)
+
+    options = (
+        click.option(
+            "--policy",
+            "policies",
+            multiple=True,
+            metavar="GLOB",
+            help="Only the policies with this name (case-sensitive) or id. In a name, * and ? are "
+            "wildcards. Repeatable.",
+        ),
+        *(
             click.option(
-                "--policy",
-                "policies",
-                multiple=True,
-                metavar="GLOB",
-                help="Only policies whose name matches, case included; * and ? are wildcards; "
-                "repeatable.",
-            ),
-            *(
-                click.option(
-                    f"--max-{kind}",
-                    type=count,
-                    metavar="N",
-                    help=f"Limit of this run, in place of guardrails.max_{kind}.",
-                )
-                for kind in ("creates", "updates", "deletes")
-            ),
-            click.option(
-                "--allow-broad",
-                is_flag=True,
-                help="Consent to all_users and all_devices without a filter, for this run.",
-            ),
-        ]
-    ):
-        function = option(function)
-    return function
+                f"--max-{kind}",
+                type=click.IntRange(min=0),
+                metavar="N",
+                help=f"Limit of this run, in place of guardrails.max_{kind}.",
+            )
+            for kind in ("creates", "updates", "deletes")
+        ),
+        click.option(
+            "--allow-broad",
+            is_flag=True,
+            help="Consent to all_users and all_devices without a filter, for this run.",
+        ),
+    )
+    return _before(function, with_scope, options)
+
+
+def _before(
+    function: F,
+    gathering: Callable[..., object],
+    options: Sequence[Callable[[Callable[..., object]], Callable[..., object]]],
+) -> F:
+    """Have ``gathering`` take the options and call the function with one value made of them."""
+    gathering.__name__ = getattr(function, "__name__", "command")
+    gathering.__doc__ = function.__doc__
+    vars(gathering)["__click_params__"] = getattr(function, "__click_params__", [])
+    for option in reversed(options):
+        gathering = option(gathering)
+    return cast(F, gathering)
 
 
 def digest(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
@@ -213,15 +271,3 @@ def digest(_context: click.Context, _parameter: click.Parameter, value: str | No
     if value is not None and not _DIGEST.fullmatch(value):
         raise click.BadParameter("a digest is sha256: and 64 hexadecimal digits, in lower case")
     return value
-
-
-__all__ = [
-    "Console",
-    "connection_options",
-    "console_options",
-    "digest",
-    "output_options",
-    "plan_options",
-    "root_argument",
-    "sandbox_options",
-]

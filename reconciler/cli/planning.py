@@ -1,211 +1,97 @@
-"""Plan one or several tenant roots from the command line's options."""
+"""The plan command: from its options to a request, and from the plan to output and exit code."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from reconciler.cli import github_actions, render
-from reconciler.cli.console import Console, report_error, write_file
-from reconciler.cli.entry import describe
-from reconciler.cli.session import Invocation, sandbox_access
+from reconciler.cli.console import Console, write_file
+from reconciler.cli.each_root import each_root, refuse_several
+from reconciler.cli.options import ConnectionOptions, OutputOptions, PlanOptions, SandboxOptions
+from reconciler.cli.session import Invocation
 from reconciler.cli.version import version
-from reconciler.differ.guardrails import Limits
 from reconciler.documents import SavedPlan, dumps
-from reconciler.loader import Loaded
-from reconciler.model.diagnostics import has_errors
-from reconciler.model.errors import ConfigError, ExitCode, Interrupted, ReconcilerError, UsageError
+from reconciler.model.errors import ConfigError, ExitCode
 from reconciler.model.plan import Plan
-from reconciler.operations import planning
 from reconciler.operations.applying import expect_digest
-from reconciler.operations.connect import Connection, Session, connect
-from reconciler.operations.roots import label_of, tenant_roots
-
-_WORST_FIRST = (
-    ExitCode.INTERRUPTED,
-    ExitCode.ERROR,
-    ExitCode.USAGE,
-    ExitCode.STALE,
-    ExitCode.GUARDRAIL,
-    ExitCode.PENDING_APPROVAL,
-    ExitCode.CHANGES,
-)
-
-
-class InvalidFilesError(ConfigError):
-    """The files of a root have mistakes, which have been shown already."""
+from reconciler.operations.planning import PlanRequest, make_plan
+from reconciler.operations.roots import tenant_roots
+from reconciler.operations.selection import Selection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunOptions:
-    """What plan and apply share on the command line."""
+class PlanCommand:
+    """The plan command. ``written`` holds the files that plans were saved to, case aside."""
 
     console: Console
-    policies: tuple[str, ...]
-    max_creates: int | None
-    max_updates: int | None
-    max_deletes: int | None
-    allow_broad: bool
-    expect_digest: str | None
-    format_: str
-    out: Path | None
-    parallelism: int
-    timeout: float
-    sandbox: bool
-    sandbox_file: Path | None
-    sandbox_mode: str
-    sandbox_reset: bool
-
-    @property
-    def limits(self) -> Limits:
-        """The guardrails that the command line sets."""
-        return Limits(self.max_creates, self.max_updates, self.max_deletes, self.allow_broad)
-
-    def session(self, root: Path, run: Invocation) -> Session:
-        """Begin with one root."""
-        access = sandbox_access(
-            root,
-            sandbox=self.sandbox,
-            file=self.sandbox_file,
-            mode=self.sandbox_mode,
-            reset=self.sandbox_reset,
-        )
-        return run.session(parallelism=self.parallelism, sandbox=access)
-
-    @contextmanager
-    def planned(
-        self,
-        root: Path,
-        run: Invocation,
-        justification: str | None = None,
-    ) -> Iterator[tuple[SavedPlan, Session, Connection]]:
-        """Load a root, plan it, and keep the way to its tenant open.
-
-        Raises `InvalidFilesError` after showing the mistakes of files that have any.
-        """
-        session = self.session(root, run)
-        run.progress.stage(f"Reading {root}")
-        loaded = planning.load(root)
-        desired = loaded.state
-        if desired is None or has_errors(loaded.diagnostics):
-            run.progress.end()
-            self._show_problems(root, loaded)
-            raise InvalidFilesError("the files have mistakes, shown above; nothing was planned")
-        with connect(
-            session,
-            cloud=desired.config.cloud,
-            tenant=desired.config.tenant,
-            justification=justification,
-        ) as connection:
-            made = planning.plan(
-                desired,
-                loaded.diagnostics,
-                session=session,
-                connection=connection,
-                selection=planning.Selection(self.policies),
-                limits=self.limits,
-            )
-            run.progress.end()
-            yield SavedPlan(made, run.clock.now(), version()), session, connection
-
-    def each_root(self, roots: tuple[Path, ...], work: Callable[[Path], ExitCode]) -> ExitCode:
-        """Invocation the work for each root; one root's failure hides no other, and the worst code wins.
-
-        When the user stops one, the rest are not begun.
-        """
-        if len(roots) == 1:
-            return work(roots[0])
-        codes: list[ExitCode] = []
-        has_shown = False
-        for root in roots:
-            if has_shown and self.format_ in ("text", "markdown"):
-                self.console.result("\n")
-            try:
-                codes.append(work(root))
-                has_shown = True
-            except (Interrupted, BrokenPipeError):  # nobody is left to work for, or to tell
-                raise
-            except ReconcilerError as failure:
-                report_error(f"{root}: {failure}")
-                codes.append(failure.exit_code)
-                has_shown = False
-            except Exception as fault:  # noqa: BLE001 - a bug in one root must not hide the others
-                report_error(f"{root}: {describe(fault)}")
-                codes.append(ExitCode.ERROR)
-                has_shown = False
-            if codes[-1] is ExitCode.INTERRUPTED:
-                break
-        return worst(codes)
-
-    def _show_problems(self, root: Path, loaded: Loaded) -> None:
-        found = [(root, loaded.diagnostics)]
-        environ = self.console.environ
-        self.console.aside(render.problems(found, "text", self.console.width))
-        if self.format_ in ("github", "sarif"):
-            text = render.problems(found, self.format_, self.console.width)
-            self.console.result(text, is_commands=self.format_ == "github")
-        if self.format_ != "github":
-            github_actions.annotate(environ, loaded.diagnostics, root.as_posix())
-        label = label_of(root, loaded)
-        self.console.summary(
-            lambda: render.problems_markdown(root, label, loaded.diagnostics, environ)
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanCommand(RunOptions):
-    """The plan command."""
-
+    scope: PlanOptions
+    sandbox: SandboxOptions
+    connection: ConnectionOptions
+    output: OutputOptions
     detailed_exitcode: bool
+    expect_digest: str | None
+    written: set[str] = field(default_factory=set)
 
-    def run(self, path: Path) -> int:
+    def run(self, path: Path) -> ExitCode:
         """Plan every root that the path means; the worst exit code wins."""
         roots = tenant_roots(path)
-        refuse_several(roots, path, self.format_)
-        written: set[str] = set()
+        refuse_several(roots, path, self.output.format_)
         several = len(roots) > 1
-        run = Invocation.start(self.console, self.timeout)
-        return self.each_root(roots, lambda root: self._plan(root, run, written, several=several))
+        invocation = Invocation.start(self.console, self.connection)
+        return each_root(
+            roots,
+            lambda root: self._plan(root, invocation, several=several),
+            console=self.console,
+            format_=self.output.format_,
+        )
 
-    def _plan(self, root: Path, run: Invocation, written: set[str], *, several: bool) -> ExitCode:
+    def _plan(self, root: Path, invocation: Invocation, *, several: bool) -> ExitCode:
+        request = PlanRequest(
+            root=root, selection=Selection(self.scope.policies), limits=self.scope.limits
+        )
         try:
-            with self.planned(root, run) as (saved, _session, _connection):
-                out = None
-                if self.out is not None:
-                    out = _plan_file(self.out, saved.plan.tenant.label, several=several)
-                    spelling = str(out).casefold()  # file systems may ignore case, too
-                    if spelling in written:
-                        raise ConfigError(
-                            f"its plan would overwrite {out}, that of another tenant root; give "
-                            "each tenant.yaml a label of its own"
-                        )
-                    write_file(out, dumps(saved))
-                    written.add(spelling)
-                self._show(saved, root)
-                self._tell_actions(saved, root, out)
-                return self._judge(saved.plan)
+            plan = make_plan(request, invocation.session(root, self.sandbox))
         finally:
-            run.progress.end()
+            invocation.progress.end()
+        saved = SavedPlan(plan, invocation.clock.now(), version())
+        file = self._save(saved, several=several)
+        self._show(saved, root)
+        self._tell_actions(saved, root, file)
+        return self._exit_code(plan)
 
-    def _tell_actions(self, saved: SavedPlan, root: Path, out: Path | None) -> None:
+    def _save(self, saved: SavedPlan, *, several: bool) -> Path | None:
+        if self.output.out is None:
+            return None
+        file = _plan_file(self.output.out, saved.plan.tenant.label, several=several)
+        spelling = str(file).casefold()  # file systems may ignore case, too
+        if spelling in self.written:
+            raise ConfigError(
+                f"its plan would overwrite {file}, that of another tenant root; give each "
+                "tenant.yaml a label of its own"
+            )
+        write_file(file, dumps(saved))
+        self.written.add(spelling)
+        return file
+
+    def _tell_actions(self, saved: SavedPlan, root: Path, file: Path | None) -> None:
         environ = self.console.environ
         self.console.summary(
             lambda: render.plan(saved, "markdown", self.console, root=root.as_posix())
         )
-        if self.format_ != "github":
+        if self.output.format_ != "github":
             github_actions.annotate_plan(environ, saved.plan, root.as_posix())
-        github_actions.plan_outputs(environ, saved.plan, out)
+        github_actions.plan_outputs(environ, saved.plan, file)
 
     def _show(self, saved: SavedPlan, root: Path) -> None:
+        format_ = self.output.format_
         self.console.result(
-            render.plan(saved, self.format_, self.console, root=root.as_posix()),
-            is_commands=self.format_ == "github",
+            render.plan(saved, format_, self.console, root=root.as_posix()),
+            is_commands=format_ == "github",
         )
 
-    def _judge(self, plan: Plan) -> ExitCode:
+    def _exit_code(self, plan: Plan) -> ExitCode:
         expect_digest(plan, self.expect_digest)
         if not plan.complete:
             return ExitCode.ERROR
@@ -214,23 +100,9 @@ class PlanCommand(RunOptions):
         return ExitCode.OK
 
 
-def refuse_several(roots: tuple[Path, ...], path: Path, format_: str) -> None:
-    """Raise where several results would not make one document."""
-    if len(roots) > 1 and format_ in ("json", "html", "sarif"):
-        raise UsageError(
-            f"--format {format_} takes one tenant root, and there are {len(roots)} below {path}; "
-            "name one of them, or save their plans with: plan --out FOLDER"
-        )
-
-
 def _plan_file(out: Path, label: str, *, several: bool) -> Path:
     """Name the file after the tenant's label where a folder is meant; a label may hold anything."""
     if not several and not out.is_dir():
         return out
     name = re.sub(r"[^\w .-]+", "-", label).strip(" .-") or "tenant"
     return out / f"{name}.json"
-
-
-def worst(codes: list[ExitCode]) -> ExitCode:
-    """The code that says the most about what went wrong."""
-    return next((code for code in _WORST_FIRST if code in codes), ExitCode.OK)

@@ -7,8 +7,9 @@ import threading
 
 import click
 
-from reconciler.cli.console import Console, is_terminal, log_line
+from reconciler.cli.console import Console, is_terminal
 from reconciler.cli.github_actions import harmless
+from reconciler.cli.logs import log_line
 from reconciler.views.escaping import visible
 
 

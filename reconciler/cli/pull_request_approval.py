@@ -36,7 +36,7 @@ CHECKED_OUT = "RECONCILER_COMMIT"
 """Names the commit that was checked out, where that is a newer one than the run's own."""
 
 
-def refuse_unapproved(plan: Plan, console: Console, session: Session) -> None:
+def refuse_unapproved(console: Console, plan: Plan, session: Session) -> None:
     """Return when everything in the plan was approved; else raise `StalePlanError` that says what.
 
     The plan may hold less than what was approved, where a part of that is already true. In GitHub

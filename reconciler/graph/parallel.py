@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
 T = TypeVar("T")
 
 _LOOK = 0.2
@@ -61,6 +64,24 @@ def in_parallel(calls: Sequence[Callable[[], T]], *, workers: int) -> list[T]:
     finally:
         stop.set()
     return [results[number] for number in range(len(calls))]
+
+
+def three_in_parallel(
+    first: Callable[[], A], second: Callable[[], B], third: Callable[[], C], *, workers: int
+) -> tuple[A, B, C]:
+    """As `in_parallel`, for three calls whose results are of three types."""
+    firsts: list[A] = []
+    seconds: list[B] = []
+    thirds: list[C] = []
+    in_parallel(
+        [
+            lambda: firsts.append(first()),
+            lambda: seconds.append(second()),
+            lambda: thirds.append(third()),
+        ],
+        workers=workers,
+    )
+    return firsts[0], seconds[0], thirds[0]
 
 
 def _next(ends: SimpleQueue[_End[T]]) -> _End[T]:

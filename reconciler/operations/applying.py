@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 from reconciler import applier
 from reconciler.applier.journal import FileJournal, NoJournal
 from reconciler.applier.pending import FilePendingApprovals
 from reconciler.applier.staleness import StaleAssignment, stale_assignments
 from reconciler.differ.guardrails import Limits, stops, tightened
-from reconciler.model.errors import GuardrailError, ReconcilerError, StalePlanError, one_line
+from reconciler.model.errors import (
+    GuardrailError,
+    Interrupted,
+    ReconcilerError,
+    StalePlanError,
+    one_line,
+)
 from reconciler.model.plan import Create, Plan, filter_after
 from reconciler.model.ports import Reader
 from reconciler.model.result import ApplyResult
 from reconciler.model.state import AssignmentFilter, Group, LiveState, Policy, TargetKind
 from reconciler.model.wording import describe_target
-from reconciler.operations.connect import Connection, Session
+from reconciler.operations.connect import Connection, Session, connect
+from reconciler.operations.planning import PlanRequest, open_plan
 from reconciler.operations.tenant_check import check_tenant, identify
 
 _GROUP_KINDS = frozenset({TargetKind.GROUP, TargetKind.EXCLUSION_GROUP})
@@ -25,9 +34,9 @@ _GROUP_KINDS = frozenset({TargetKind.GROUP, TargetKind.EXCLUSION_GROUP})
 APPROVALS_FILE = "approvals.json"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ApplyOptions:
-    """What the command line says of writing."""
+    """How to write. ``journal`` is the file to append to, None for none."""
 
     journal: Path | None
     state_folder: Path
@@ -35,11 +44,106 @@ class ApplyOptions:
     reconciler_version: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplyRequest:
+    """Plan a tenant root and write what the plan says.
+
+    ``approve`` is the check on the pull request: it raises `StalePlanError` for a plan that nobody
+    approved. None leaves it out.
+    """
+
+    plan: PlanRequest
+    options: ApplyOptions
+    expect_digest: str | None = None
+    approve: Callable[[Plan, Session], None] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SavedPlanRequest:
+    """Write what a saved plan says. ``limits`` can only tighten the plan's own guardrails."""
+
+    plan: Plan
+    options: ApplyOptions
+    limits: Limits
+    expect_digest: str | None = None
+    justification: str | None = None
+
+
+class Reviewer(Protocol):
+    """The person, or the program, that an apply asks before its first write."""
+
+    def show(self, plan: Plan) -> None:
+        """Show the plan. It may be one that is refused next."""
+        ...
+
+    def confirms(self, plan: Plan) -> bool:
+        """Whether this plan, which has changes, is to be written."""
+        ...
+
+    def while_writing(self) -> AbstractContextManager[None]:
+        """Entered for the time of the writes: a request to stop then waits for those in flight."""
+        ...
+
+
+def apply_root(request: ApplyRequest, session: Session, reviewer: Reviewer) -> ApplyResult | None:
+    """Plan, show, check, ask, write, read back. None where the reviewer did not confirm.
+
+    Raises what `reconciler.operations.planning.make_plan` and the checks raise; nothing was
+    written then.
+    """
+    with open_plan(request.plan, session) as planned:
+        plan = planned.plan
+        reviewer.show(plan)
+        _check(plan, request.expect_digest)
+        if request.approve is not None and not plan.is_empty:
+            request.approve(plan, session)
+        return _ask_and_write(plan, request.options, session, planned.connection, reviewer)
+
+
+def apply_saved(
+    request: SavedPlanRequest, session: Session, reviewer: Reviewer
+) -> ApplyResult | None:
+    """Show, check, compare with the tenant, ask, write, read back. As `apply_root`, without planning."""
+    plan = tighten(request.plan, request.limits)
+    reviewer.show(plan)
+    _check(plan, request.expect_digest)
+    with connect(
+        session,
+        cloud=plan.tenant.cloud,
+        tenant=plan.tenant.id,
+        justification=request.justification,
+    ) as connection:
+        refuse_stale(plan, session, connection)
+        session.progress.end()
+        return _ask_and_write(plan, request.options, session, connection, reviewer)
+
+
+def _check(plan: Plan, expected: str | None) -> None:
+    refuse_unsafe(plan)
+    if not plan.is_empty:  # apply may skip what is already true, and here all of it is
+        expect_digest(plan, expected)
+
+
+def _ask_and_write(
+    plan: Plan,
+    options: ApplyOptions,
+    session: Session,
+    connection: Connection,
+    reviewer: Reviewer,
+) -> ApplyResult | None:
+    if plan.is_empty:
+        return ApplyResult(plan.tenant, plan.digest, ())
+    if not reviewer.confirms(plan):
+        return None
+    with reviewer.while_writing():
+        return write(plan, options, session=session, connection=connection)
+
+
 def refuse_unsafe(plan: Plan) -> None:
     """Raise unless the plan may be applied: whole, and within its guardrails."""
     if not plan.complete:
         raise ReconcilerError(
-            "the plan is incomplete, so nothing was written; mend the errors above, "
+            "the plan is incomplete, so nothing was written; fix the errors above, "
             "or leave their policies out with --policy"
         )
     if plan.stopped_by:
@@ -197,16 +301,24 @@ def write(
         if options.journal is None
         else FileJournal(options.journal, session.clock, run=run)
     )
-    with journal as opened:
-        return applier.apply(
-            plan,
-            tenant=connection.tenant,
-            journal=opened,
-            approvals=FilePendingApprovals(options.state_folder / APPROVALS_FILE),
-            approval_codes=options.approval_codes,
-            progress=session.progress,
-            deadline=session.deadline,
-            backoff=session.backoff,
-            parallelism=session.parallelism,
-            is_stopped=session.is_stopped,
-        )
+    try:
+        with journal as opened:
+            return applier.apply(
+                plan,
+                tenant=connection.tenant,
+                journal=opened,
+                approvals=FilePendingApprovals(options.state_folder / APPROVALS_FILE),
+                approval_codes=options.approval_codes,
+                progress=session.progress,
+                deadline=session.deadline,
+                backoff=session.backoff,
+                parallelism=session.parallelism,
+                is_stopped=session.is_stopped,
+            )
+    except KeyboardInterrupt:  # the second one: the first lets the writes in flight end
+        raise Interrupted(
+            "stopped while writing. A write in flight may have been done or not. Run plan to see "
+            "what is left; apply may be run again safely"
+        ) from None
+    finally:
+        session.progress.end()

@@ -1,21 +1,21 @@
-"""Make a plan: load, read, resolve, compare, judge. The stages stand here in their order."""
+"""Make a plan: load, connect, read, resolve, compare, judge. The order of the stages stands here."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from reconciler import loader
 from reconciler.differ.compare import diff
 from reconciler.differ.guardrails import Limits, effective, stops
 from reconciler.differ.lint import findings
 from reconciler.differ.resolve import referenced_groups, resolve
-from reconciler.graph.parallel import in_parallel
-from reconciler.model.diagnostics import Diagnostic, error, has_errors, sort_diagnostics
+from reconciler.graph.parallel import three_in_parallel
+from reconciler.model.diagnostics import Diagnostic, has_errors, sort_diagnostics
+from reconciler.model.errors import ConfigError
 from reconciler.model.plan import Plan, PlanTenant, PolicyPlan
 from reconciler.model.ports import Directory, GroupSearch, Reader
 from reconciler.model.state import (
@@ -27,27 +27,94 @@ from reconciler.model.state import (
     TenantConfig,
     TenantIdentity,
 )
-from reconciler.operations.connect import Connection, Session
+from reconciler.operations.connect import Connection, Session, connect
+from reconciler.operations.roots import label_of
+from reconciler.operations.selection import Selection
 from reconciler.operations.tenant_check import check_tenant, identify
 
 _GROUP_KINDS = frozenset({TargetKind.GROUP, TargetKind.EXCLUSION_GROUP})
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanRequest:
+    """What to plan: a tenant root, or some of its policies, and the limits of this run."""
+
+    root: Path
+    selection: Selection
+    limits: Limits
+    justification: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
-class Selection:
-    """The ``--policy`` globs a plan is limited to; none means every declared policy."""
+class Planned:
+    """A plan, and the way to its tenant, which is still open."""
 
-    globs: tuple[str, ...] = ()
+    plan: Plan
+    connection: Connection
 
-    def takes(self, *names: str | None) -> bool:
-        """Whether a policy with one of these names (or ids) is selected."""
-        if not self.globs:
-            return True
-        return any(fnmatchcase(name, glob) for glob in self.globs for name in names if name)
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What was read of a tenant, for the policies that were chosen."""
+
+    chosen: DesiredState
+    unmatched: tuple[Diagnostic, ...]
+    live: LiveState
+    directory: Directory
+
+
+class InvalidFilesError(ConfigError):
+    """The files of a tenant root have errors, so nothing was planned.
+
+    ``diagnostics`` are all of them, with the warnings; ``label`` is the tenant's, or the folder's
+    name where ``tenant.yaml`` does not say.
+    """
+
+    def __init__(self, root: Path, label: str, diagnostics: tuple[Diagnostic, ...]) -> None:
+        """Keep what is to be shown."""
+        super().__init__("the files have errors, shown above; nothing was planned")
+        self.root = root
+        self.label = label
+        self.diagnostics = diagnostics
+
+
+def make_plan(request: PlanRequest, session: Session) -> Plan:
+    """Load a tenant root, read its tenant, and compare the two.
+
+    Raises `InvalidFilesError`, and what connecting to the tenant and reading it raise. What is
+    wrong with single policies is in the plan, which is then incomplete.
+    """
+    with open_plan(request, session) as planned:
+        return planned.plan
+
+
+@contextmanager
+def open_plan(request: PlanRequest, session: Session) -> Iterator[Planned]:
+    """As `make_plan`, with the way to the tenant kept open to apply the plan."""
+    session.progress.stage(f"Reading {request.root}")
+    loaded = load(request.root)
+    desired = loaded.state
+    if desired is None:
+        label = label_of(request.root, loaded)
+        raise InvalidFilesError(request.root, label, loaded.diagnostics)
+    config = desired.config
+    with connect(
+        session, cloud=config.cloud, tenant=config.tenant, justification=request.justification
+    ) as connection:
+        made = plan(
+            desired,
+            loaded.diagnostics,
+            session=session,
+            connection=connection,
+            selection=request.selection,
+            limits=request.limits,
+        )
+        session.progress.end()
+        yield Planned(made, connection)
 
 
 def load(root: Path) -> loader.Loaded:
-    """Stage 1: read the files. Every mistake in them is in the result."""
+    """Stage 1: read the files. Every error in them is in the result."""
     return loader.load(root)
 
 
@@ -75,14 +142,13 @@ def plan(
         cloud=config.cloud,
     )
     check_tenant(config.tenant, identity, declared_in=config.location.file)
-    live, directory = _read(desired, connection.tenant, session.parallelism)
-    chosen, unmatched = _select(desired, live, selection)
-    resolution = resolve(chosen, live, directory)
-    directory = _with_live_groups(resolution.state, directory, connection.tenant)
+    reading = _read(desired, connection.tenant, selection, session.parallelism)
+    resolution = resolve(reading.chosen, reading.live, reading.directory)
+    directory = _with_live_groups(resolution.state, reading.directory, connection.tenant)
     difference = diff(resolution.state, directory)
     found = (
-        *diagnostics,
-        *unmatched,
+        *_of_chosen(diagnostics, desired, reading.chosen),
+        *reading.unmatched,
         *resolution.diagnostics,
         *difference.diagnostics,
         *findings(difference.policies, directory),
@@ -90,42 +156,41 @@ def plan(
     return _judged(config, identity, difference.policies, found, selection, limits)
 
 
-def _read(desired: DesiredState, tenant: Reader, workers: int) -> tuple[LiveState, Directory]:
-    """Ask for policies, filters and the declared groups side by side."""
-    wanted = referenced_groups(desired)
-    calls: list[Any] = [
+def _read(desired: DesiredState, tenant: Reader, selection: Selection, workers: int) -> _Reading:
+    """Ask for policies, filters and the declared groups side by side.
+
+    With a selection the groups are asked for last, as nobody needs those of the other policies.
+    """
+    first = replace(desired, policies=()) if selection.globs else desired
+    live, filters, groups = three_in_parallel(
         tenant.read_policies,
         tenant.read_filters,
-        partial(tenant.find_groups, names=wanted.names, ids=wanted.ids),
-    ]
-    live, filters, groups = in_parallel(calls, workers=max(workers, 1))
-    return live, Directory(groups, filters)
-
-
-def _select(
-    desired: DesiredState, live: LiveState, selection: Selection
-) -> tuple[DesiredState, tuple[Diagnostic, ...]]:
-    """Keep the selected policies. A glob that selects nothing is a mistake, not an empty plan."""
-    if not selection.globs:
-        return desired, ()
-    names = {policy: _names(policy, live) for policy in desired.policies}
-    kept = tuple(policy for policy in desired.policies if selection.takes(*names[policy]))
-    unmatched = tuple(
-        error(
-            "no-such-policy",
-            f'--policy "{glob}" matches no declared policy',
-            help="write the policy's display name, case included, with * and ? as wildcards",
-        )
-        for glob in selection.globs
-        if not any(Selection((glob,)).takes(*found) for found in names.values())
+        partial(_find_groups, first, tenant),
+        workers=max(workers, 1),
     )
-    return replace(desired, policies=kept), unmatched
+    chosen, unmatched = selection.select(desired, live)
+    if selection.globs:
+        groups = _find_groups(chosen, tenant)
+    return _Reading(chosen, unmatched, live, Directory(groups, filters))
 
 
-def _names(policy: DesiredPolicy, live: LiveState) -> tuple[str | None, ...]:
-    reference = policy.reference
-    found = live.policies.get(reference.id or "")
-    return reference.name, reference.id, found.policy.name if found else None
+def _of_chosen(
+    diagnostics: Iterable[Diagnostic], desired: DesiredState, chosen: DesiredState
+) -> Iterator[Diagnostic]:
+    """Leave out what is about policies that are declared and not chosen."""
+    left_out = {_label(policy) for policy in desired.policies} - {
+        _label(policy) for policy in chosen.policies
+    }
+    return (found for found in diagnostics if found.policy not in left_out)
+
+
+def _label(policy: DesiredPolicy) -> str:
+    return policy.reference.name or policy.reference.id or ""
+
+
+def _find_groups(desired: DesiredState, tenant: Reader) -> GroupSearch:
+    declared = referenced_groups(desired)
+    return tenant.find_groups(names=declared.names, ids=declared.ids)
 
 
 def _with_live_groups(resolved: ResolvedState, directory: Directory, tenant: Reader) -> Directory:

@@ -12,6 +12,7 @@ from reconciler.loader import Loaded, discover_roots, load
 from reconciler.loader.desired_checks import Declared
 from reconciler.model.diagnostics import Location
 from reconciler.model.errors import ConfigError
+from reconciler.model.plan import Plan
 from reconciler.model.state import DesiredPolicy
 
 
@@ -56,6 +57,26 @@ def list_roots(path: Path) -> tuple[Root, ...]:
 def label_of(path: Path, loaded: Loaded) -> str:
     """What comments call a root, even one whose tenant.yaml has mistakes."""
     return loaded.config.label if loaded.config else path.resolve().name
+
+
+def root_of_plan(plan: Plan, *, plan_file: Path, below: Path, sandbox_file: Path | None) -> Path:
+    """The tenant root whose sandbox and state folder serve a saved plan.
+
+    That of the sandbox file where one is named, else the one below the default folder that bears
+    the plan's label, else the plan file's own folder.
+    """
+    if sandbox_file is not None and (sandbox_file.parent / "tenant.yaml").is_file():
+        return sandbox_file.parent
+    if not below.is_dir():
+        return plan_file.parent
+    roots = discover_roots(below)
+    if len(roots) == 1:
+        return roots[0]
+    labelled = ((root, load(root).config) for root in roots)
+    return next(
+        (root for root, config in labelled if config and config.label == plan.tenant.label),
+        plan_file.parent,
+    )
 
 
 def _readable(roots: Iterable[Path]) -> Iterator[tuple[Path, Loaded]]:

@@ -21,6 +21,7 @@ from reconciler.loader import load
 from reconciler.model.diagnostics import warning
 from reconciler.operations import planning
 from reconciler.operations.connect import Connection, Session
+from reconciler.operations.selection import Selection
 from reconciler.runtime.clock import SystemClock
 from reconciler.runtime.deadline import Deadline
 from reconciler.runtime.retry import Backoff
@@ -135,7 +136,7 @@ def planned(size, folder, *, page_size=PAGE):
             (),
             session=session,
             connection=Connection(GraphTenant(client), AnyToken(), client),
-            selection=planning.Selection(),
+            selection=Selection(),
             limits=Limits(),
         )
     assert made.complete

@@ -79,7 +79,7 @@ def test_without_a_terminal_there_is_nobody_to_ask(tmp_path, root):
     ran = run("apply", "--sandbox", cwd=tmp_path, stdin="yes\n")
     assert ran.code == 64
     assert "Plan: 8 to add" in ran.stdout
-    assert "give --auto-approve" in ran.error
+    assert "use --auto-approve" in ran.error
     assert not (root / ".reconciler").exists()
 
 

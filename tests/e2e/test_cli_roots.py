@@ -61,7 +61,7 @@ def test_a_broken_root_hides_no_other_and_the_worst_exit_code_wins(tmp_path, roo
     ran = run("plan", "tenants", *options, cwd=tmp_path)
     assert ran.code == 1
     assert "tenants/eu/policies/linux.yaml:1:1: error: " in ran.stderr
-    assert "Error: tenants/eu: the files have mistakes" in ran.stderr
+    assert "Error: tenants/eu: the files have errors" in ran.stderr
     assert ran.stdout.startswith("Tenant us ")
     assert [file.name for file in (tmp_path / "plans").iterdir()] == ["us.json"]
 
@@ -74,7 +74,7 @@ def test_changes_in_one_of_two_tenants_exit_2(tmp_path, roots):
 def test_without_a_terminal_apply_of_several_roots_exits_64(tmp_path, roots):
     ran = run("apply", "tenants", "--sandbox", cwd=tmp_path)
     assert ran.code == 64
-    assert ran.stderr.count("give --auto-approve") == 2
+    assert ran.stderr.count("use --auto-approve") == 2
 
 
 def test_apply_writes_each_tenant_into_its_own(tmp_path, roots):

@@ -217,7 +217,7 @@ def test_an_incomplete_saved_plan_is_shown_with_its_errors_and_refused(tmp_path,
     ran = run("apply", "p.json", "--sandbox", "--auto-approve", cwd=tmp_path)
     assert ran.code == 1
     assert 'error: no group is called "Nobody"' in ran.stdout
-    assert "mend the errors above" in ran.error
+    assert "fix the errors above" in ran.error
 
 
 def test_a_saved_plan_holds_no_token(tmp_path, root):

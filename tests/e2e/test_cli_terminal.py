@@ -71,7 +71,7 @@ def test_ctrl_c_at_the_question_exits_130_and_writes_nothing(tmp_path, root):
         screen.wait_for(PROMPT)
         screen.send("\x03")
         assert screen.finish() == 130
-    assert screen.text.endswith("\nInterrupted; nothing more was done.\n")
+    assert screen.text.endswith("\nInterrupted; nothing was written to the tenant.\n")
     assert not (root / ".reconciler").exists()
 
 
@@ -138,7 +138,7 @@ def test_ctrl_c_while_reading_exits_130_at_once(tmp_path, root):
         screen.send("\x03")
         assert screen.finish() == 130
         assert time.monotonic() - pressed < 10
-    assert screen.text.endswith("Interrupted; nothing more was done.\n")
+    assert screen.text.endswith("Interrupted; nothing was written to the tenant.\n")
 
 
 def test_ctrl_c_while_writing_ends_the_write_in_flight_reports_and_exits_130(tmp_path, root):
@@ -169,7 +169,7 @@ def test_a_second_ctrl_c_while_writing_stops_at_once_and_says_what_is_not_known(
             screen.send("\x03")
         assert screen.finish() == 130
         assert time.monotonic() - began < 10
-    assert "what was in flight may have been done or not" in screen.text
+    assert "A write in flight may have been done or not" in screen.text
 
 
 def test_a_signal_to_stop_from_a_pipeline_is_a_ctrl_c(tmp_path, root):

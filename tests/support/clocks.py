@@ -17,6 +17,7 @@ from reconciler.graph.transport import Transport
 from reconciler.model.errors import Interrupted, ReconcilerError
 from reconciler.operations import planning
 from reconciler.operations.connect import Connection, Session
+from reconciler.operations.selection import Selection
 from reconciler.runtime.deadline import Deadline
 from reconciler.runtime.retry import Backoff
 from reconciler.sandbox import Faults, SandboxState
@@ -205,8 +206,8 @@ class Run:
             loaded.diagnostics,
             session=self.session,
             connection=Connection(self.tenant, self.tokens, self.client),
-            selection=planning.Selection(),
-            limits=Limits(None, None, None, False),
+            selection=Selection(),
+            limits=Limits(),
         )
 
     def apply(self, plan=None, *, codes=()):

@@ -23,7 +23,12 @@ def connection(run):
 
 
 def options(root):
-    return applying.ApplyOptions(None, root / ".reconciler", (), "0.0.0")
+    return applying.ApplyOptions(
+        journal=None,
+        state_folder=root / ".reconciler",
+        approval_codes=(),
+        reconciler_version="0.0.0",
+    )
 
 
 def posts(app):

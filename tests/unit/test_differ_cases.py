@@ -19,6 +19,7 @@ from reconciler.model.errors import ExitCode, ReconcilerError
 from reconciler.model.plan import Create, Delete, Update, key_of
 from reconciler.operations import applying, planning
 from reconciler.operations.connect import SandboxAccess, Session, connect, kept_file
+from reconciler.operations.selection import Selection
 from reconciler.runtime.deadline import Deadline
 from reconciler.runtime.retry import Backoff
 from tests.support.build import TENANT, FakeClock, Told
@@ -76,12 +77,17 @@ class Planner:
             loaded.diagnostics,
             session=self.session,
             connection=self.connection,
-            selection=planning.Selection(),
+            selection=Selection(),
             limits=Limits(),
         )
 
     def apply(self, plan):
-        options = applying.ApplyOptions(None, self.root / ".reconciler", (), "0.1.0")
+        options = applying.ApplyOptions(
+            journal=None,
+            state_folder=self.root / ".reconciler",
+            approval_codes=(),
+            reconciler_version="0.1.0",
+        )
         result = applying.write(plan, options, session=self.session, connection=self.connection)
         assert result.exit_code is ExitCode.OK, [outcome.error for outcome in result.outcomes]
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
 from reconciler.cli.console import Console
 from reconciler.cli.options import (
     FILE,
+    ConnectionOptions,
+    OutputOptions,
+    PlanOptions,
+    SandboxOptions,
     connection_options,
     digest,
     output_options,
@@ -66,7 +69,21 @@ def _codes(
 @sandbox_options
 @connection_options
 @output_options(["text", "json", "markdown"])
-def command(*, path: Path, console: Console, **options: Any) -> int:
+def command(
+    *,
+    path: Path,
+    console: Console,
+    scope: PlanOptions,
+    sandbox: SandboxOptions,
+    connection: ConnectionOptions,
+    output: OutputOptions,
+    auto_approve: bool,
+    expect_digest: str | None,
+    expect_approved: bool,
+    journal: Path | None,
+    justification: str | None,
+    approval_codes: tuple[str, ...],
+) -> int:
     """Plan, ask, write, and read back what was written. The only command that writes.
 
     PATH is a tenant root, a folder with tenant roots below it, or a plan saved with
@@ -75,4 +92,16 @@ def command(*, path: Path, console: Console, **options: Any) -> int:
     """
     from reconciler.cli.applying import ApplyCommand
 
-    return ApplyCommand(console=console, **options).run(path)
+    return ApplyCommand(
+        console=console,
+        scope=scope,
+        sandbox=sandbox,
+        connection=connection,
+        output=output,
+        auto_approve=auto_approve,
+        expect_digest=expect_digest,
+        expect_approved=expect_approved,
+        journal=journal,
+        justification=justification,
+        approval_codes=approval_codes,
+    ).run(path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -43,10 +42,23 @@ from reconciler.cli.options import FILE, console_options
     default=120.0,
     show_default=True,
     metavar="SECONDS",
-    help="Bound on the whole run.",
+    help="Maximum seconds for the whole run.",
 )
 @console_options
-def command(*, file: Path, console: Console, **options: Any) -> int:
+def command(
+    *,
+    file: Path,
+    console: Console,
+    number: int | None,
+    always: bool,
+    soft: bool,
+    issue: bool,
+    problems: bool,
+    note: str | None,
+    root: str,
+    commit: str | None,
+    timeout: float,
+) -> int:
     """Put a plan on its pull request: one comment per tenant, edited in place.
 
     PLAN.json is a plan saved with `plan --out`, or the JSON result of `apply` or `validate`.
@@ -55,4 +67,15 @@ def command(*, file: Path, console: Console, **options: Any) -> int:
     """
     from reconciler.cli.commenting import CommentCommand
 
-    return CommentCommand(console=console, **options).run(file)
+    return CommentCommand(
+        console=console,
+        number=number,
+        always=always,
+        soft=soft,
+        issue=issue,
+        problems=problems,
+        note=note,
+        root=root,
+        commit=commit,
+        timeout=timeout,
+    ).run(file)

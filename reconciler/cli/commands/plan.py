@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
 from reconciler.cli.console import Console
 from reconciler.cli.options import (
     PLAN_FORMATS,
+    ConnectionOptions,
+    OutputOptions,
+    PlanOptions,
+    SandboxOptions,
     connection_options,
     digest,
     output_options,
@@ -40,11 +43,29 @@ from reconciler.cli.options import (
     out="Save the plan to FILE, for show, apply and comment; to a folder, by each tenant's label.",
     folder=True,
 )
-def command(*, path: Path, console: Console, **options: Any) -> int:
+def command(
+    *,
+    path: Path,
+    console: Console,
+    scope: PlanOptions,
+    sandbox: SandboxOptions,
+    connection: ConnectionOptions,
+    output: OutputOptions,
+    detailed_exitcode: bool,
+    expect_digest: str | None,
+) -> int:
     """Show what apply would do, and write nothing to the tenant.
 
     PATH is a tenant root (a folder with tenant.yaml), or a folder with tenant roots below it.
     """
     from reconciler.cli.planning import PlanCommand
 
-    return PlanCommand(console=console, **options).run(path)
+    return PlanCommand(
+        console=console,
+        scope=scope,
+        sandbox=sandbox,
+        connection=connection,
+        output=output,
+        detailed_exitcode=detailed_exitcode,
+        expect_digest=expect_digest,
+    ).run(path)

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from reconciler.cli.console import Console
-from reconciler.cli.options import FILE, PLAN_FORMATS, output_options
+from reconciler.cli.options import FILE, PLAN_FORMATS, OutputOptions, output_options
 
 
 @click.command("show")
@@ -16,10 +16,10 @@ from reconciler.cli.options import FILE, PLAN_FORMATS, output_options
     "--root", default="", metavar="PATH", help="Where the plan's files lie, to name them from here."
 )
 @output_options(PLAN_FORMATS)
-def command(*, plan: Path, root: str, console: Console, format_: str, out: Path | None) -> None:
+def command(*, plan: Path, root: str, console: Console, output: OutputOptions) -> None:
     """Render a plan that was saved with `plan --out`. Reads the file alone, no tenant."""
     from reconciler.cli import render
-    from reconciler.cli.applying import read_plan
+    from reconciler.cli.plan_files import read_plan
 
-    text = render.plan(read_plan(plan), format_, console, root=root)
-    console.result(text, out=out, is_commands=format_ == "github")
+    text = render.plan(read_plan(plan), output.format_, console, root=root)
+    console.result(text, out=output.out, is_commands=output.format_ == "github")

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from reconciler.cli.console import Console
-from reconciler.cli.options import output_options, root_argument
+from reconciler.cli.options import OutputOptions, output_options, root_argument
 from reconciler.model.errors import ConfigError, ExitCode
 
 
@@ -17,9 +17,7 @@ from reconciler.model.errors import ConfigError, ExitCode
 @root_argument
 @click.option("--label", metavar="LABEL", help="Only the root with this label.")
 @output_options(["text", "json"])
-def command(
-    *, path: Path, label: str | None, console: Console, format_: str, out: Path | None
-) -> int:
+def command(*, path: Path, label: str | None, console: Console, output: OutputOptions) -> int:
     """List the tenant roots at or below PATH.
 
     With --format json the list is a matrix for GitHub Actions: {"include": [{"path", "label",
@@ -35,7 +33,7 @@ def command(
     if not roots:
         labels = ", ".join(f'"{root.label}"' for root in found)
         raise ConfigError(f'no tenant root below {path} has the label "{label}"; there is {labels}')
-    if format_ == "json":
+    if output.format_ == "json":
         matrix = [
             {
                 "path": root.path.as_posix(),
@@ -45,13 +43,15 @@ def command(
             }
             for root in roots
         ]
-        console.result(dump({"include": matrix}) if out else _line({"include": matrix}), out=out)
+        console.result(
+            dump({"include": matrix}) if output.out else _line({"include": matrix}), out=output.out
+        )
         return ExitCode.OK
     lines = [
         f"{root.path.as_posix()}   {root.label}   {root.tenant or '(not readable)'}"
         for root in roots
     ]
-    console.result("".join(f"{line}\n" for line in lines), out=out)
+    console.result("".join(f"{line}\n" for line in lines), out=output.out)
     return ExitCode.OK
 
 

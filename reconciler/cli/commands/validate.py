@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from reconciler.cli.console import Console
-from reconciler.cli.options import output_options, root_argument
+from reconciler.cli.options import OutputOptions, output_options, root_argument
 from reconciler.model.diagnostics import Diagnostic, has_errors
 from reconciler.model.errors import ExitCode
 
@@ -16,11 +16,11 @@ from reconciler.model.errors import ExitCode
 @click.command("validate")
 @root_argument
 @output_options(["text", "json", "github", "sarif"])
-def command(*, path: Path, console: Console, format_: str, out: Path | None) -> int:
+def command(*, path: Path, console: Console, output: OutputOptions) -> int:
     """Check the files of a tenant root offline.
 
     PATH is a tenant root (a folder with tenant.yaml), or a folder with tenant roots below it.
-    Every mistake of every file is shown, with its place and how to mend it.
+    Every error of every file is shown, with its place and how to fix it.
     """
     from reconciler.cli import github_actions
     from reconciler.loader import load
@@ -37,11 +37,11 @@ def command(*, path: Path, console: Console, format_: str, out: Path | None) -> 
         policies += len(loaded.state.policies) if loaded.state else 0
     text = (
         render_validation(checked)
-        if format_ == "json"
-        else _render(found, format_, console.width, policies)
+        if output.format_ == "json"
+        else _render(found, output.format_, console.width, policies)
     )
-    console.result(text, out=out, is_commands=format_ == "github")
-    if format_ != "github":
+    console.result(text, out=output.out, is_commands=output.format_ == "github")
+    if output.format_ != "github":
         for root, diagnostics in found:
             github_actions.annotate(console.environ, diagnostics, root.as_posix())
     failed = any(has_errors(diagnostics) for _, diagnostics in found)
