@@ -20,10 +20,11 @@ from reconciler.github.api import GitHubApi
 from reconciler.github.comments import BODY_LIMIT, PostAction, Posted, check_body, upsert
 from reconciler.github.environment import GitHubEnvironment
 from reconciler.github.errors import PermissionDenied
-from reconciler.github.event import pull_request_of
+from reconciler.github.event import head_repository_of_run, pull_request_of
 from reconciler.github.hidden_changes import with_changes
 from reconciler.github.issues import upsert_issue
-from reconciler.github.pulls import read_pull
+from reconciler.github.pulls import PullRequest, read_pull
+from reconciler.github.statuses import Record, RecordKind, set_status
 from reconciler.model import wording
 from reconciler.model.diagnostics import Diagnostic, Location, Severity
 from reconciler.model.errors import ConfigError, ExitCode, PlanFileError
@@ -43,13 +44,18 @@ MOST_ROOTS = 100
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """What is to be shown for one tenant; ``matters`` says that there is something to look at."""
+    """What is to be shown for one tenant.
+
+    ``matters``: there is something to look at. ``plan`` is the plan that the text shows, None for
+    every other text; only a plan gets a commit status, and so can be approved.
+    """
 
     kind: str
     label: str
     body: str
     title: str
     matters: bool
+    plan: Plan | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,11 +108,20 @@ class CommentCommand:
         self, document: dict[str, Any], file: Path, environment: GitHubEnvironment, api: GitHubApi
     ) -> int:
         event = pull_request_of(environment, number=self.number)
-        commit = self.commit or event.head or read_pull(api, event.number).head
+        pull = read_pull(api, event.number)
+        commit = self.commit or event.head or pull.head
         if self.commit is not None and self.number is not None:
-            _check_commit(api, self.number, self.commit)
+            _check_commit(pull, self.commit)
+        if self.problems:
+            _check_fork(environment, pull)
         author = authors.identify(api, in_actions=environment.in_actions)
         for text in self._checked(document, file, commit):
+            if text.plan is not None and pull.is_merged:
+                # Nobody has seen this plan before the merge: it must not pass for approved.
+                self.console.result(
+                    f"{visible(text.label)}: the pull request is merged, so no plan\n"
+                )
+                continue
             posted = upsert(
                 api,
                 author=author,
@@ -116,7 +131,9 @@ class CommentCommand:
                 commit=commit,
                 create=self.always or text.matters,
             )
-            self.console.result(f"{visible(text.label)}: {_say(posted)}\n")
+            if text.plan is not None and posted.action is not PostAction.OUTDATED:
+                _record(text.plan, api, commit=commit, run_url=environment.run_url)
+            self.console.result(f"{visible(text.label)}: {_describe(posted)}\n")
         return ExitCode.OK
 
     def _keep_issues(
@@ -160,17 +177,45 @@ class CommentCommand:
         return [_of_plan(file, made)]
 
 
-def _check_commit(api: GitHubApi, number: int, commit: str) -> None:
+def _check_commit(pull: PullRequest, commit: str) -> None:
     """Refuse to write about one pull request on the pull request of another.
 
     The number may come from a fork's own run, and whoever runs it can write any number there.
     """
-    head = read_pull(api, number).head
-    if head != commit:
+    if pull.head != commit:
         raise ConfigError(
-            f"commit {commit[:12]} is not the head of pull request #{number} ({head[:12]} is); "
-            "nothing was posted"
+            f"commit {commit[:12]} is not the head of pull request #{pull.number} "
+            f"({pull.head[:12]} is); nothing was posted"
         )
+
+
+def _check_fork(environment: GitHubEnvironment, pull: PullRequest) -> None:
+    """Refuse to write a fork's report on a pull request that is not of that fork.
+
+    Anybody can push the head of another pull request to a fork of their own, so that the commit
+    alone does not tell whose pull request it is.
+    """
+    if environment.event_path is None or environment.event_name != "workflow_run":
+        return
+    origin = head_repository_of_run(environment.event_path)
+    if origin != pull.head_repository:
+        raise ConfigError(
+            f"pull request #{pull.number} does not come from the repository whose run wrote this "
+            "report; nothing was posted"
+        )
+
+
+def _record(plan: Plan, api: GitHubApi, *, commit: str, run_url: str | None) -> None:
+    """Set the commit status that makes the comment count as an approval once it is merged."""
+    set_status(
+        api,
+        commit=commit,
+        label=plan.tenant.label,
+        is_good=plan.applyable,
+        summary=wording.describe_counts(plan.summary),
+        record=Record(RecordKind.PLAN, plan.digest if plan.applyable else None),
+        run_url=run_url,
+    )
 
 
 def _document(file: Path) -> dict[str, Any]:
@@ -187,9 +232,8 @@ def _of_plan(file: Path, made: Context) -> Text:
     saved = loads(read_text(file), source=str(file))
     plan = saved.plan
     body = with_changes(markdown.render(saved, made), change_lines(plan.changes), limit=BODY_LIMIT)
-    return Text(
-        "plan", plan.tenant.label, body, _title(plan), not plan.is_empty or not plan.complete
-    )
+    matters = not plan.is_empty or not plan.complete
+    return Text("plan", plan.tenant.label, body, _title(plan), matters, plan)
 
 
 def _title(plan: Plan) -> str:
@@ -250,15 +294,15 @@ def _diagnostic(item: dict[str, Any]) -> Diagnostic:
     )
 
 
-def _say(posted: Posted) -> str:
-    said = {
+def _describe(posted: Posted) -> str:
+    outcome = {
         PostAction.CREATED: "comment created",
         PostAction.UPDATED: "comment updated",
         PostAction.UNCHANGED: "comment is up to date",
         PostAction.SKIPPED: "no changes, so no comment",
-        PostAction.OUTDATED: "a newer commit's comment stands, left as it is",
+        PostAction.OUTDATED: "a newer commit is the head, so nothing was posted",
     }[posted.action]
-    return said + _at(posted.url)
+    return outcome + _at(posted.url)
 
 
 def _at(url: str | None) -> str:

@@ -113,6 +113,14 @@ class GitHubApi:
         """Create something, once. Raises `GitHubOutcomeUnknownError` where nobody can tell."""
         return self._exchange("POST", self._address(path), body, attempted, repeatable=False).body
 
+    def record(self, path: str, body: Mapping[str, object], *, attempted: str) -> None:
+        """Create something of which a second copy does no harm; repeated like a read."""
+        self._exchange("POST", self._address(path), body, attempted)
+
+    def delete(self, path: str, *, attempted: str) -> None:
+        """Take something away; repeated like a read. Raises `MissingError` where it is not there."""
+        self._exchange("DELETE", self._address(path), None, attempted)
+
     def ask(self, query: str, variables: Mapping[str, object], *, attempted: str) -> Any:
         """Read over GraphQL, for what REST does not tell; gives the answer's ``data``."""
         answer = self._exchange(

@@ -3,15 +3,19 @@
 Premise: GitHub has no conditional writes, so two runs can both find no comment and both create
 one, or an older run can write after a newer one. Nothing is ever deleted.
 
-Each round lists our comments anew, then asks for the pull request's head, and brings what stands
-there to this: the oldest comment holds the text of the head commit, every other one of ours is a
-pointer to it. A round that finds it so ends the matter. All runs aim at the same state, so their
-order does not count. A run whose commit is no longer the head creates a comment where there is none
-and replaces no text; one that is current knows that a newer run can only start after its look, with
-a whole plan to make before it writes. Should one nevertheless do all that within our last round
-trip, its text is missing, and with it the approval: apply refuses, and a run again mends it.
+*What is written is the caller's own text, or a pointer to another comment. No text is ever copied
+from a comment*: people with write access can edit a comment of a bot, and a copy of their words
+would bear the bot's name without a trace of who edited it.
+
+Each round lists our comments again, then reads the pull request's head, and compares. The run of the
+head commit writes its text into the oldest comment and makes every other one of ours a pointer to
+it. A run of another commit writes no text: its plan is not of what would be merged. It only makes
+its own new comment a pointer, where a comment of the head commit came meanwhile. The rounds end when
+one of them finds nothing to do. Two runs of one commit do not overwrite each other again and again:
+after a run has written once, the text of the other counts as well.
 
 A comment is ours when it begins with the marker *and* the token's own account wrote it.
+https://docs.github.com/rest/issues/comments
 """
 
 from __future__ import annotations
@@ -31,7 +35,7 @@ from reconciler.github.errors import (
     PermissionDenied,
 )
 from reconciler.github.markers import Marker
-from reconciler.github.pulls import PullRequest, read_pull
+from reconciler.github.pulls import read_pull
 from reconciler.model.errors import ConfigError
 
 BODY_LIMIT = 65_536
@@ -81,9 +85,9 @@ def upsert(
 ) -> Posted:
     """Show ``body`` on the pull request, in the one comment that its marker names.
 
-    ``commit`` is the one that the text tells of: where it is not the head of an open pull request
-    any more, a text that is there stays (``outdated``). Without one, the text counts as current.
-    Without ``create``, only a comment that exists is brought up to date.
+    ``commit`` is the one that the text is about. Where it is not the head of the pull request (any
+    more), nothing is shown (``outdated``). Without one, the text counts as current. Without
+    ``create``, only a comment that exists is brought up to date.
     """
     check_body(body)
     marker = markers.read(body, marker_prefix)
@@ -155,23 +159,23 @@ class _CommentWriter:
         self._has_written = False
 
     def round(self, attempt: int, *, create: bool) -> Posted | None:
-        """Look, and put right what is not; None means that it must be looked at once more."""
+        """Look, and correct what is not right; None means that it must be looked at once more."""
         seen = self._look()
+        self._head = read_pull(self._api, self._number).head
+        if self._commit not in (None, self._head):
+            return self._give_way(seen)
         if not seen:
             if not create:
                 return Posted(PostAction.SKIPPED, None)
             self._create(attempt)
             return None
-        best = self._text_to_stay(seen)
-        body = self._body if best is None else best.body
         try:
-            changed = self._settle(seen, body)
+            changed = self._settle(seen)
         except _LookAgainError:
             return None
         if changed:
-            self._has_written = self._has_written or best is None
             return None
-        return Posted(self._action(best), seen[0].url)
+        return Posted(self._action(), seen[0].url)
 
     def _look(self) -> tuple[Comment, ...]:
         seen = find(
@@ -189,45 +193,29 @@ class _CommentWriter:
             return seen
         return tuple(sorted([*seen, late], key=lambda comment: comment.id))
 
-    def _text_to_stay(self, seen: Sequence[Comment]) -> Comment | None:
-        """Choose the comment whose text must stay, None where it is to be ours."""
-        pull = read_pull(self._api, self._number)
-        self._head = pull.head
-        best = next((c for c in reversed(seen) if c.marker.commit == pull.head), seen[-1])
-        # Of two runs of one commit either will do; insisting would make them take turns.
-        is_settled = self._commit in (None, best.marker.commit) or _is_same(best.body, self._body)
-        if self._has_written and is_settled:
-            return best
-        return None if self._is_current(pull, best) else best
+    def _give_way(self, seen: Sequence[Comment]) -> Posted:
+        """Leave the comments as they are; only one that we created ourselves points to the newer."""
+        newer = [each for each in seen if each.marker.commit == self._head]
+        for own in seen:
+            if own.id == self._created and own not in newer and newer:
+                self._edit(own, _pointer(newer[0]))
+        shown = newer[0] if newer else next(iter(seen), None)
+        return Posted(PostAction.OUTDATED, shown.url if shown else None)
 
-    def _is_current(self, pull: PullRequest, best: Comment) -> bool:
-        """Whether our text may replace one that is there.
-
-        While the pull request is open, the text of its head alone may: for any other commit, the
-        run of the head could write at any moment, after we looked and before we write. Once it is
-        closed, no run is on its way, and what an apply says comes from another branch's commit.
-        """
-        if self._commit is None or self._commit == pull.head:
-            return True
-        return not pull.is_open and best.marker.commit != pull.head
-
-    def _settle(self, seen: Sequence[Comment], body: str) -> bool:
-        """Bring our comments to the wanted state, the surviving one first; tell if any differed."""
+    def _settle(self, seen: Sequence[Comment]) -> bool:
+        """Put our text into the oldest comment, and pointers into the others; tell of any edit."""
         first, *others = seen
+        is_peer = self._has_written and self._commit in (None, first.marker.commit)
         changed = False
-        if not _is_same(first.body, body):
-            self._edit(first, body)
-            changed = True
+        if not is_peer and not _is_same(first.body, self._body):
+            self._edit(first, self._body)
+            self._has_written = changed = True
         for other in others:
             self._edit(other, _pointer(first))
             changed = True
         return changed
 
-    def _action(self, best: Comment | None) -> PostAction:
-        is_shown = best is None or _is_same(best.body, self._body)
-        is_peer = best is not None and self._commit in (None, best.marker.commit)
-        if not is_shown and not (self._has_written and is_peer):
-            return PostAction.OUTDATED
+    def _action(self) -> PostAction:
         if self._created is not None:
             return PostAction.CREATED
         return PostAction.UPDATED if self._has_written else PostAction.UNCHANGED
@@ -291,7 +279,7 @@ def _comment(entry: dict[str, Any], prefix: str) -> Comment | None:
 def _pointer(survivor: Comment) -> str:
     return (
         f"<!-- reconciler:superseded by={survivor.id} v=1 -->\n"
-        f"Superseded: [the comment above]({survivor.url}) is the one kept up to date."
+        f"Superseded: [another comment]({survivor.url}) is kept up to date instead."
     )
 
 

@@ -59,6 +59,16 @@ def read_event(path: Path, event_name: str | None) -> PullRequestEvent:
     return found
 
 
+def head_repository_of_run(path: Path) -> int | None:
+    """The id of the repository that a ``workflow_run`` event's run was for; None without one.
+
+    https://docs.github.com/rest/actions/workflow-runs (``head_repository``)
+    """
+    run = _mapping(_load(path).get("workflow_run"))
+    number = _mapping(run.get("head_repository")).get("id")
+    return number if isinstance(number, int) else None
+
+
 def _named(environment: GitHubEnvironment, number: int) -> PullRequestEvent:
     """The event still knows the head, if it is about the very pull request that was named."""
     if environment.event_path is not None:

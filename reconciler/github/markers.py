@@ -1,6 +1,6 @@
 """The hidden first line that tells our comments from all others. Pure.
 
-``<!-- reconciler:plan tenant=LABEL digest=sha256:… commit=SHA v=1 -->``: the prefix (up to the
+``<!-- reconciler:plan tenant=LABEL digest=sha256:… commit=SHA run=ID v=1 -->``: the prefix (up to the
 label) says which comment it is, the fields after it what the comment shows. Whoever can comment
 can write such a line: a marker means something only together with its author.
 """
@@ -10,17 +10,25 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_FIELD = re.compile(r"(?:^|\s)(digest|commit)=(\S+)(?=\s)")
+_FIELD = re.compile(r"(?:^|\s)(digest|commit|run|changes)=(\S+)(?=\s)")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_RUN = re.compile(r"[0-9]{1,20}")
+_CHANGES = re.compile(r"[0-9]{1,9}/[0-9]{1,9}/[0-9]{1,9}")
 COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
 class Marker:
-    """What a marker says of the text below it; None where it does not say, or not well."""
+    """What a marker says of the text below it; None where it does not say, or not well.
+
+    ``run`` is the id of the workflow run that wrote it, ``changes`` how many there are: adds,
+    changes and removals, as in ``3/1/2``.
+    """
 
     digest: str | None
     commit: str | None
+    run: str | None = None
+    changes: str | None = None
 
 
 def read(body: str, prefix: str) -> Marker | None:
@@ -33,10 +41,15 @@ def read(body: str, prefix: str) -> Marker | None:
     # The blank after the prefix keeps the label "prod" from finding the comment of "prod-eu".
     if not line.startswith(prefix) or not fields[:1].isspace() or not line.endswith("-->"):
         return None
-    found: dict[str, list[str]] = {"digest": [], "commit": []}
+    found: dict[str, list[str]] = {"digest": [], "commit": [], "run": [], "changes": []}
     for name, value in _FIELD.findall(fields):
         found[name].append(value)
-    return Marker(digest=_only(found["digest"], _DIGEST), commit=_only(found["commit"], COMMIT))
+    return Marker(
+        digest=_only(found["digest"], _DIGEST),
+        commit=_only(found["commit"], COMMIT),
+        run=_only(found["run"], _RUN),
+        changes=_only(found["changes"], _CHANGES),
+    )
 
 
 def _only(values: list[str], form: re.Pattern[str]) -> str | None:

@@ -144,8 +144,8 @@ def _hint(answer: GitHubResponse, *, is_write: bool) -> str:
         return "; the token is wrong or has expired, check GITHUB_TOKEN"
     if answer.status == 403 and "resource not accessible" in answer.message.casefold():
         return (
-            "; the token lacks a permission: give the job `pull-requests: write` (for the drift "
-            "issue `issues: write`); a pull request from a fork only ever gets a read-only token"
+            "; the token lacks a permission: give the job `pull-requests: write` and `statuses: "
+            "write` (for the drift issue `issues: write`); a pull request from a fork only ever gets a read-only token"
         )
     if answer.status == 404 and is_write:
         return "; it is gone, or the token may not write to this repository"

@@ -17,7 +17,16 @@ from reconciler.differ.guardrails import reaches_everybody
 from reconciler.documents import SavedPlan
 from reconciler.model import wording
 from reconciler.model.diagnostics import Diagnostic, Location, sort_diagnostics
-from reconciler.model.plan import Change, Create, Delete, Plan, PolicyPlan, Update, filter_after
+from reconciler.model.plan import (
+    Change,
+    Create,
+    Delete,
+    Plan,
+    PolicyPlan,
+    Summary,
+    Update,
+    filter_after,
+)
 from reconciler.model.policy_types import platform_title
 from reconciler.model.result import count
 from reconciler.model.state import Assignment, Filter, Policy, TargetKind
@@ -42,6 +51,7 @@ SMALLEST_BUDGET = 8_000
 """Room for title, counts and footer in the worst case; a budget below it counts as this much."""
 
 _NOTICE_ROOM = 1_000
+_RUN = re.compile(r"/actions/runs/([0-9]{1,20})\Z")
 _ADDRESS = re.compile(r"https?://[^\s<>()\[\]`\"\\|]{1,500}")
 
 _HEADING = "### Assignments that would change"
@@ -66,28 +76,40 @@ class Context:
     root: str = ""
     budget: int = 60_000
 
+    @property
+    def run_id(self) -> str | None:
+        """The number of the workflow run, from its address."""
+        found = _RUN.search(self.run_url or "")
+        return found[1] if found else None
+
 
 def marker_prefix(kind: str, label: str) -> str:
     """Start of the hidden first line, by which the comment of a tenant is found again."""
     return f"<!-- reconciler:{comment_value(kind)} tenant={comment_value(label)} "
 
 
-def marker(context: Context, label: str, digest: str | None) -> str:
-    """Write the hidden first line."""
-    facts = {"digest": digest, "commit": context.commit}
-    said = "".join(
-        f"{key}={comment_value(value).replace('%3A', ':')} "
+def marker(context: Context, label: str, digest: str | None, summary: Summary | None = None) -> str:
+    """Write the hidden first line. ``summary`` counts the changes that the text shows."""
+    counts = f"{summary.create}/{summary.update}/{summary.delete}" if summary else None
+    facts = {
+        "digest": digest,
+        "commit": context.commit,
+        "run": context.run_id,
+        "changes": counts,
+    }
+    fields = "".join(
+        f"{key}={comment_value(value).replace('%3A', ':').replace('%2F', '/')} "
         for key, value in facts.items()
         if value
     )
-    return f"{marker_prefix(context.kind, label)}{said}v=1 -->"
+    return f"{marker_prefix(context.kind, label)}{fields}v=1 -->"
 
 
 def render(saved: SavedPlan, context: Context) -> str:
     """Write the plan."""
     plan = saved.plan
     names = Names.of(plan)
-    head = [marker(context, plan.tenant.label, plan.digest), f"## {_title(plan)}"]
+    head = [marker(context, plan.tenant.label, plan.digest, plan.summary), f"## {_title(plan)}"]
     head += [*note(context), _origin(saved, context), *_selection(plan)]
     counts = list(_below_the_table(plan))
     foot = ["---", _next(plan, context), _facts(saved)]

@@ -84,8 +84,23 @@ def comment(github_server, folder):
     return comment
 
 
+@pytest.fixture
+def at_old(github_server, comment):
+    """Comment while the older commit is the head, and push the newer one."""
+
+    def at_old(*arguments):
+        github_server.pulls[7]["head"]["sha"] = OLD
+        ran = comment(*arguments, head=OLD)
+        github_server.pulls[7]["head"]["sha"] = HEAD
+        return ran
+
+    return at_old
+
+
 def wrote(github_server):
-    return [method for method, _ in github_server.sent("POST", "PATCH", "DELETE", "PUT")]
+    """What was written, without the commit statuses, which every plan sets."""
+    sent = github_server.sent("POST", "PATCH", "DELETE", "PUT")
+    return [method for method, path in sent if not path.startswith("/statuses/")]
 
 
 # One comment, edited in place
@@ -102,8 +117,8 @@ def test_the_first_run_creates_the_comment_and_another_run_leaves_it(github_serv
     assert wrote(github_server) == ["POST"]
 
 
-def test_the_comment_is_found_on_a_later_page_among_those_of_others(github_server, comment):
-    comment("plan.json", head=OLD)
+def test_the_comment_is_found_on_a_later_page_among_those_of_others(github_server, comment, at_old):
+    at_old("plan.json")
     [ours] = github_server.comments
     marker = ours["body"].partition("\n")[0]
     for number in range(5):
@@ -119,10 +134,10 @@ def test_the_comment_is_found_on_a_later_page_among_those_of_others(github_serve
     assert wrote(github_server) == ["POST", "PATCH"]
 
 
-def test_no_changes_make_no_comment_and_bring_an_old_one_up_to_date(github_server, comment):
+def test_no_changes_make_no_comment_and_bring_an_old_one_up_to_date(github_server, comment, at_old):
     assert comment("same.json").stdout == "contoso-prod: no changes, so no comment\n"
     assert wrote(github_server) == []
-    comment("plan.json", head=OLD)
+    at_old("plan.json")
     assert comment("same.json").stdout.startswith("contoso-prod: comment updated: ")
     [posted] = github_server.comments
     assert "No changes" in posted["body"]
@@ -178,7 +193,9 @@ def assert_one_of(github_server, commit):
 def test_a_run_of_an_older_commit_leaves_the_newer_comment(github_server, comment):
     comment("plan.json")
     ran = comment("same.json", head=OLD)
-    assert ran.stdout.startswith("contoso-prod: a newer commit's comment stands, left as it is: ")
+    assert ran.stdout.startswith(
+        "contoso-prod: a newer commit is the head, so nothing was posted: "
+    )
     assert_one_of(github_server, HEAD)
 
 
@@ -261,6 +278,37 @@ def test_hostile_names_are_posted_harmlessly(github_server, comment):
     assert not any("everyone" in text or "evil" in text for text in texts)
     assert comment("hostile.json").stdout.count("\n") == 1
     assert len(github_server.comments) == 1
+
+
+# The record that an approval needs
+
+
+def test_a_plan_sets_a_commit_status_that_names_its_digest_and_run(github_server, comment):
+    comment("plan.json")
+    [status] = github_server.statuses
+    digest = build_plans.ordinary().digest
+    assert status["description"].endswith(f" to remove [plan {digest}]")
+    assert (status["sha"], status["context"]) == (HEAD, "reconciler/contoso-prod")
+    assert status["target_url"].endswith("/actions/runs/1")
+    assert "run=1 " in github_server.bodies(7)[0].partition("\n")[0]
+    comment("same.json", head=OLD)  # not the head: nothing is recorded
+    assert len(github_server.statuses) == 1
+
+
+def test_a_status_that_is_refused_fails_the_command(github_server, comment):
+    github_server.plan("POST", "/statuses/", Fault(403, "Resource not accessible by integration"))
+    ran = comment("plan.json")
+    assert ran.code == 1
+    assert "`statuses: write`" in ran.error
+    assert len(github_server.comments) == 1
+
+
+def test_no_plan_is_posted_once_the_pull_request_is_merged(github_server, comment):
+    """Nobody could see it before the merge, so it must not look approved."""
+    github_server.pulls[7] |= {"state": "closed", "merged_at": github_server.now()}
+    ran = comment("plan.json")
+    assert (ran.code, ran.stdout) == (0, "contoso-prod: the pull request is merged, so no plan\n")
+    assert github_server.comments == github_server.statuses == []
 
 
 # Without permission

@@ -47,7 +47,7 @@ def test_the_first_plan_is_commented_kept_and_annotated_and_nothing_is_written(w
     plan = json.loads((run.artifacts["plan-contoso-prod"] / "plan.json").read_text())
     assert comment.startswith(
         f"<!-- reconciler:plan tenant=contoso-prod digest={plan['digest']} "
-        f"commit={commit_id('feature')} v=1 -->\n"
+        f"commit={commit_id('feature')} run=1 changes=9/1/0 v=1 -->\n"
     )
     assert "Engineering staff" in comment
     assert f"{world.github.root}/contoso/intune/actions/runs/1" in comment
@@ -211,7 +211,7 @@ def test_a_forks_mistakes_are_annotated_and_commented(world):
 @pytest.fixture
 def lie(world, tmp_path):
     """Post what a fork claims to have found, whatever its own run was."""
-    world.github.add_pull(7, [commit_id("fork")])
+    world.github.add_pull(7, [commit_id("fork")], from_fork=True)
 
     def lie(*, number: str = "7\n", validate: str = "") -> Run:
         folder = tmp_path / "lie"
@@ -224,6 +224,15 @@ def lie(world, tmp_path):
 
 
 VALID = {"path": "desired-state", "label": "contoso-prod", "valid": True}
+
+
+def test_a_report_is_posted_on_a_pull_request_of_its_own_fork_alone(world, lie):
+    """Anybody can push the head of another pull request to a fork of their own."""
+    world.github.add_pull(7, [commit_id("fork")])
+    run = lie()
+    assert run.result == "failure"
+    assert "does not come from the repository whose run wrote this report" in run.log
+    assert world.github.bodies(7) == []
 
 
 def test_the_report_of_an_older_commit_is_not_posted_any_more(world, lie):

@@ -1,5 +1,9 @@
 """A small GitHub on loopback: comments, pull requests, issues, labels, GraphQL. Serves a socket.
 
+Comments: https://docs.github.com/rest/issues/comments, statuses (which nobody can edit):
+https://docs.github.com/rest/commits/statuses, pull requests: https://docs.github.com/rest/pulls/pulls,
+commits: https://docs.github.com/rest/commits/commits, labels: https://docs.github.com/rest/issues/labels,
+who edited a comment: https://docs.github.com/graphql/reference/objects#issuecomment.
 It lies at ``/api/v3`` as GitHub Enterprise Server does, pages its lists with ``Link``, knows whose
 token is whose and what it may do, lets people with write access edit the comments of others (as
 GitHub does), and can be told to fail, to cut the line before or after a request took effect, to lag
@@ -116,6 +120,10 @@ class GitHubServer:
         self.comments: list[dict[str, Any]] = []
         self.issues: list[dict[str, Any]] = []
         self.labels: set[str] = set()
+        self.labelled: dict[int, list[str]] = {}
+        self.statuses: list[dict[str, Any]] = []
+        self.history: list[str] = []
+        self.time: datetime | None = None
         self.editors: dict[int, Account | None] = {}
         self.seen: list[Seen] = []
         self.page_limit = 100
@@ -164,17 +172,39 @@ class GitHubServer:
         base: str = "main",
         merge_commit: str | None = None,
         is_merged: bool = False,
+        from_fork: bool = False,
     ) -> None:
         self.commits[number] = list(commits)
         self.pulls[number] = {
             "number": number,
-            "head": {"sha": commits[-1]},
-            "base": {"ref": base},
+            "head": {"sha": commits[-1], "repo": {"id": 2 if from_fork else 1}},
+            "base": {"ref": base, "repo": {"id": 1}},
             "merge_commit_sha": merge_commit,
             "state": "closed" if is_merged else "open",
-            "merged_at": "2026-11-23T10:00:00Z" if is_merged else None,
+            "merged_at": self.now() if is_merged else None,
             "html_url": f"{self.root}/{REPOSITORY}/pull/{number}",
         }
+
+    def now(self) -> str:
+        """The time that GitHub writes: whole seconds; a test may set it."""
+        return (self.time or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def add_status(
+        self, commit: str, context: str, description: str, *, by: Account = BOT, run: str = "1"
+    ) -> dict[str, Any]:
+        with self._lock:
+            status = {
+                "id": next(self._ids),
+                "sha": commit,
+                "state": "success",
+                "context": context,
+                "description": description,
+                "target_url": f"{self.root}/{REPOSITORY}/actions/runs/{run}",
+                "creator": by.rest,
+                "created_at": self.now(),
+            }
+            self.statuses.append(status)
+            return status
 
     def push(self, number: int, commit: str) -> None:
         self.commits[number].append(commit)
@@ -189,6 +219,7 @@ class GitHubServer:
                 "issue": number,
                 "body": body,
                 "user": by.rest,
+                "created_at": self.now(),
                 "html_url": f"{self.root}/{REPOSITORY}/pull/{number}#issuecomment-{id}",
             }
             self.comments.append(comment)
@@ -198,6 +229,7 @@ class GitHubServer:
         with self._lock:
             found = next(comment for comment in self.comments if comment["id"] == id)
             found["body"] = body
+            found["edited_at"] = self.now()
             self.editors[id] = by
 
     def add_issue(
@@ -296,16 +328,26 @@ class GitHubServer:
             # The viewer's own login, unlike an actor's, does hold [bot].
             return {"data": {"viewer": {**token.account.graphql, "login": token.account.login}}}
         id = int(body["variables"]["id"].removeprefix("IC_"))
+        comment = self._find_comment(id)
+        node: dict[str, Any] = {"createdAt": comment["created_at"]}
         if id not in self.editors:
-            return {"data": {"node": {"lastEditedAt": None, "editor": None}}}
+            return {"data": {"node": {**node, "lastEditedAt": None, "editor": None}}}
         editor = self.editors[id]
         shown = editor.graphql if editor else None
-        return {"data": {"node": {"lastEditedAt": "2026-11-23T10:00:00Z", "editor": shown}}}
+        node |= {"lastEditedAt": comment.get("edited_at", comment["created_at"]), "editor": shown}
+        return {"data": {"node": node}}
 
     def _route(self, seen: Seen, path: str, token: Token) -> tuple[int, Any]:
         table: list[tuple[str, str, Callable[..., tuple[int, Any]]]] = [
             ("GET", r"/pulls/(\d+)", self._get_pull),
+            ("GET", r"/pulls", self._get_pulls),
+            ("GET", r"/commits", self._get_commits),
             ("GET", r"/commits/([0-9a-f]+)/pulls", self._get_pulls_of),
+            ("GET", r"/commits/([0-9a-f]+)/statuses", self._get_statuses),
+            ("POST", r"/statuses/([0-9a-f]+)", self._post_status),
+            ("GET", r"/issues/(\d+)/labels", self._get_labels_of),
+            ("POST", r"/issues/(\d+)/labels", self._post_labels_of),
+            ("DELETE", r"/issues/(\d+)/labels/([^/]+)", self._delete_label_of),
             ("GET", r"/issues/(\d+)/comments", self._get_comments),
             ("POST", r"/issues/(\d+)/comments", self._post_comment),
             ("GET", r"/issues/comments/(\d+)", self._get_comment),
@@ -333,6 +375,52 @@ class GitHubServer:
             for number, pull in self.pulls.items()
             if commit in (*self.commits[number], pull["merge_commit_sha"])
         ]
+
+    def _get_pulls(self, seen, token):
+        query = {"state": "closed", "sort": "updated", "direction": "desc"}
+        if any(seen.query.get(name) != value for name, value in query.items()):
+            raise RefusedError(422, "this GitHub lists closed pull requests alone")
+        return 200, [
+            pull
+            for pull in reversed(self.pulls.values())
+            if pull["state"] == "closed" and pull["base"]["ref"] == seen.query.get("base")
+        ]
+
+    def _get_commits(self, seen, token):
+        if seen.query.get("sha") not in self.history:
+            raise RefusedError(404, "Not Found")
+        last = len(self.history) - 1 - self.history[::-1].index(seen.query["sha"])
+        return 200, [{"sha": commit} for commit in reversed(self.history[: last + 1])]
+
+    def _get_statuses(self, seen, token, commit):
+        return 200, [status for status in reversed(self.statuses) if status["sha"] == commit]
+
+    def _post_status(self, seen, token, commit):
+        body = seen.body
+        if body["state"] not in ("success", "failure", "pending", "error"):
+            raise RefusedError(422, "Validation Failed")
+        if len(body["description"]) > 140:
+            message = "description is too long (maximum is 140 characters)"
+            raise RefusedError(422, "Validation Failed", errors=[{"message": message}])
+        status = self.add_status(commit, body["context"], body["description"], by=token.account)
+        status |= {"state": body["state"], "target_url": body.get("target_url")}
+        return 201, status
+
+    def _get_labels_of(self, seen, token, number):
+        return 200, [{"name": name} for name in self.labelled.get(int(number), [])]
+
+    def _post_labels_of(self, seen, token, number):
+        there = self.labelled.setdefault(int(number), [])
+        there += [name for name in seen.body["labels"] if name not in there]
+        self.labels.update(seen.body["labels"])
+        return 200, [{"name": name} for name in there]
+
+    def _delete_label_of(self, seen, token, number, name):
+        there = self.labelled.get(int(number), [])
+        if urllib.parse.unquote(name) not in there:
+            raise RefusedError(404, "Label does not exist")
+        there.remove(urllib.parse.unquote(name))
+        return 200, [{"name": each} for each in there]
 
     def _get_comments(self, seen, token, number):
         return 200, [
@@ -422,6 +510,9 @@ class _Handler(BaseHTTPRequestHandler):
         self._serve()
 
     def do_POST(self) -> None:
+        self._serve()
+
+    def do_DELETE(self) -> None:
         self._serve()
 
     def do_PATCH(self) -> None:

@@ -34,7 +34,6 @@ from tests.support.github_server import (
     FORK_TOKEN,
     REPOSITORY,
     GitHubServer,
-    RefusedError,
 )
 from tests.support.recorded_sandbox import RecordedSandbox
 from tests.support.run_cli import copy_example, give_tenant, kept_tenant
@@ -631,25 +630,6 @@ def broken_rules(path: Path) -> list[str]:
 # The world around the workflows: a repository with a history, GitHub, and tenants on sockets
 
 
-class HostedRepository(GitHubServer):
-    """GitHub as the tests know it, and with it the history of main."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.history: list[str] = []
-
-    def _route(self, seen, path, token):
-        match = re.fullmatch(r"/compare/([0-9a-f]{40})\.\.\.([0-9a-f]{40})", path)
-        if match is None or seen.method != "GET":
-            return super()._route(seen, path, token)
-        if not set(match.groups()) <= set(self.history):
-            raise RefusedError(404, "Not Found")
-        base, head = (self.history.index(commit) for commit in match.groups())
-        newer = [{"sha": commit} for commit in self.history[base + 1 : head + 1]]
-        status = "identical" if base == head else "ahead" if newer else "behind"
-        return 200, {"status": status, "total_commits": len(newer), "commits": newer[:250]}
-
-
 def commit_id(name: str) -> str:
     """A commit's hash, from a name that a test can be read with."""
     return hashlib.sha1(name.encode()).hexdigest()
@@ -659,7 +639,7 @@ class World:
     """A repository of tenant roots, and what happens to it. Commits are called by plain names."""
 
     def __init__(self, folder: Path, labels: tuple[str, ...] = ("contoso-prod",)) -> None:
-        self.github = HostedRepository()
+        self.github = GitHubServer()
         self.github.start()
         self.folder = folder
         self.labels = labels
@@ -784,7 +764,7 @@ class World:
         if number in self.github.pulls:
             self.github.push(number, commit)
         else:
-            self.github.add_pull(number, [commit])
+            self.github.add_pull(number, [commit], from_fork=from_fork)
         return self.runner.run("plan.yml", self.pull_request(number, from_fork=from_fork))
 
     def pull_request(self, number: int, *, from_fork: bool = False) -> Event:
@@ -814,7 +794,7 @@ class World:
             "event": "pull_request",
             "conclusion": "success",
             "head_sha": commit_id(name),
-            "head_repository": {"full_name": "mallory/intune"},
+            "head_repository": {"id": 2, "full_name": "mallory/intune"},
             "pull_requests": [],
             **changes,
         }
@@ -831,7 +811,7 @@ class World:
     def mark_merged(self, number: int, name: str) -> None:
         commit = self.land(name)
         self.github.pulls[number].update(
-            merge_commit_sha=commit, state="closed", merged_at="2026-11-23T10:00:00Z"
+            merge_commit_sha=commit, state="closed", merged_at=self.github.now()
         )
 
     def pushed(self, name: str) -> Run:

@@ -63,7 +63,7 @@ def pointer(github_server, survivor=0):
     url = github_server.comments[survivor]["html_url"]
     return (
         f"<!-- reconciler:superseded by={id} v=1 -->\n"
-        f"Superseded: [the comment above]({url}) is the one kept up to date."
+        f"Superseded: [another comment]({url}) is kept up to date instead."
     )
 
 
@@ -159,19 +159,34 @@ def test_an_outdated_run_replaces_no_text_at_all(github_server, post, there):
     assert github_server.bodies(7) == [text(there, "before")]
 
 
-def test_an_outdated_run_creates_what_is_not_there(github_server, post):
-    assert post(MIDDLE).action is PostAction.CREATED
-    assert post(MIDDLE).action is PostAction.UNCHANGED
-    assert post(HEAD).action is PostAction.UPDATED
-    assert github_server.bodies(7) == [text(HEAD)]
+def test_an_outdated_run_creates_nothing(github_server, post):
+    """Its plan is not of what would be merged, and the head's own run is on its way."""
+    assert post(MIDDLE) == Posted(PostAction.OUTDATED, None)
+    assert github_server.bodies(7) == []
 
 
-def test_after_the_merge_an_apply_says_what_it_did_as_often_as_it_runs(github_server, post):
+def test_after_the_merge_the_outcome_replaces_the_plan_as_often_as_there_is_one(
+    github_server, post
+):
+    github_server.add_comment(7, text(HEAD))
     github_server.add_pull(7, [OLD, HEAD], merge_commit=NEXT, is_merged=True)
-    prefix = "<!-- reconciler:apply tenant=prod "
-    for commit, says in ((NEXT, "failed"), (NEXT, "applied"), ("8" * 40, "applied again")):
-        post(commit, says, prefix=prefix)
-        assert github_server.bodies(7) == [text(commit, says, prefix)]
+    for says in ("failed", "applied", "applied again"):
+        post(HEAD, says)
+        assert github_server.bodies(7) == [text(HEAD, says)]
+
+
+def test_the_words_of_an_edited_comment_are_never_copied(github_server, post):
+    """A person edits a comment of the bot into a plan; no run writes these words as the bot."""
+    github_server.add_comment(7, text(OLD))
+    edited = github_server.add_comment(7, "Welcome to this repository!")
+    forged = text(HEAD, "Nothing to see here")
+    github_server.edit_comment(edited["id"], forged, by=MALLORY)
+    assert post(OLD) == Posted(PostAction.OUTDATED, edited["html_url"])
+    assert github_server.bodies(7) == [text(OLD), forged]
+    assert post(HEAD).action is PostAction.UPDATED
+    assert github_server.bodies(7) == [text(HEAD), pointer(github_server)]
+    written = [seen.body["body"] for seen in github_server.seen if seen.method == "PATCH"]
+    assert not any("Nothing to see here" in body for body in written)
 
 
 def test_after_the_merge_a_late_run_leaves_the_plan_that_was_approved(github_server, post):
@@ -200,11 +215,12 @@ def test_leftovers_of_a_race_become_pointers(github_server, post):
     assert github_server.bodies(7) == there
 
 
-def test_an_outdated_run_tidies_up_in_favour_of_the_newest(github_server, post):
-    github_server.add_comment(7, text(MIDDLE))
-    github_server.add_comment(7, text(HEAD))
+def test_an_outdated_run_leaves_tidying_up_to_the_head(github_server, post):
+    there = [text(MIDDLE), text(HEAD)]
+    for body in there:
+        github_server.add_comment(7, body)
     assert post(OLD).action is PostAction.OUTDATED
-    assert github_server.bodies(7) == [text(HEAD), pointer(github_server)]
+    assert github_server.bodies(7) == there
 
 
 # Two writers. The second one acts just before a request of the first one is carried out.
@@ -216,10 +232,14 @@ def test_both_create_and_the_newer_commit_comes_second(github_server, post):
     assert github_server.bodies(7) == [text(HEAD), pointer(github_server)]
 
 
-def test_both_create_and_the_newer_commit_comes_first(github_server, post):
-    github_server.plan("POST", "/comments$", lambda: github_server.add_comment(7, text(HEAD)))
-    assert post(MIDDLE).action is PostAction.OUTDATED
-    assert github_server.bodies(7) == [text(HEAD), pointer(github_server)]
+def test_a_newer_commit_comes_and_its_run_creates_before_we_do(github_server, post):
+    def newer():
+        github_server.push(7, NEXT)
+        github_server.add_comment(7, text(NEXT))
+
+    github_server.plan("POST", "/comments$", newer)
+    assert post(HEAD).action is PostAction.OUTDATED
+    assert github_server.bodies(7) == [text(NEXT), pointer(github_server)]
 
 
 def test_both_create_for_the_same_commit(github_server, post):
