@@ -1,17 +1,26 @@
-"""Compare the resolved with the live assignments, policy by policy. Pure.
+"""Compare the declared with the live assignments, policy by policy. Pure.
 
-Premise. Both sides are turned into dicts keyed by an assignment's identity (`plan.key_of`), and
-then comparing is set arithmetic: linear, and it never pairs two different groups because they look
-alike. A key that stands twice on the live side is refused, never decided by which came last.
+Terms. A *key* is an assignment's identity on its policy (`plan.key_of`): include or exclude, kind of
+target, object id. The filter is an attribute and no part of the key. *Direct* assignments were made on
+the policy itself; *inherited* ones come from a policy set. An *opaque* assignment has a target of a type
+that this program does not know.
 
-Algorithm, per policy:
-    inherited   live assignments that a policy set made; shown, never written
-    opaque      live targets of a type this program does not know; unmanaged, whatever the ownership
-    desired - direct            create, unless a policy set already covers the target
-    desired & direct            keep, or update where the filter differs
-    direct - desired            unmanaged (additive) or delete (authoritative)
+Premise. A key stands once among the declared and once among the direct assignments of a policy. The
+declared side is checked by `resolve`; a policy whose live side breaks the rule is refused, as nothing
+would say which of the two a change is about.
 
-DeepDiff has one place: to say, field by field, how two matched things differ.
+Algorithm, per policy. Both sides become dicts by key; then every key is in one of these sets:
+
+    declared and direct     unchanged, or an update where the filters differ
+    declared, not direct    covered, where a policy set assigns the target already; an error, where an
+                            opaque assignment has the id that the new one would get; else a create
+    direct, not declared    unmanaged (additive, and opaque always), or a delete (authoritative)
+    inherited               shown, never written
+
+Why not the obvious way. A generic comparison of two lists pairs what looks alike. It reports a group
+that took another's place as a change of one assignment, so a removal and an addition would look like an
+edit, and it compares each with each. Here nothing is ever paired but equal keys, and the cost is linear.
+DeepDiff serves for one thing: to describe, field by field, how two assignments with one key differ.
 """
 
 from __future__ import annotations
@@ -20,6 +29,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from reconciler.model.diagnostics import Diagnostic, error, warning
+from reconciler.model.identifiers import short_ids
 from reconciler.model.plan import (
     Change,
     Create,
@@ -46,11 +56,12 @@ from reconciler.model.state import (
     Target,
     TargetKind,
 )
+from reconciler.model.wording import Names, describe_target
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What the differ found: a plan per policy, and what it could not or would not plan."""
+    """A plan per policy, and the errors and warnings about the policies."""
 
     policies: tuple[PolicyPlan, ...]
     diagnostics: tuple[Diagnostic, ...]
@@ -61,23 +72,24 @@ def diff(resolved: ResolvedState, directory: Directory) -> Difference:
 
     A policy with an error in it is left out of the result, and its error is in the diagnostics.
     """
+    names = Names(short_ids((p.live.policy.id, p.live.policy.name) for p in resolved.policies))
     policies: list[PolicyPlan] = []
     diagnostics: list[Diagnostic] = []
     for policy in resolved.policies:
-        named = tuple(with_names(a, directory) for a in policy.live.assignments)
-        found = diff_policy(policy, named)
-        diagnostics.extend(found.diagnostics)
-        policies.extend(found.policies)
+        live = tuple(with_names(a, directory) for a in policy.live.assignments)
+        difference = diff_policy(policy, live)
+        name = names.policy(policy.live.policy)
+        diagnostics.extend(replace(each, policy=name) for each in difference.diagnostics)
+        policies.extend(difference.policies)
     return Difference(tuple(policies), tuple(diagnostics))
 
 
 def diff_policy(resolved: ResolvedPolicy, live: Sequence[Assignment]) -> Difference:
     """Compare one policy."""
     policy = resolved.live.policy
-    direct, inherited, problems = split(policy, live)
-    if problems:
-        located = (replace(problem, location=resolved.location) for problem in problems)
-        return Difference((), tuple(located))
+    direct, inherited, errors = split(policy, live)
+    if errors:
+        return Difference((), tuple(replace(each, location=resolved.location) for each in errors))
     desired = {key_of(wanted.target): wanted for wanted in resolved.assignments}
     changes: list[Change] = []
     kept: list[Keep] = []
@@ -93,8 +105,8 @@ def diff_policy(resolved: ResolvedPolicy, live: Sequence[Assignment]) -> Differe
         elif key in inherited:
             covered[key] = wanted
             diagnostics.append(_covered_by_policy_set(policy, wanted))
-        elif (opaque := _in_the_way(wanted.target, direct)) is not None:
-            diagnostics.append(_assigned_unreadably(policy, wanted, opaque))
+        elif (opaque := _opaque_twin(wanted.target, direct)) is not None:
+            diagnostics.append(_refuse_opaque_twin(policy, wanted, opaque))
         else:
             changes.append(
                 Create(policy, wanted.target, wanted.filter, wanted.location, wanted.broad)
@@ -123,16 +135,16 @@ def split(
     """
     direct: dict[Key, Assignment] = {}
     inherited: dict[Key, list[Assignment]] = {}
-    problems: list[Diagnostic] = []
+    errors: list[Diagnostic] = []
     for assignment in live:
         key = key_of(assignment.target)
         if not assignment.is_direct:
             inherited.setdefault(key, []).append(assignment)
         elif key in direct:
-            problems.append(_live_duplicate(policy, assignment))
+            errors.append(_live_duplicate(policy, assignment))
         else:
             direct[key] = assignment
-    return direct, inherited, tuple(problems)
+    return direct, inherited, tuple(errors)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +157,7 @@ class FieldChange:
 
 
 def explain(before: Mapping[str, object], after: Mapping[str, object]) -> tuple[FieldChange, ...]:
-    """Say field by field how two things that are already matched differ, in order of path."""
+    """Describe field by field how two things that are already matched differ, in order of path."""
     if before == after:
         return ()
     from deepdiff import DeepDiff  # noqa: PLC0415 - 50 ms that a plan without updates need not pay
@@ -166,7 +178,7 @@ def filter_fields(filter: Filter | None) -> dict[str, object]:
 
 
 def explain_update(update: Update) -> tuple[FieldChange, ...]:
-    """Say what an update changes of the assignment it works on."""
+    """Describe what an update changes of its assignment."""
     return explain(filter_fields(update.live.filter), filter_fields(update.after))
 
 
@@ -174,10 +186,10 @@ def with_names(assignment: Assignment, directory: Directory) -> Assignment:
     """Put names beside the ids of a live assignment, for people; ids stay what is compared."""
     target, filter = assignment.target, assignment.filter
     if target.kind in (TargetKind.GROUP, TargetKind.EXCLUSION_GROUP) and target.name is None:
-        target = replace(target, name=directory.group_name(target.id))
+        target = replace(target, name=directory.group_name(target.id) or None)
     if filter is not None and filter.name is None:
         known = directory.filters.get(filter.id)
-        filter = replace(filter, name=known.name if known else None)
+        filter = replace(filter, name=(known.name or None) if known else None)
     return replace(assignment, target=target, filter=filter)
 
 
@@ -191,11 +203,11 @@ _VIRTUAL_GROUPS = {
     TargetKind.ALL_DEVICES: "adadadad-808e-44e2-905a-0b7873a8a531",
     TargetKind.ALL_USERS: "acacacac-9df4-4c7d-9d50-4ef0226f57a9",
 }
-"""What Graph writes into the ids of broad assignments, where others have a group ([O] graph.md 5)."""
+"""What stands for the group in the ids of broad assignments (.github/docs/graph.md section 5)."""
 
 
-def _in_the_way(target: Target, direct: Mapping[Key, Assignment]) -> Assignment | None:
-    """Find the opaque assignment that holds the id which a new one would get: POLICY_GROUP."""
+def _opaque_twin(target: Target, direct: Mapping[Key, Assignment]) -> Assignment | None:
+    """Find the opaque assignment with the id that a new one would get: POLICY_GROUP."""
     end = f"_{_VIRTUAL_GROUPS.get(target.kind) or target.id}"
     for assignment in direct.values():
         is_opaque = assignment.target.kind is TargetKind.OPAQUE
@@ -230,12 +242,12 @@ def _inherited(
     inherited: Mapping[Key, Sequence[Assignment]],
     covered: Mapping[Key, ResolvedAssignment],
 ) -> tuple[Inherited, ...]:
-    found = [
+    assignments = [
         Inherited(policy, assignment, covered[key].location if key in covered else None)
-        for key, assignments in inherited.items()
-        for assignment in assignments
+        for key, same_target in inherited.items()
+        for assignment in same_target
     ]
-    return tuple(sorted(found, key=lambda change: assignment_order(change.assignment)))
+    return tuple(sorted(assignments, key=lambda change: assignment_order(change.assignment)))
 
 
 def _covered_by_policy_set(policy: Policy, wanted: ResolvedAssignment) -> Diagnostic:
@@ -244,7 +256,7 @@ def _covered_by_policy_set(policy: Policy, wanted: ResolvedAssignment) -> Diagno
             "inherited",
             "this target is already assigned through a policy set, so nothing is created",
             wanted.location,
-            help="it goes when the policy set goes; to own it here, take it out of the set",
+            help="it ends when the policy set no longer assigns it",
             policy=policy.name,
         )
     return error(
@@ -252,20 +264,20 @@ def _covered_by_policy_set(policy: Policy, wanted: ResolvedAssignment) -> Diagno
         "this target is already assigned through a policy set, and a policy set assigns "
         "without a filter",
         wanted.location,
-        help="take the target out of the policy set, or remove the filter here",
+        help="the filter cannot narrow what a policy set assigns: decide in the Intune portal which is meant",
         policy=policy.name,
     )
 
 
-def _assigned_unreadably(
+def _refuse_opaque_twin(
     policy: Policy, wanted: ResolvedAssignment, opaque: Assignment
 ) -> Diagnostic:
     return error(
         "opaque-target",
-        "this target is assigned already, in a form that this program does not know: "
-        f"{opaque.target.odata_type or 'no type'}, assignment {opaque.id}",
+        "the policy already has an assignment for this target, of a type that this version does "
+        f"not know: {opaque.target.odata_type or 'no type'}, assignment {opaque.id}",
         wanted.location,
-        help="remove one of the two: the line here, or the assignment in the Intune portal",
+        help="look at it in the Intune portal; until it is decided there, this policy is not planned",
         policy=policy.name,
     )
 
@@ -275,14 +287,11 @@ def _live_duplicate(policy: Policy, assignment: Assignment) -> Diagnostic:
     return error(
         "live-duplicate",
         f'the policy "{policy.name}" ({policy.id}) has two direct assignments of one target: '
-        f"{target.kind.value} {_said(target)}".rstrip(),
-        help="remove one of the two in the Intune portal; until then this policy is not touched",
+        f"{describe_target(target)}",
+        help="look at both in the Intune portal, and keep the one that is meant there; "
+        "until then this policy is not changed",
         policy=policy.name,
     )
-
-
-def _said(target: Target) -> str:
-    return f'"{target.name}"' if target.name else target.id or ""
 
 
 def _text(value: object) -> str | None:

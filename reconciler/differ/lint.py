@@ -1,7 +1,7 @@
-"""What a reviewer should know of a plan: conflicts and surprises, each with its reason. Pure.
+"""Warn of what a reviewer should know about a plan: contradictions, and rules of Intune. Pure.
 
-A group included and excluded on one policy is an error; the rest are warnings. The reasons are
-Microsoft's:
+One group on both sides of a policy is an error where a declared line is part of it; all else is a
+warning. The rules are Microsoft's:
 https://learn.microsoft.com/intune/intune-service/configuration/device-profile-assign
 https://learn.microsoft.com/intune/intune-service/fundamentals/filters-supported-workloads
 """
@@ -12,16 +12,23 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from reconciler.differ.guardrails import everybody, reaches_everybody
+from reconciler.differ.resolve import ONE_SIDE
 from reconciler.model.diagnostics import Diagnostic, Location, error, warning
+from reconciler.model.identifiers import short_ids
 from reconciler.model.plan import Create, Delete, PolicyPlan, Update
-from reconciler.model.policy_types import LINUX, PLATFORMS, platform_title
+from reconciler.model.policy_types import LINUX, fitting_filter_platforms, title_of
 from reconciler.model.ports import Directory
-from reconciler.model.state import Filter, Policy, Target, TargetKind
+from reconciler.model.state import Filter, Target, TargetKind
+from reconciler.model.wording import Names
+
+_IN_THE_PORTAL = (
+    "for Intune the exclusion wins; decide in the Intune portal which of the two is meant"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """One assignment as it will be once the plan is applied."""
+    """One assignment as it is after the plan was applied; undeclared ones have no location."""
 
     target: Target
     filter: Filter | None
@@ -29,20 +36,193 @@ class _Entry:
     inherited: bool = False
 
 
-def findings(policies: Iterable[PolicyPlan], directory: Directory) -> tuple[Diagnostic, ...]:
-    """Look at what each policy will have in the end, and say what a reviewer should know."""
-    found: list[Diagnostic] = []
-    for plan in policies:
-        entries = tuple(_entries(plan))
-        found.extend(_broad_warnings(plan))
-        found.extend(_scope_tag_groups(plan))
-        found.extend(_both_sides(plan.policy, entries))
-        found.extend(_shadowed(plan.policy, entries, directory))
-        found.extend(_mixed_exclusions(plan.policy, entries, directory))
-        for entry in entries:
+def lint(policies: Iterable[PolicyPlan], directory: Directory) -> tuple[Diagnostic, ...]:
+    """Check what each policy will have once the plan is applied."""
+    plans = tuple(policies)
+    names = Names(
+        short_ids((plan.policy.id, plan.policy.name) for plan in plans)
+        | short_ids((group.id, group.name) for group in directory.groups.by_id.values())
+        | short_ids((filter.id, filter.name) for filter in directory.filters.values())
+    )
+    return tuple(
+        diagnostic
+        for plan in plans
+        for diagnostic in _PolicyLint(plan, directory, names).diagnostics()
+    )
+
+
+class _PolicyLint:
+    """The checks of one policy."""
+
+    def __init__(self, plan: PolicyPlan, directory: Directory, names: Names) -> None:
+        self.plan = plan
+        self.directory = directory
+        self.names = names
+        self.name = names.policy(plan.policy)
+        self.entries = tuple(_entries(plan))
+
+    def diagnostics(self) -> Iterator[Diagnostic]:
+        """Run every check."""
+        yield from self._broad_targets()
+        yield from self._scope_tag_groups()
+        yield from self._both_sides()
+        yield from self._cancelled_includes()
+        yield from self._mixed_exclusions()
+        for entry in self.entries:
             if entry.location is not None and entry.filter is not None:
-                found.extend(_filter_fit(plan.policy, entry.filter, entry.location, directory))
-    return tuple(found)
+                yield from self._filter_fit(entry.filter, entry.location)
+
+    def _warning(
+        self, code: str, message: str, location: Location | None, help: str = ""
+    ) -> Diagnostic:
+        return warning(code, message, location, help=help, policy=self.name)
+
+    def _group(self, target: Target) -> str:
+        return self.names.quoted(target.name, target.id)
+
+    def _broad_targets(self) -> Iterator[Diagnostic]:
+        for change in self.plan.changes:
+            if not isinstance(change, Delete) and reaches_everybody(change):
+                message = f"this assigns the policy to {everybody(change.target)} of the tenant"
+                yield self._warning("broad-target", message, change.declared_at)
+
+    def _scope_tag_groups(self) -> Iterator[Diagnostic]:
+        """Warn of the one target that Microsoft's page shows but no Graph metadata holds."""
+        for change in self.plan.changes:
+            if isinstance(change, Create) and change.target.kind is TargetKind.SCOPE_TAG_GROUP:
+                yield self._warning(
+                    "scope-tag-group",
+                    "Microsoft documents this target but no Graph schema has it: "
+                    "Graph may refuse the write",
+                    change.declared_at,
+                    "use a group, unless you know that your tenant takes this target",
+                )
+
+    def _both_sides(self) -> Iterator[Diagnostic]:
+        """Flag one group included and excluded directly: both assignments would have one id."""
+        included = _by_group(self.entries, TargetKind.GROUP)
+        excluded = _by_group(self.entries, TargetKind.EXCLUSION_GROUP)
+        for object_id in sorted(included.keys() & excluded.keys()):
+            include, exclude = included[object_id], excluded[object_id]
+            if include.inherited or exclude.inherited:
+                continue
+            group = self._group(include.target if include.target.name else exclude.target)
+            location = include.location or exclude.location
+            if location is None:
+                message = f"the group {group} is included and excluded in the tenant"
+                yield self._warning("group-on-both-sides", message, None, _IN_THE_PORTAL)
+                continue
+            here, there = ("included", "excluded") if include.location else ("excluded", "included")
+            yield error(
+                "group-on-both-sides",
+                f"the group {group} is {here} here and {there} on this policy in the tenant",
+                location,
+                help=f"{ONE_SIDE}; {_IN_THE_PORTAL}",
+                policy=self.name,
+            )
+
+    def _cancelled_includes(self) -> Iterator[Diagnostic]:
+        """Warn of an include that some other exclusion cancels completely, where that is known."""
+        exclusions = [e for e in self.entries if e.target.kind is TargetKind.EXCLUSION_GROUP]
+        by_id = {e.target.id: e for e in exclusions if e.inherited}
+        by_rule = {rule: e for e in exclusions if (rule := self._rule(e.target)) is not None}
+        for entry in self.entries:
+            if entry.target.kind is not TargetKind.GROUP or entry.location is None:
+                continue
+            rule = self._rule(entry.target)
+            exclusion = by_id.get(entry.target.id) or (by_rule.get(rule) if rule else None)
+            if exclusion is None or (
+                exclusion.target.id == entry.target.id and not exclusion.inherited
+            ):
+                continue
+            reason = (
+                "a policy set excludes it" if exclusion.inherited else "it has the same members"
+            )
+            group = self._group(exclusion.target)
+            yield self._warning(
+                "shadowed-include",
+                f"the exclusion of {group} cancels this include completely: {reason}",
+                entry.location,
+                "exclusions win over inclusions: check which of the two is meant",
+            )
+
+    def _rule(self, target: Target) -> str | None:
+        rule = self.directory.membership_rule(target.id)
+        return " ".join(rule.casefold().split()) if rule else None
+
+    def _members(self, target: Target) -> str | None:
+        """Tell users from devices by a dynamic group's rule; None where it cannot be determined."""
+        rule = self._rule(target)
+        if rule is None:
+            return None
+        has_users, has_devices = "user." in rule, "device." in rule
+        if has_users == has_devices:
+            return None
+        return "users" if has_users else "devices"
+
+    def _mixed_exclusions(self) -> Iterator[Diagnostic]:
+        """Warn where users are excluded from devices, or devices from users: Intune relates neither."""
+        included = {
+            members
+            for entry in self.entries
+            if entry.target.kind is TargetKind.GROUP
+            and (members := self._members(entry.target)) is not None
+        }
+        for entry in self.entries:
+            if entry.target.kind is not TargetKind.EXCLUSION_GROUP or entry.location is None:
+                continue
+            members = self._members(entry.target)
+            if members is not None and included and members not in included:
+                other = "devices" if members == "users" else "users"
+                yield self._warning(
+                    "mixed-exclusion",
+                    f"this excludes a group of {members} where the included groups hold {other}: "
+                    "Intune does not support that mix, and the exclusion may do nothing",
+                    entry.location,
+                    f"exclude a group of {other}, or use a filter",
+                )
+
+    def _filter_fit(self, filter: Filter, location: Location) -> Iterator[Diagnostic]:
+        """Warn of a filter that Intune would not evaluate on this policy."""
+        policy = self.plan.policy
+        is_linux = policy.platform is not None and policy.platform.casefold() == LINUX
+        if is_linux or policy.custom_compliance:
+            yield self._filter_not_evaluated(location, is_linux=is_linux)
+        known = self.directory.filters.get(filter.id)
+        if known is None or is_linux:
+            return
+        name = self.names.quoted(filter.name, filter.id)
+        fitting = fitting_filter_platforms(policy)
+        if (known.management_type or "").casefold() == "apps":
+            yield self._warning(
+                "filter-for-apps",
+                f"the filter {name} is for managed apps and does not apply to compliance policies",
+                location,
+                "use a filter for managed devices, or narrow the target with a group",
+            )
+        elif known.platform and fitting and known.platform.casefold() not in fitting:
+            yield self._warning(
+                "filter-platform",
+                f"the filter {name} is for {known.platform}, "
+                f"and the policy is for {title_of(policy)}",
+                location,
+                "use a filter of the policy's own platform, or narrow the target with a group",
+            )
+
+    def _filter_not_evaluated(self, location: Location, *, is_linux: bool) -> Diagnostic:
+        """Linux takes no filters, nor do policies with custom compliance on Windows ([D])."""
+        advice = "no filter works here: narrow the target with a group"
+        if is_linux:
+            message = "Intune does not evaluate filters on Linux"
+            return self._warning("filter-on-linux", message, location, advice)
+        message = "Intune does not evaluate filters on policies with custom compliance"
+        if (self.plan.policy.platform or "").casefold() != "windows10":
+            message = (
+                "this policy has custom compliance, and Microsoft documents for Windows that "
+                "Intune then does not evaluate filters; for other platforms it says nothing"
+            )
+            advice = "check in the portal whether the filter has an effect, or use a group"
+        return self._warning("filter-on-custom-compliance", message, location, advice)
 
 
 def _entries(plan: PolicyPlan) -> Iterator[_Entry]:
@@ -63,32 +243,7 @@ def _entries(plan: PolicyPlan) -> Iterator[_Entry]:
         yield _Entry(assignment.target, assignment.filter, inherited.declared_at, inherited=True)
 
 
-def _broad_warnings(plan: PolicyPlan) -> Iterator[Diagnostic]:
-    for change in plan.changes:
-        if reaches_everybody(change):
-            yield warning(
-                "broad-target",
-                f"this assigns the policy to {everybody(change.target)} of the tenant",
-                None if isinstance(change, Delete) else change.declared_at,
-                policy=plan.policy.name,
-            )
-
-
-def _scope_tag_groups(plan: PolicyPlan) -> Iterator[Diagnostic]:
-    """Warn of the one target that Microsoft's page shows but no Graph metadata holds."""
-    for change in plan.changes:
-        if isinstance(change, Create) and change.target.kind is TargetKind.SCOPE_TAG_GROUP:
-            yield warning(
-                "scope-tag-group",
-                "Microsoft documents this target but no Graph schema has it: "
-                "Graph may refuse the write",
-                change.declared_at,
-                help="use a group, unless you know that your tenant takes this target",
-                policy=plan.policy.name,
-            )
-
-
-def _of_kind(entries: Iterable[_Entry], kind: TargetKind) -> dict[str, _Entry]:
+def _by_group(entries: Sequence[_Entry], kind: TargetKind) -> dict[str, _Entry]:
     """Index the groups of one side by id; a declared or direct entry wins over an inherited one."""
     chosen: dict[str, _Entry] = {}
     for entry in entries:
@@ -98,157 +253,3 @@ def _of_kind(entries: Iterable[_Entry], kind: TargetKind) -> dict[str, _Entry]:
             if known is None or known.inherited:
                 chosen[object_id] = entry
     return chosen
-
-
-def _both_sides(policy: Policy, entries: Sequence[_Entry]) -> Iterator[Diagnostic]:
-    """Flag one group included and excluded directly; both assignments would bear one id."""
-    included = _of_kind(entries, TargetKind.GROUP)
-    excluded = _of_kind(entries, TargetKind.EXCLUSION_GROUP)
-    for object_id in sorted(included.keys() & excluded.keys()):
-        include, exclude = included[object_id], excluded[object_id]
-        if include.inherited or exclude.inherited:
-            continue
-        name = include.target.name or exclude.target.name or object_id
-        location = include.location or exclude.location
-        if location is None:
-            yield warning(
-                "include-and-exclude",
-                f'the group "{name}" is included and excluded in the tenant',
-                help="the exclusion wins; remove one of the two in the Intune portal",
-                policy=policy.name,
-            )
-            continue
-        other = "excluded" if include.location is not None else "included"
-        yield error(
-            "include-and-exclude",
-            f'the group "{name}" is {other} on this policy in the tenant',
-            location,
-            help="remove one of the two: the line here, or the assignment in the Intune portal",
-            policy=policy.name,
-        )
-
-
-def _shadowed(
-    policy: Policy, entries: Sequence[_Entry], directory: Directory
-) -> Iterator[Diagnostic]:
-    """Warn of an include that some other exclusion takes back whole, where that can be known."""
-    exclusions = [e for e in entries if e.target.kind is TargetKind.EXCLUSION_GROUP]
-    by_id = {e.target.id: e for e in exclusions if e.inherited}
-    by_rule = {
-        rule: e
-        for e in exclusions
-        if (rule := _normal_rule(directory.membership_rule(e.target.id))) is not None
-    }
-    for entry in entries:
-        if entry.target.kind is not TargetKind.GROUP or entry.location is None:
-            continue
-        rule = _normal_rule(directory.membership_rule(entry.target.id))
-        shadow = by_id.get(entry.target.id) or (by_rule.get(rule) if rule else None)
-        if shadow is None or (shadow.target.id == entry.target.id and not shadow.inherited):
-            continue
-        reason = "a policy set excludes it" if shadow.inherited else "it has the same members"
-        yield warning(
-            "shadowed-include",
-            f'the exclusion of "{shadow.target.name or shadow.target.id}" takes this include back '
-            f"whole: {reason}",
-            entry.location,
-            help="exclusions win over inclusions; remove one of the two",
-            policy=policy.name,
-        )
-
-
-def _normal_rule(rule: str | None) -> str | None:
-    return " ".join(rule.casefold().split()) if rule else None
-
-
-def _membership(rule: str | None) -> str | None:
-    """Tell users from devices by a dynamic group's rule; None where it cannot be known."""
-    normal = _normal_rule(rule)
-    if normal is None:
-        return None
-    has_users, has_devices = "user." in normal, "device." in normal
-    if has_users == has_devices:
-        return None
-    return "users" if has_users else "devices"
-
-
-def _mixed_exclusions(
-    policy: Policy, entries: Sequence[_Entry], directory: Directory
-) -> Iterator[Diagnostic]:
-    """Warn where users are excluded from devices or the other way round: Intune relates neither."""
-    included = {
-        members
-        for entry in entries
-        if entry.target.kind is TargetKind.GROUP
-        and (members := _membership(directory.membership_rule(entry.target.id))) is not None
-    }
-    for entry in entries:
-        if entry.target.kind is not TargetKind.EXCLUSION_GROUP or entry.location is None:
-            continue
-        members = _membership(directory.membership_rule(entry.target.id))
-        if members is not None and included and members not in included:
-            other = "devices" if members == "users" else "users"
-            yield warning(
-                "mixed-exclusion",
-                f"this excludes a group of {members} where the included groups hold {other}: "
-                "Intune does not support that mix, and the exclusion may do nothing",
-                entry.location,
-                help=f"exclude a group of {other}, or use a filter",
-                policy=policy.name,
-            )
-
-
-_NO_FILTER_WORKS = "no filter works here: narrow the target with a group"
-
-
-def _filter_fit(
-    policy: Policy, filter: Filter, location: Location, directory: Directory
-) -> Iterator[Diagnostic]:
-    """Warn of a filter that Intune would not evaluate on this policy."""
-    is_linux = policy.platform is not None and policy.platform.casefold() == LINUX
-    if is_linux or policy.custom_compliance:
-        yield _filter_ignored(policy, location, is_linux=is_linux)
-    known = directory.filters.get(filter.id)
-    if known is None or is_linux:
-        return
-    name = filter.name or filter.id
-    if (known.management_type or "").casefold() == "apps":
-        yield _filter_warning(
-            policy,
-            location,
-            "filter-for-apps",
-            f'the filter "{name}" is for managed apps and does not apply to compliance policies',
-            help="use a filter for managed devices, or narrow the target with a group",
-        )
-    elif known.platform and not _fits(known.platform, policy):
-        yield _filter_warning(
-            policy,
-            location,
-            "filter-platform",
-            f'the filter "{name}" is for {known.platform}, '
-            f"and the policy is for {platform_title(policy.platform)}",
-            help="use a filter of the policy's own platform, or narrow the target with a group",
-        )
-
-
-def _filter_ignored(policy: Policy, location: Location, *, is_linux: bool) -> Diagnostic:
-    code, where = (
-        ("filter-on-linux", "Linux")
-        if is_linux
-        else ("filter-on-custom-compliance", "policies with custom compliance")
-    )
-    message = f"Intune does not evaluate filters on {where}"
-    return _filter_warning(policy, location, code, message, help=_NO_FILTER_WORKS)
-
-
-def _fits(filter_platform: str, policy: Policy) -> bool:
-    """Whether a filter's platform is one of the policy's; of an unknown platform nothing is said."""
-    row = PLATFORMS.get((policy.platform or "").casefold())
-    fitting = {platform.casefold() for platform in row.filter_platforms} if row else set()
-    return not fitting or filter_platform.casefold() in fitting
-
-
-def _filter_warning(
-    policy: Policy, location: Location, code: str, message: str, *, help: str
-) -> Diagnostic:
-    return warning(code, message, location, help=help, policy=policy.name)

@@ -1,21 +1,23 @@
 """Turn every name of the desired state into the id it leads to, or into a diagnostic. Pure.
 
-Nothing is skipped in silence: a name that leads nowhere, to several things, or to something that
-differs in case alone is an error at its YAML line, with the candidates or the nearest names.
-Graph's own ``eq`` ignores case, so equality is decided here and not by the service.
+Nothing is skipped: a name that leads nowhere, to several objects, or to one whose name differs in
+case alone is an error at its YAML line, with the candidates or the nearest names. Graph's own ``eq``
+ignores case, so equality is decided here and not by the service.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from reconciler.differ.lookup import Index
-from reconciler.model.diagnostics import Diagnostic, error
+from reconciler.model.diagnostics import Diagnostic, Location, error
+from reconciler.model.identifiers import short_ids
 from reconciler.model.plan import key_of
-from reconciler.model.policy_types import platform_title
 from reconciler.model.ports import Directory
 from reconciler.model.state import (
+    AssignmentFilter,
     DesiredAssignment,
     DesiredPolicy,
     DesiredState,
@@ -31,23 +33,34 @@ from reconciler.model.state import (
     Target,
     TargetKind,
 )
+from reconciler.model.wording import Names
 
 _LONGEST_RULE = 60
 """Characters of a dynamic group's rule that tell it from another group."""
 
 
+ODD_NAME_CODES = frozenset({"name-whitespace", "name-invisible-character"})
+"""Codes of the loader's warnings of characters in a name that nobody sees."""
+
+
 @dataclass(frozen=True, slots=True)
 class GroupReferences:
-    """The groups a desired state points at, for one look-up of them all."""
+    """The groups a desired state points at, for one look-up of them all.
+
+    ``uncut_names`` are looked up too, to find out whether YAML read less than a line says; nobody
+    needs suggestions for them.
+    """
 
     names: frozenset[str]
     ids: frozenset[str]
+    uncut_names: frozenset[str] = frozenset()
 
 
 def referenced_groups(desired: DesiredState) -> GroupReferences:
     """Collect every group name and id that the files mention."""
     names: set[str] = set()
     ids: set[str] = set()
+    uncut_names: set[str] = set()
     for policy in desired.policies:
         for assignment in policy.assignments:
             reference = assignment.group
@@ -57,7 +70,9 @@ def referenced_groups(desired: DesiredState) -> GroupReferences:
                 ids.add(reference.id)
             if reference.name is not None:
                 names.add(reference.name)
-    return GroupReferences(frozenset(names), frozenset(ids))
+            if reference.uncut_name is not None:
+                uncut_names.add(reference.uncut_name)
+    return GroupReferences(frozenset(names), frozenset(ids), frozenset(uncut_names - names))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +92,22 @@ class _PolicyView:
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """The state in ids, and what was wrong; policies with an error are left out of ``state``."""
+    """The state in ids, and what was wrong; policies with an error are left out of ``state``.
+
+    ``confirmed`` holds the places of names that the tenant has exactly as they are written.
+    """
 
     state: ResolvedState
     diagnostics: tuple[Diagnostic, ...]
+    confirmed: frozenset[Location] = frozenset()
+
+    def without_confirmed(self, diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+        """Leave out the loader's warnings of odd characters in names that the tenant really has."""
+        return tuple(
+            each
+            for each in diagnostics
+            if not (each.code in ODD_NAME_CODES and each.location in self.confirmed)
+        )
 
 
 def resolve(desired: DesiredState, live: LiveState, directory: Directory) -> Resolution:
@@ -90,10 +117,14 @@ def resolve(desired: DesiredState, live: LiveState, directory: Directory) -> Res
     """
     resolver = _Resolver(live, directory)
     policies = [
-        found for policy in desired.policies if (found := resolver.policy(policy)) is not None
+        resolved for policy in desired.policies if (resolved := resolver.policy(policy)) is not None
     ]
     policies.sort(key=lambda resolved: resolved.live.policy.sort_key)
-    return Resolution(ResolvedState(desired.config, tuple(policies)), tuple(resolver.diagnostics))
+    return Resolution(
+        ResolvedState(desired.config, tuple(policies)),
+        tuple(resolver.diagnostics),
+        frozenset(resolver.confirmed),
+    )
 
 
 class _Resolver:
@@ -101,51 +132,53 @@ class _Resolver:
 
     def __init__(self, live: LiveState, directory: Directory) -> None:
         self.diagnostics: list[Diagnostic] = []
+        self.confirmed: set[Location] = set()
         self._directory = directory
+        groups = directory.groups.by_id.values()
         self._policies = Index("policy", [_PolicyView(policy) for policy in live], _describe_policy)
-        self._filters = Index(
-            "filter", directory.filters.values(), lambda found: f"{found.id} ({found.platform})"
-        )
-        self._groups = Index("group", directory.groups.by_id.values(), _describe_group)
+        self._filters = Index("filter", directory.filters.values(), _describe_filter)
+        self._groups = Index("group", groups, _describe_group)
         self._declared: dict[str, DesiredPolicy] = {}
+        self._names = Names(
+            short_ids((each.policy.id, each.policy.name) for each in live)
+            | short_ids((each.id, each.name) for each in groups)
+        )
 
     def policy(self, desired: DesiredPolicy) -> ResolvedPolicy | None:
         """Resolve one policy, or say why it cannot be."""
-        live = self._keep(self._match(desired))
-        label = live.policy.name if live else _label(desired.reference)
         before = len(self.diagnostics)
-        assignments = [self._assignment(item, label) for item in desired.assignments]
+        match = self._match(desired)
+        live = None if isinstance(match, Diagnostic) else match
+        if isinstance(match, Diagnostic):
+            self.diagnostics.append(match)
+        name = self._names.policy(live.policy) if live else _name_or_id(desired.reference)
+        assignments = [self._assignment(item, name) for item in desired.assignments]
         resolved = tuple(item for item in assignments if item is not None)
-        self._refuse_conflicts(resolved, label)
+        self._refuse_conflicts(resolved, name)
         if live is None or len(self.diagnostics) > before:
             return None
         return ResolvedPolicy(live, desired.ownership, resolved, desired.reference.location)
 
-    def _keep(self, found: LivePolicy | Diagnostic) -> LivePolicy | None:
-        if isinstance(found, Diagnostic):
-            self.diagnostics.append(found)
-            return None
-        return found
-
     def _match(self, desired: DesiredPolicy) -> LivePolicy | Diagnostic:
         reference = desired.reference
-        found = self._policies.find(reference, policy=_label(reference))
-        if isinstance(found, Diagnostic) and desired.platform and reference.id is None:
-            found = self._match_by_platform(desired, found)
-        if isinstance(found, Diagnostic):
-            return found
-        platform = found.live.policy.platform
+        match = self._policies.find(reference, policy=_name_or_id(reference))
+        if isinstance(match, Diagnostic) and desired.platform and reference.id is None:
+            match = self._match_by_platform(desired, match)
+        if isinstance(match, Diagnostic):
+            return match
+        self._confirm(reference)
+        platform = match.live.policy.platform
         if desired.platform and (platform or "").casefold() != desired.platform.casefold():
+            advice = "leave platform out: it is needed only where two policies share a name"
             return error(
                 "platform-mismatch",
-                f'the policy "{found.name}" is for {platform or "an unknown platform"}, '
+                f'the policy "{match.name}" is for {platform or "an unknown platform"}, '
                 f"not for {desired.platform}",
                 reference.location,
-                help="correct platform, or leave it out: it is needed only where two policies "
-                "share a name",
-                policy=found.name,
+                help=f"write platform: {platform}, or {advice}" if platform else advice,
+                policy=self._names.policy(match.live.policy),
             )
-        return self._refuse_second_declaration(desired, found.live)
+        return self._refuse_second_declaration(desired, match.live)
 
     def _match_by_platform(
         self, desired: DesiredPolicy, otherwise: Diagnostic
@@ -170,14 +203,14 @@ class _Resolver:
             f"{first.reference.location}",
             desired.reference.location,
             help="declare each policy once, with everything it should have",
-            policy=live.policy.name,
+            policy=self._names.policy(live.policy),
         )
 
     def _assignment(self, desired: DesiredAssignment, policy: str) -> ResolvedAssignment | None:
         target = self._target(desired, policy)
         filter_or_error = self._filter(desired.filter, policy)
-        problems = [found for found in (target, filter_or_error) if isinstance(found, Diagnostic)]
-        self.diagnostics.extend(problems)
+        errors = [each for each in (target, filter_or_error) if isinstance(each, Diagnostic)]
+        self.diagnostics.extend(errors)
         if isinstance(target, Diagnostic) or isinstance(filter_or_error, Diagnostic):
             return None
         return ResolvedAssignment(target, filter_or_error, desired.broad, desired.location)
@@ -188,11 +221,16 @@ class _Resolver:
             object_id = desired.id.lower() if desired.id else None
             return Target(desired.kind, object_id, spelling, desired.target_type)
         group = self._groups.find(
-            desired.group, nearby=self._nearby_groups, policy=policy, key="group"
+            desired.group,
+            nearby=self._nearby_groups,
+            policy=policy,
+            key="group",
+            advice=_advise_on_everybody(desired),
         )
         if isinstance(group, Diagnostic):
             return group
-        return Target(desired.kind, group.id, group.name)
+        self._confirm(desired.group)
+        return Target(desired.kind, group.id, group.name or None)
 
     def _nearby_groups(self, name: str) -> Iterable[str]:
         return (group.name for group in self._directory.groups.nearby.get(name, ()))
@@ -200,10 +238,15 @@ class _Resolver:
     def _filter(self, desired: FilterReference | None, policy: str) -> Filter | Diagnostic | None:
         if desired is None:
             return None
-        found = self._filters.find(desired.reference, policy=policy, key=desired.mode.value)
-        if isinstance(found, Diagnostic):
-            return found
-        return Filter(desired.mode, found.id, found.name)
+        match = self._filters.find(desired.reference, policy=policy, key=desired.mode.value)
+        if isinstance(match, Diagnostic):
+            return match
+        self._confirm(desired.reference)
+        return Filter(desired.mode, match.id, match.name or None)
+
+    def _confirm(self, reference: Reference) -> None:
+        if reference.name is not None:
+            self.confirmed.add(reference.location)
 
     def _refuse_conflicts(self, assignments: Iterable[ResolvedAssignment], policy: str) -> None:
         """Two lines may turn out to mean one group, once a name and an id are both resolved."""
@@ -217,7 +260,7 @@ class _Resolver:
                         "duplicate-target",
                         f"this is the same target as at {first.location}",
                         assignment.location,
-                        help="a target may stand once on a policy: remove one of the two lines",
+                        help="write each target of a policy once",
                         policy=policy,
                     )
                 )
@@ -231,20 +274,35 @@ class _Resolver:
                 continue
             included = seen.get((TargetKind.GROUP.value, object_id, ""))
             if included is not None:
+                name = self._names.quoted(excluded.target.name, object_id)
                 self.diagnostics.append(
                     error(
-                        "include-and-exclude",
-                        f'the group "{excluded.target.name}" is also included, '
-                        f"at {included.location}",
+                        "group-on-both-sides",
+                        f"the group {name} is excluded here and included at {included.location}",
                         excluded.location,
-                        help="a group is either included or excluded: remove one of the two lines",
+                        help=ONE_SIDE,
                         policy=policy,
                     )
                 )
 
 
-def _label(reference: Reference) -> str:
+ONE_SIDE = "write it under exclude if it must not get the policy, under include if it must"
+
+
+def _name_or_id(reference: Reference) -> str:
     return reference.name or reference.id or ""
+
+
+def _advise_on_everybody(desired: DesiredAssignment) -> str:
+    """What to write for "All users": no group needs that name, as Intune has a target of its own."""
+    name = (desired.group.name if desired.group else None) or ""
+    plain = re.sub(r"[\W_]+", "", name.casefold())
+    word = {"allusers": "all_users", "alldevices": "all_devices"}.get(plain)
+    if word is None:
+        return ""
+    if desired.kind is TargetKind.EXCLUSION_GROUP:
+        return f"Intune can exclude groups alone; there is no exclusion of {word}"
+    return f"if this is no group, but Intune's own target, write {word}: true"
 
 
 def _describe_group(group: Group) -> str:
@@ -256,7 +314,12 @@ def _describe_group(group: Group) -> str:
     return f"{group.id} (dynamic: {cut})"
 
 
+def _describe_filter(filter: AssignmentFilter) -> str:
+    return f"{filter.id} ({filter.platform or 'unknown platform'})"
+
+
 def _describe_policy(view: _PolicyView) -> str:
     policy = view.live.policy
-    platform = f"platform: {policy.platform}" if policy.platform else platform_title(None)
-    return f"{policy.id} ({platform})"
+    return (
+        f"{policy.id} ({f'platform: {policy.platform}' if policy.platform else 'unknown platform'})"
+    )

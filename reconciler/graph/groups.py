@@ -30,14 +30,20 @@ _NEARBY_PREFIX = 3
 _NEARBY_PAGE = 50
 
 
-def find_groups(client: GraphClient, names: Iterable[str], ids: Iterable[str]) -> GroupSearch:
-    """Look up every group asked for; then names near those that led nowhere, to suggest them."""
-    wanted_names = sorted(set(names))
+def find_groups(
+    client: GraphClient, names: Iterable[str], ids: Iterable[str], other_names: Iterable[str] = ()
+) -> GroupSearch:
+    """Look up every group asked for; then names near those that led nowhere, to suggest them.
+
+    ``other_names`` are looked up as well, without suggestions.
+    """
+    to_suggest = set(names)
+    wanted_names = sorted(to_suggest.union(other_names))
     by_id = {group.id: group for group in _by_name(client, wanted_names)}
     for group in _by_id(client, sorted(set(ids) - by_id.keys())):
         by_id[group.id] = group
     by_name = _match(wanted_names, by_id.values())
-    missing = [name for name in wanted_names if not by_name[name]]
+    missing = [name for name in sorted(to_suggest) if not by_name[name]]
     return GroupSearch(by_id=by_id, by_name=by_name, nearby=_nearby(client, missing))
 
 

@@ -106,9 +106,11 @@ class GraphTenant:
         ]
         return {item.id: item for item in found}
 
-    def find_groups(self, *, names: Iterable[str], ids: Iterable[str]) -> GroupSearch:
+    def find_groups(
+        self, *, names: Iterable[str], ids: Iterable[str], other_names: Iterable[str] = ()
+    ) -> GroupSearch:
         """Look groups up by name and by id."""
-        return find_groups(self._client, names, ids)
+        return find_groups(self._client, names, ids, other_names)
 
     def prepare_write(self) -> None:
         """Wait for a turn under Graph's write rate, and have a token at hand."""

@@ -1,8 +1,8 @@
-"""Turn a policy file's tree into declared policies with the places they stand at. Pure.
+"""Turn a policy file's tree into declared policies, each with its place. Pure.
 
-A file with mistakes still gives the policies and entries that are sound, so that the checks across
-policies see as much as can be seen and one run shows every mistake. Nothing of it is ever used for
-more than that: one error anywhere, and the loader hands out no state.
+A file with errors still gives its sound policies and entries, so that the checks across policies see
+them and one run shows every error. They serve for that alone: with one error anywhere, the loader
+returns no state.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 from pydantic import ValidationError
 
 from reconciler.loader.document import Document
-from reconciler.loader.messages import DiagnosticText, Path, nearest
+from reconciler.loader.messages import Path, PathDiagnostic, nearest
 from reconciler.loader.schema import (
     AllDevices,
     AllUsers,
@@ -29,8 +29,8 @@ from reconciler.loader.schema import (
     PolicyShape,
     Shape,
 )
-from reconciler.loader.validation_errors import complaints, gaps
-from reconciler.loader.yaml_nodes import Mapping, Node, Scalar, Sequence, plain
+from reconciler.loader.validation_errors import describe_refusals, missing_parts
+from reconciler.loader.yaml_nodes import Mapping, Node, Scalar, Sequence, plain, value_of
 from reconciler.model.diagnostics import Diagnostic, Location, error, warning
 from reconciler.model.identifiers import is_guid
 from reconciler.model.policy_types import PLATFORMS
@@ -46,7 +46,7 @@ from reconciler.model.state import (
 ModelT = TypeVar("ModelT", bound=Shape)
 
 _ATTEMPTS = 3
-"""Validations of one file: as it is, without what was refused, and without what that left bare."""
+"""Validations of one file: as it is, without the errors, and without what they left empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,23 +55,23 @@ class Checked(Generic[ModelT]):
 
     shape: ModelT | None
     root: Mapping
-    complaints: tuple[DiagnosticText, ...] = ()
+    diagnostics: tuple[PathDiagnostic, ...] = ()
 
 
 def check(document: Document, root: Mapping, model: type[ModelT]) -> Checked[ModelT]:
-    """Hold a tree against a model; keys that start with ``x-`` are the author's own."""
+    """Validate a tree against a model; keys that start with ``x-`` are the author's own."""
     kept = {key: entry for key, entry in root.by_key.items() if not key.startswith("x-")}
     root = replace(root, by_key=kept)
     try:
         return Checked(model.model_validate(plain(root)), root)
     except ValidationError as failure:
-        return Checked(None, root, tuple(complaints(failure, document, root, model)))
+        return Checked(None, root, tuple(describe_refusals(failure, document, root, model)))
 
 
 class PolicyReader:
-    """Reads the policies of one file, and collects what is wrong with them in ``diagnostics``.
+    """Reads the policies of one file, and collects its ``diagnostics``.
 
-    ``ownership`` is the tenant's default, or None where ``tenant.yaml`` does not say it soundly.
+    ``ownership`` is the tenant's default, or None where ``tenant.yaml`` has an error in it.
     """
 
     def __init__(self, document: Document, ownership: Ownership | None) -> None:
@@ -81,17 +81,17 @@ class PolicyReader:
         self._damaged: set[tuple[int, int]] = set()
 
     def read(self, root: Mapping) -> tuple[DesiredPolicy, ...]:
-        """Give every policy of the file that can be made out."""
+        """Give every policy of the file that can be read."""
         checked = check(self.document, root, PoliciesFile)
-        found = [*checked.complaints, *self._gaps(checked.root)]
-        self.diagnostics += [complaint.diagnostic for complaint in found]
+        errors = [*checked.diagnostics, *self._missing_parts(checked.root)]
+        self.diagnostics += [each.diagnostic for each in errors]
         for _ in range(_ATTEMPTS - 1):
-            if not found:
+            if not errors:
                 break
-            self._note_damage(checked.root, found)
-            doomed = {_salvage_path(complaint.path) for complaint in found}
-            checked = check(self.document, _without(checked.root, doomed), PoliciesFile)
-            found = list(checked.complaints)
+            self._note_damage(checked.root, errors)
+            dropped = {_path_to_drop(each.path) for each in errors}
+            checked = check(self.document, _without(checked.root, dropped), PoliciesFile)
+            errors = list(checked.diagnostics)
         if checked.shape is None:
             return ()
         nodes = _items(checked.root, "policies")
@@ -100,40 +100,40 @@ class PolicyReader:
             self._policy(shape, node) for shape, node in pairs if isinstance(node, Mapping)
         )
 
-    def _gaps(self, root: Mapping) -> Iterator[DiagnosticText]:
+    def _missing_parts(self, root: Mapping) -> Iterator[PathDiagnostic]:
         for position, node in enumerate(_items(root, "policies")):
             if isinstance(node, Mapping):
-                yield from gaps(self.document, ("policies", position), node)
+                yield from missing_parts(self.document, ("policies", position), node)
 
-    def _note_damage(self, root: Mapping, found: Collection[DiagnosticText]) -> None:
+    def _note_damage(self, root: Mapping, errors: Collection[PathDiagnostic]) -> None:
         nodes = _items(root, "policies")
-        for complaint in found:
-            if len(complaint.path) > 1 and isinstance(position := complaint.path[1], int):
+        for each in errors:
+            if len(each.path) > 1 and isinstance(position := each.path[1], int):
                 self._damaged.add((nodes[position].line, nodes[position].column))
 
     def _policy(self, shape: PolicyShape, node: Mapping) -> DesiredPolicy:
         name_place = self._place_of(node, "name" if shape.name is not None else "id")
-        label = shape.name or shape.id or ""
+        policy = shape.name or shape.id or ""
         reference = Reference(shape.id, shape.name, name_place)
-        self._look_at_name(shape.name, name_place, label)
+        self._check_name(shape.name, name_place, policy)
         assignments = (
             *(
-                self._inclusion(entry, place, label)
+                self._inclusion(entry, place, policy)
                 for entry, place in zip(shape.include or (), _items(node, "include"), strict=True)
             ),
             *(
-                self._exclusion(entry, place, label)
+                self._exclusion(entry, place, policy)
                 for entry, place in zip(shape.exclude or (), _items(node, "exclude"), strict=True)
             ),
         )
         ownership = shape.ownership or self.ownership
         if not assignments and (node.line, node.column) not in self._damaged:
-            self._check_emptiness(shape, node, ownership, label)
-        platform = self._platform(shape.platform, node, label)
+            self._check_emptiness(shape, node, ownership, policy)
+        platform = self._platform(shape.platform, node, policy)
         return DesiredPolicy(reference, platform, ownership or Ownership.ADDITIVE, assignments)
 
     def _check_emptiness(
-        self, shape: PolicyShape, node: Mapping, ownership: Ownership | None, label: str
+        self, shape: PolicyShape, node: Mapping, ownership: Ownership | None, policy: str
     ) -> None:
         if ownership is None or (
             shape.include is not None and ownership is Ownership.AUTHORITATIVE
@@ -146,13 +146,13 @@ class PolicyReader:
             'list a target, or write "include: []" with "ownership: authoritative" for none at all'
         )
         message = f'"{key}" is empty, so the policy declares nothing'
-        self.diagnostics.append(error("empty-include", message, place, help=advice, policy=label))
+        self.diagnostics.append(error("empty-include", message, place, help=advice, policy=policy))
 
-    def _inclusion(self, shape: Inclusion, node: Node, label: str) -> DesiredAssignment:
+    def _inclusion(self, shape: Inclusion, node: Node, policy: str) -> DesiredAssignment:
         place = self.document.place(node)
         if isinstance(shape, str):
             return DesiredAssignment(TargetKind(shape), place)
-        narrowed = self._filter(shape.filter, node, label)
+        narrowed = self._filter(shape.filter, node, policy)
         match shape:
             case AllDevices():
                 return DesiredAssignment(
@@ -163,10 +163,10 @@ class PolicyReader:
                     TargetKind.ALL_USERS, place, filter=narrowed, broad=shape.broad
                 )
             case GroupTarget():
-                group = self._reference(shape.group, self._place_of(node, "group"), label)
+                group = self._reference(shape.group, self._place_of(node, "group"), policy)
                 return DesiredAssignment(TargetKind.GROUP, place, group=group, filter=narrowed)
             case CollectionTarget():
-                self._look_at_name(shape.collection, self._place_of(node, "collection"), label)
+                self._check_name(shape.collection, self._place_of(node, "collection"), policy)
                 return DesiredAssignment(
                     TargetKind.COLLECTION, place, id=shape.collection, filter=narrowed
                 )
@@ -180,32 +180,32 @@ class PolicyReader:
                     filter=narrowed,
                 )
 
-    def _exclusion(self, shape: Exclusion, node: Node, label: str) -> DesiredAssignment:
-        group = self._reference(shape.group, self._place_of(node, "group"), label)
+    def _exclusion(self, shape: Exclusion, node: Node, policy: str) -> DesiredAssignment:
+        group = self._reference(shape.group, self._place_of(node, "group"), policy)
         place = self.document.place(node)
         return DesiredAssignment(TargetKind.EXCLUSION_GROUP, place, group=group)
 
-    def _filter(self, chosen: FilterShape | None, node: Node, label: str) -> FilterReference | None:
+    def _filter(
+        self, chosen: FilterShape | None, node: Node, policy: str
+    ) -> FilterReference | None:
         if chosen is None:
             return None
-        found = node.find("filter") if isinstance(node, Mapping) else None
-        place = self._place_of(found[1] if found else node, chosen.mode.value)
-        return FilterReference(chosen.mode, self._reference(chosen.reference, place, label))
+        place = self._place_of(value_of(node, "filter") or node, chosen.mode.value)
+        return FilterReference(chosen.mode, self._reference(chosen.reference, place, policy))
 
-    def _reference(self, shape: str | ObjectReference, place: Location, label: str) -> Reference:
+    def _reference(self, shape: str | ObjectReference, place: Location, policy: str) -> Reference:
         if isinstance(shape, ObjectReference):
-            self._look_at_name(shape.name, place, label)
+            self._check_name(shape.name, place, policy)
             return Reference(shape.id, shape.name, place)
         if is_guid(shape):
             return Reference(shape, None, place)
-        self._look_at_name(shape, place, label)
+        self._check_name(shape, place, policy)
         return Reference(None, shape, place)
 
     def _place_of(self, node: Node, key: str) -> Location:
-        found = node.find(key) if isinstance(node, Mapping) else None
-        return self.document.place(found[1] if found else node)
+        return self.document.place(value_of(node, key) or node)
 
-    def _platform(self, platform: str | None, node: Mapping, label: str) -> str | None:
+    def _platform(self, platform: str | None, node: Mapping, policy: str) -> str | None:
         if platform is None:
             return None
         row = PLATFORMS.get(platform.casefold())
@@ -216,19 +216,19 @@ class PolicyReader:
             place, advice = self._place_of(node, "platform"), f"did you mean {', '.join(near)}?"
             message = f'"{platform}" is not a platform that this version knows'
             self.diagnostics.append(
-                warning("unknown-platform", message, place, help=advice, policy=label)
+                warning("unknown-platform", message, place, help=advice, policy=policy)
             )
         return platform
 
-    def _look_at_name(self, name: str | None, place: Location, label: str) -> None:
-        """Warn of what nobody sees in a name: names compare exactly."""
+    def _check_name(self, name: str | None, place: Location, policy: str) -> None:
+        """Warn of characters in a name that nobody sees: names compare exactly."""
         if name is None or (name.isprintable() and name == name.strip()):
             return
         if name != name.strip():
             message = f'the name "{name}" starts or ends with a space'
             advice = "names compare exactly; remove the space unless the name in Intune has it too"
             self.diagnostics.append(
-                warning("name-whitespace", message, place, help=advice, policy=label)
+                warning("name-whitespace", message, place, help=advice, policy=policy)
             )
         for character in dict.fromkeys(name.strip()):
             if not character.isprintable():
@@ -236,7 +236,7 @@ class PolicyReader:
                 message = f"the name contains the character U+{ord(character):04X} ({title})"
                 advice = "names compare exactly; type it anew unless the name in Intune has it too"
                 self.diagnostics.append(
-                    warning("name-invisible-character", message, place, help=advice, policy=label)
+                    warning("name-invisible-character", message, place, help=advice, policy=policy)
                 )
 
 
@@ -247,31 +247,31 @@ def _similar_platforms(platform: str) -> list[str]:
 
 
 def _items(mapping: Node, key: str) -> tuple[Node, ...]:
-    found = mapping.find(key) if isinstance(mapping, Mapping) else None
-    return found[1].items if found and isinstance(found[1], Sequence) else ()
+    value = value_of(mapping, key)
+    return value.items if isinstance(value, Sequence) else ()
 
 
-def _salvage_path(path: Path) -> Path:
-    """Say what to drop for a complaint: an entry of a side, a key of a policy, or the policy."""
+def _path_to_drop(path: Path) -> Path:
+    """Where to cut an error out: an entry of include or exclude, a key of a policy, or the policy."""
     is_entry = len(path) > 3 and path[2] in ("include", "exclude")
     return path[:4] if is_entry else path[:3]
 
 
-def _without(root: Mapping, doomed: Collection[Path]) -> Mapping:
-    pruned = _prune(root, doomed, ())
+def _without(root: Mapping, dropped: Collection[Path]) -> Mapping:
+    pruned = _prune(root, dropped, ())
     return pruned if isinstance(pruned, Mapping) else root
 
 
-def _prune(node: Node, doomed: Collection[Path], path: Path) -> Node:
+def _prune(node: Node, dropped: Collection[Path], path: Path) -> Node:
     if isinstance(node, Scalar) or len(path) > 3:
         return node
     if isinstance(node, Sequence):
         items = enumerate(node.items)
-        kept = (_prune(each, doomed, (*path, n)) for n, each in items if (*path, n) not in doomed)
+        kept = (_prune(each, dropped, (*path, n)) for n, each in items if (*path, n) not in dropped)
         return replace(node, items=tuple(kept))
     kept_keys = {
-        name: (key, _prune(value, doomed, (*path, name)))
+        name: (key, _prune(value, dropped, (*path, name)))
         for name, (key, value) in node.by_key.items()
-        if (*path, name) not in doomed
+        if (*path, name) not in dropped
     }
     return replace(node, by_key=kept_keys)

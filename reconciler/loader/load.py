@@ -19,7 +19,7 @@ from reconciler.loader.document import Document, read
 from reconciler.loader.scalar_types import checked_label
 from reconciler.loader.schema import GuardrailsShape, TenantFile
 from reconciler.loader.source_files import TENANT_FILE, Source, SourceFiles, discover_roots
-from reconciler.loader.validation_errors import root_complaint
+from reconciler.loader.validation_errors import diagnose_root
 from reconciler.loader.yaml_nodes import Mapping, Scalar, Sequence
 from reconciler.model.diagnostics import (
     Diagnostic,
@@ -69,14 +69,14 @@ def load(root: Path) -> Loaded:
     tenant = _tenant(document) if document else None
     diagnostics = list(document.diagnostics) if document else []
     if document and tenant:
-        diagnostics += [complaint.diagnostic for complaint in tenant.complaints]
+        diagnostics += [each.diagnostic for each in tenant.diagnostics]
         _extend(files, document, tenant.root)
     elif document and not has_errors(diagnostics):
-        diagnostics += filter(None, [root_complaint(document, "tenant")])
+        diagnostics += filter(None, [diagnose_root(document, "tenant")])
     files.add_folder(root, ".")
     shape = tenant.shape if tenant else None
     if shape is not None:
-        diagnostics += _label_complaints(shape, root)
+        diagnostics += _check_default_label(shape, root)
     policies, found = _policies(files, shape.ownership if shape else None)
     diagnostics += [*found, *check_policies(policies), *files.diagnostics]
     if not files.policy_files and not has_errors(files.diagnostics):
@@ -152,7 +152,7 @@ def _policies(
             policies += reader.read(document.root)
             diagnostics += reader.diagnostics
         elif document.root is not None or not has_errors(document.diagnostics):
-            diagnostics += filter(None, [root_complaint(document, "policies")])
+            diagnostics += filter(None, [diagnose_root(document, "policies")])
     return tuple(policies), diagnostics
 
 
@@ -172,7 +172,7 @@ def _default_label(shape: TenantFile, root: Path) -> str:
     return root.resolve().name or shape.tenant
 
 
-def _label_complaints(shape: TenantFile, root: Path) -> Iterator[Diagnostic]:
+def _check_default_label(shape: TenantFile, root: Path) -> Iterator[Diagnostic]:
     """Hold the name of the folder, where it serves as label, to what a label may be."""
     if shape.label is not None:
         return

@@ -1,6 +1,7 @@
-"""The words of a complaint: what is wrong with a value and how to mend it, for an endpoint engineer. Pure.
+"""What to tell the author of a file about a value that the models refuse. Pure.
 
-What stands in the document decides the words; the kind of pydantic's refusal only says where to look.
+The text depends on what stands in the document. The type of pydantic's error only says where to look.
+Advice never widens: it names no broader target, no higher limit and no removal.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ WRITE_TENANT = 'write "tenant: <id or domain>" in it'
 
 
 @dataclass(frozen=True, slots=True)
-class DiagnosticText:
+class PathDiagnostic:
     """A diagnostic, and the path in the document to what it is about."""
 
     path: Path
@@ -41,7 +42,7 @@ class DiagnosticText:
 
 
 @dataclass(frozen=True, slots=True)
-class Spot:
+class RefusedValue:
     """What a refusal is about: the value, the key it stands under, the path to it."""
 
     document: Document
@@ -51,12 +52,12 @@ class Spot:
     known: Collection[str]
     policy: str
 
-    def complain(
+    def report(
         self, code: str, message: str, help: str = "", at: Node | None = None
-    ) -> DiagnosticText:
-        """Make the complaint, at the value unless another place is given."""
+    ) -> PathDiagnostic:
+        """Make a diagnostic, at the value unless another place is given."""
         place = self.document.place(self.node if at is None else at)
-        return DiagnosticText(self.path, error(code, message, place, help=help, policy=self.policy))
+        return PathDiagnostic(self.path, error(code, message, place, help=help, policy=self.policy))
 
     @property
     def name(self) -> str:
@@ -84,177 +85,181 @@ def nearest(word: str, known: Collection[str]) -> str:
     return by_form[near[0]] if near else ""
 
 
-def words_for(spot: Spot, refusal: ReadOnly[str, Any]) -> list[DiagnosticText]:
-    """Say what is wrong; a key that is missing has `words_for_missing`."""
-    kind = refusal["type"]
-    if kind == "extra_forbidden":
-        return [_unknown_key(spot)]
-    if isinstance(spot.node, Scalar) and spot.node.value is None:
-        return [_no_value(spot)]
-    match kind:
+def describe_refusal(refused: RefusedValue, refusal: ReadOnly[str, Any]) -> list[PathDiagnostic]:
+    """Say what is wrong; a key that is missing has `describe_missing_key`."""
+    error_type = refusal["type"]
+    if error_type == "extra_forbidden":
+        return [_unknown_key(refused)]
+    if isinstance(refused.node, Scalar) and refused.node.value is None:
+        return [_no_value(refused)]
+    match error_type:
         case "union_tag_not_found":
-            return _not_a_target(spot) if spot.is_entry else [_not_a_reference(spot)]
+            return _not_a_target(refused) if refused.is_entry else [_not_a_reference(refused)]
         case "exclusion-not-group":
-            return _not_an_exclusion(spot)
+            return _not_an_exclusion(refused)
         case "enum":
-            return [_unknown_value(spot)]
+            return [_unknown_value(refused)]
         case "literal_error":
-            return [_unknown_value(spot) if spot.name in VALUES else _not_true(spot)]
+            return [_unknown_value(refused) if refused.name in VALUES else _not_true(refused)]
         case "too_short":
             return [
-                spot.complain(
+                refused.report(
                     "policies-empty",
                     '"policies" is empty and declares nothing',
                     LIST_POLICIES,
-                    spot.key,
+                    refused.key,
                 )
             ]
         case "greater_than_equal":
-            message = f'"{spot.name}" is {_text(spot.node)}, and a limit cannot be below 0'
-            return [spot.complain("negative-limit", message, "write 0 to allow none")]
+            message = f'"{refused.name}" is {_text(refused.node)}, and a limit cannot be below 0'
+            return [refused.report("negative-limit", message, "write 0 to allow none")]
         case _ if "message" in refusal.get("ctx", {}):
             words = refusal["ctx"]
-            return [spot.complain(kind, words["message"], words["help"])]
+            return [refused.report(error_type, words["message"], words["help"])]
         case _:
-            return [_wrong_type(spot, kind)]
+            return [_wrong_type(refused, error_type)]
 
 
-def _unknown_key(spot: Spot) -> DiagnosticText:
-    key = spot.name
-    owner = spot.path[-3] if len(spot.path) > 2 and isinstance(spot.path[-2], int) else ""
+def _unknown_key(refused: RefusedValue) -> PathDiagnostic:
+    key = refused.name
+    owner = refused.path[-3] if len(refused.path) > 2 and isinstance(refused.path[-2], int) else ""
     if owner == "include" and key == "broad":
         message = '"broad" is for all_devices and all_users alone'
-        return spot.complain("broad-not-applicable", message, "remove it", spot.key)
+        return refused.report("broad-not-applicable", message, "remove it", refused.key)
     if owner == "exclude" and key == "filter":
         advice = "remove the filter; to leave out devices by filter, put filter: {exclude: ...} on an include"
-        return spot.complain(
-            "filter-on-exclusion", "an exclusion takes no filter", advice, spot.key
+        return refused.report(
+            "filter-on-exclusion", "an exclusion takes no filter", advice, refused.key
         )
     if owner == "exclude" and key in TARGETS:
-        return _cannot_be_excluded(spot, key, spot.key)
-    near = nearest(key, spot.known)
+        return _cannot_be_excluded(refused, key, refused.key)
+    near = nearest(key, refused.known)
     if near:
         advice = f'did you mean "{near}"?'
     elif key == "policies":
         advice = "policies stand in files of their own, for example policies/windows.yaml"
     else:
-        advice = f"known keys here: {', '.join(spot.known)}"
-    return spot.complain("unknown-key", f"unknown key {quoted(key)}", advice, spot.key)
+        advice = f"known keys here: {', '.join(refused.known)}"
+    return refused.report("unknown-key", f"unknown key {quoted(key)}", advice, refused.key)
 
 
-def _no_value(spot: Spot) -> DiagnosticText:
-    if spot.is_entry:
+def _no_value(refused: RefusedValue) -> PathDiagnostic:
+    if refused.is_entry:
         advice = "write something after the dash, or remove the line"
-        return spot.complain("no-value", f'an entry of "{spot.name}" is empty', advice)
-    if spot.name in BROAD_WORDS:
-        advice = f'write "- {spot.name}" without the colon, or "{spot.name}: true"'
-    elif spot.name == "policies":
+        return refused.report("no-value", f'an entry of "{refused.name}" is empty', advice)
+    if refused.name in BROAD_WORDS:
+        advice = f'write "- {refused.name}" without the colon, or "{refused.name}: true"'
+    elif refused.name == "policies":
         advice = LIST_POLICIES
-    elif spot.name == "tenant":
+    elif refused.name == "tenant":
         advice = "write the tenant's id or a verified domain after the colon"
-    elif spot.name in ("include", "exclude") and "filter" not in spot.path:
+    elif refused.name in ("include", "exclude") and "filter" not in refused.path:
         advice = "list the targets below it, each after a dash, or remove the key"
     else:
         advice = "write a value after the colon, or remove the key"
-    return spot.complain("no-value", f'"{spot.name}" has no value', advice, spot.key)
+    return refused.report("no-value", f'"{refused.name}" has no value', advice, refused.key)
 
 
-def _not_a_target(spot: Spot) -> list[DiagnosticText]:
-    node = spot.node
+def _not_a_target(refused: RefusedValue) -> list[PathDiagnostic]:
+    node = refused.node
     if isinstance(node, Scalar):
         near = nearest(node.text, BROAD_WORDS)
         advice = f"did you mean {near}?" if near else f"for a group write: - group: {_spelt(node)}"
-        return [spot.complain("unknown-target", f"{quoted(node.text)} is not a target", advice)]
+        return [refused.report("unknown-target", f"{quoted(node.text)} is not a target", advice)]
     if isinstance(node, Sequence):
-        return [_wrong_type(spot, "model_type")]
+        return [_wrong_type(refused, "model_type")]
     targets = [key for key, _ in node.entries if key.value in TARGETS]
     if targets:
         named = " and ".join(f'"{key.text}"' for key in targets)
         advice = "write one entry for each, each with a dash of its own"
         return [
-            spot.complain(
+            refused.report(
                 "several-targets", f"one entry has several targets: {named}", advice, targets[1]
             )
         ]
-    return _strange_keys(spot, node, TARGETS) or [
-        spot.complain("no-target", "the entry has no target", f"add one of {', '.join(TARGETS)}")
+    return _strange_keys(refused, node, TARGETS) or [
+        refused.report("no-target", "the entry has no target", f"add one of {', '.join(TARGETS)}")
     ]
 
 
-def _not_an_exclusion(spot: Spot) -> list[DiagnosticText]:
-    node = spot.node
+def _not_an_exclusion(refused: RefusedValue) -> list[PathDiagnostic]:
+    node = refused.node
     if isinstance(node, Scalar):
         near = nearest(node.text, BROAD_WORDS)
         if near:
-            return [_cannot_be_excluded(spot, near, node)]
+            return [_cannot_be_excluded(refused, near, node)]
         advice = f"write: - group: {_spelt(node)}"
-        return [spot.complain("unknown-target", f"{quoted(node.text)} is not an exclusion", advice)]
+        return [
+            refused.report("unknown-target", f"{quoted(node.text)} is not an exclusion", advice)
+        ]
     if isinstance(node, Sequence):
-        return [_wrong_type(spot, "model_type")]
+        return [_wrong_type(refused, "model_type")]
     targets = [key for key, _ in node.entries if key.value in TARGETS]
     if targets:
-        return [_cannot_be_excluded(spot, targets[0].text, targets[0])]
-    return _strange_keys(spot, node, ("group",)) or [
-        spot.complain("no-target", "the entry has no target", "add group: with a name or id")
+        return [_cannot_be_excluded(refused, targets[0].text, targets[0])]
+    return _strange_keys(refused, node, ("group",)) or [
+        refused.report("no-target", "the entry has no target", "add group: with a name or id")
     ]
 
 
-def _strange_keys(spot: Spot, node: Mapping, known: Collection[str]) -> list[DiagnosticText]:
+def _strange_keys(
+    refused: RefusedValue, node: Mapping, known: Collection[str]
+) -> list[PathDiagnostic]:
     """Each key of an entry without a target that is no key at all; one of them was meant as the target."""
-    complaints = []
+    diagnostics = []
     for key, _ in node.entries:
         if key.value not in ("filter", "broad"):
             near = nearest(key.text, known)
             advice = f'did you mean "{near}"?' if near else f"a target is one of {', '.join(known)}"
-            complaints.append(
-                spot.complain("unknown-key", f"unknown key {quoted(key.text)}", advice, key)
+            diagnostics.append(
+                refused.report("unknown-key", f"unknown key {quoted(key.text)}", advice, key)
             )
-    return complaints
+    return diagnostics
 
 
-def _cannot_be_excluded(spot: Spot, target: str, at: Node | None) -> DiagnosticText:
+def _cannot_be_excluded(refused: RefusedValue, target: str, at: Node | None) -> PathDiagnostic:
     message = f'"{target}" cannot be excluded: exclusions are groups'
-    return spot.complain("exclusion-not-group", message, "name a group, or remove the entry", at)
+    return refused.report("exclusion-not-group", message, "name a group, or remove the entry", at)
 
 
-def _not_a_reference(spot: Spot) -> DiagnosticText:
-    if isinstance(spot.node, Scalar):
-        return _unquoted(spot, spot.node)
-    if isinstance(spot.node, Sequence):
-        message = f'"{spot.name}" takes one name or id, not a list'
+def _not_a_reference(refused: RefusedValue) -> PathDiagnostic:
+    if isinstance(refused.node, Scalar):
+        return _unquoted(refused, refused.node)
+    if isinstance(refused.node, Sequence):
+        message = f'"{refused.name}" takes one name or id, not a list'
         advice = "write one entry for each, or quotes if the brackets belong to the name"
-        return spot.complain("wrong-type", message, advice)
-    message = f'"{spot.name}" has neither name nor id'
-    return spot.complain("no-value", message, "write a name, an id, or {id: ..., name: ...}")
+        return refused.report("wrong-type", message, advice)
+    message = f'"{refused.name}" has neither name nor id'
+    return refused.report("no-value", message, "write a name, an id, or {id: ..., name: ...}")
 
 
-def _unquoted(spot: Spot, node: Scalar) -> DiagnosticText:
+def _unquoted(refused: RefusedValue, node: Scalar) -> PathDiagnostic:
     kind = "a yes-or-no value" if isinstance(node.value, bool) else "a number"
-    prefix = "- " if spot.is_entry else f"{spot.name}: "
+    prefix = "- " if refused.is_entry else f"{refused.name}: "
     advice = f'put it in quotes: {prefix}"{node.text}"'
-    message = f"{spot.subject} must be text, and {node.text} without quotes is {kind}"
-    return spot.complain("unquoted-text", message, advice)
+    message = f"{refused.subject} must be text, and {node.text} without quotes is {kind}"
+    return refused.report("unquoted-text", message, advice)
 
 
-def _unknown_value(spot: Spot) -> DiagnosticText:
-    known = VALUES[spot.name]
-    near = nearest(_text(spot.node), known)
+def _unknown_value(refused: RefusedValue) -> PathDiagnostic:
+    known = VALUES[refused.name]
+    near = nearest(_text(refused.node), known)
     listed = f"one of: {', '.join(known)}"
     advice = f'did you mean "{near}"? ({listed})' if near else listed
-    if not isinstance(spot.node, Scalar):
-        return spot.complain(
-            "wrong-type", f'"{spot.name}" takes one word, not {kind_of(spot.node)}', advice
+    if not isinstance(refused.node, Scalar):
+        return refused.report(
+            "wrong-type", f'"{refused.name}" takes one word, not {kind_of(refused.node)}', advice
         )
-    message = f'{quoted(spot.node.text)} is not a value of "{spot.name}"'
-    return spot.complain("unknown-value", message, advice)
+    message = f'{quoted(refused.node.text)} is not a value of "{refused.name}"'
+    return refused.report("unknown-value", message, advice)
 
 
-def _not_true(spot: Spot) -> DiagnosticText:
-    message = f'"{spot.name}" takes true and nothing else, not {kind_of(spot.node)}'
-    return spot.complain("not-true", message, f'write "{spot.name}: true", or remove the entry')
+def _not_true(refused: RefusedValue) -> PathDiagnostic:
+    message = f'"{refused.name}" takes true and nothing else, not {kind_of(refused.node)}'
+    return refused.report("not-true", message, f'write "{refused.name}: true", or remove the entry')
 
 
-def words_for_missing(spot: Spot, key: str) -> DiagnosticText:
+def describe_missing_key(refused: RefusedValue, key: str) -> PathDiagnostic:
     """Say that a key is missing, and what to write."""
     advice = {
         "policies": 'start the file with "policies:" and list the policies below it',
@@ -262,8 +267,8 @@ def words_for_missing(spot: Spot, key: str) -> DiagnosticText:
         "target_type": "write target_type: user or target_type: device",
         "entra_object_id": "write entra_object_id: with the object id in Microsoft Entra",
     }.get(key, f"write {key}:")
-    made = spot.complain("missing-key", f'"{key}" is missing', advice)
-    return DiagnosticText((*spot.path, key), made.diagnostic)
+    made = refused.report("missing-key", f'"{key}" is missing', advice)
+    return PathDiagnostic((*refused.path, key), made.diagnostic)
 
 
 _EXPECTED = {
@@ -275,27 +280,27 @@ _EXPECTED = {
 }
 
 
-def _wrong_type(spot: Spot, kind: str) -> DiagnosticText:
-    node = spot.node
+def _wrong_type(refused: RefusedValue, kind: str) -> PathDiagnostic:
+    node = refused.node
     if kind == "string_type" and isinstance(node, Scalar):
-        return _unquoted(spot, node)
-    if kind == "model_type" and spot.name == "filter" and isinstance(node, Scalar):
+        return _unquoted(refused, node)
+    if kind == "model_type" and refused.name == "filter" and isinstance(node, Scalar):
         text = _spelt(node)
         advice = f"write filter: {{include: {text}}} or filter: {{exclude: {text}}}"
-        return spot.complain("filter-mode", "the filter has no mode", advice)
-    if kind == "model_type" and spot.name == "filter":
-        return spot.complain("filter-mode", "the filter has no mode", NO_MODE_HELP)
+        return refused.report("filter-mode", "the filter has no mode", advice)
+    if kind == "model_type" and refused.name == "filter":
+        return refused.report("filter-mode", "the filter has no mode", NO_MODE_HELP)
     expected = _EXPECTED.get(kind, "another kind of value")
-    message = f"{spot.subject} takes {expected}, not {kind_of(node)}"
-    return spot.complain("wrong-type", message, _type_help(spot, kind))
+    message = f"{refused.subject} takes {expected}, not {kind_of(node)}"
+    return refused.report("wrong-type", message, _type_help(refused, kind))
 
 
-def _type_help(spot: Spot, kind: str) -> str:
-    match kind, spot.name:
+def _type_help(refused: RefusedValue, kind: str) -> str:
+    match kind, refused.name:
         case "bool_type", _:
             return "write true or false, without quotes"
         case "int_type", name:
-            digits = _text(spot.node).strip()
+            digits = _text(refused.node).strip()
             return f"write {name}: {digits if digits.isdecimal() else 10}, without quotes"
         case "list_type", _:
             return "start each entry with a dash, on a line of its own"
@@ -309,7 +314,7 @@ def _type_help(spot: Spot, kind: str) -> str:
             return "write {target_type: device, entra_object_id: ID}, or user for device"
         case "model_type", _:
             return "write its keys on the lines below, indented"
-        case "string_type", _ if isinstance(spot.node, Sequence):
+        case "string_type", _ if isinstance(refused.node, Sequence):
             return "write one text, in quotes if the brackets belong to it"
         case _:
             return "write one value"

@@ -1,7 +1,7 @@
-"""Put pydantic's refusals into words for an endpoint engineer, each at its line and column. Pure.
+"""Turn pydantic's errors into diagnostics, each at its line and column. Pure.
 
-pydantic says where in the data a value did not fit. Here that path is walked back through the tree of
-the document to the key or value meant, and what stands there decides the words.
+pydantic says where in the data a value does not fit. That path is followed through the tree of the
+document to the key or value that it means.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from reconciler.loader.document import Document
 from reconciler.loader.messages import (
     LIST_POLICIES,
     WRITE_TENANT,
-    DiagnosticText,
     Path,
-    Spot,
+    PathDiagnostic,
+    RefusedValue,
+    describe_missing_key,
+    describe_refusal,
     nearest,
-    words_for,
-    words_for_missing,
 )
 from reconciler.loader.schema import (
     TARGETS,
@@ -32,44 +32,44 @@ from reconciler.loader.schema import (
     ScopeTagGroup,
     Shape,
 )
-from reconciler.loader.yaml_nodes import Mapping, Node, Scalar, Sequence, kind_of, quoted
+from reconciler.loader.yaml_nodes import Mapping, Node, Scalar, Sequence, kind_of, quoted, value_of
 from reconciler.model.diagnostics import Diagnostic, Location, error
 
 
-def complaints(
+def describe_refusals(
     failure: ValidationError, document: Document, root: Mapping, model: type[Shape]
-) -> list[DiagnosticText]:
-    """Turn every refusal of one validation into a complaint with its place."""
+) -> list[PathDiagnostic]:
+    """Turn every error of one validation into a diagnostic with its place."""
     refusals = failure.errors(include_url=False)
-    found: list[DiagnosticText] = []
+    diagnostics: list[PathDiagnostic] = []
     meant: set[Path] = set()
-    absent: list[DiagnosticText] = []
+    absent: list[PathDiagnostic] = []
     for refusal in refusals:
-        spot = _spot(document, root, model, refusal)
+        refused = _locate(document, root, model, refusal)
         if refusal["type"] == "missing":
-            absent.append(words_for_missing(spot, str(refusal["loc"][-1])))
+            absent.append(describe_missing_key(refused, str(refusal["loc"][-1])))
             continue
         if refusal["type"] == "extra_forbidden":
-            near = nearest(str(refusal["loc"][-1]), spot.known)
-            meant.update({(*spot.path[:-1], near)} if near else ())
-        found += words_for(spot, refusal)
-    # A misspelt key is one mistake: that the right one is missing then goes without saying.
-    return found + [complaint for complaint in absent if complaint.path not in meant]
+            near = nearest(str(refusal["loc"][-1]), refused.known)
+            meant.update({(*refused.path[:-1], near)} if near else ())
+        diagnostics += describe_refusal(refused, refusal)
+    # A misspelt key is one error: do not also say that the right key is missing.
+    return diagnostics + [each for each in absent if each.path not in meant]
 
 
-def gaps(document: Document, path: Path, policy: Mapping) -> Iterator[DiagnosticText]:
-    """Complain of a policy that names no policy, or no targets, unless a misspelt key may hold them."""
+def missing_parts(document: Document, path: Path, policy: Mapping) -> Iterator[PathDiagnostic]:
+    """Report a policy without a name or without targets, unless a misspelt key may hold them."""
     keys = set(policy.by_key)
     keys |= {
         nearest(key, PolicyShape.model_fields) for key in keys - PolicyShape.model_fields.keys()
     }
-    spot = Spot(document, path, None, policy, (), policy_name(policy))
+    refused = RefusedValue(document, path, None, policy, (), policy_name(policy))
     if not keys & {"name", "id"}:
         advice = "write name: with the policy's display name in Intune, or id: with its id"
-        yield spot.complain("policy-without-name", "the policy has neither name nor id", advice)
+        yield refused.report("policy-without-name", "the policy has neither name nor id", advice)
     if not keys & {"include", "exclude"}:
         advice = "list who gets the policy under include, or who does not under exclude"
-        yield spot.complain(
+        yield refused.report(
             "policy-without-targets", "the policy has neither include nor exclude", advice
         )
 
@@ -77,14 +77,15 @@ def gaps(document: Document, path: Path, policy: Mapping) -> Iterator[Diagnostic
 def policy_name(policy: Node) -> str:
     """What to call a policy in a message: its name, else its id, else nothing."""
     for key in ("name", "id"):
-        found = policy.find(key) if isinstance(policy, Mapping) else None
-        if found and isinstance(found[1], Scalar) and isinstance(found[1].value, str):
-            name = found[1].value
+        value = value_of(policy, key)
+        if isinstance(value, Scalar) and isinstance(name := value.value, str):
             return name if name.isprintable() else quoted(name)[1:-1]
     return ""
 
 
-def _spot(document: Document, root: Node, model: type[Shape], refusal: ReadOnly[str, Any]) -> Spot:
+def _locate(
+    document: Document, root: Node, model: type[Shape], refusal: ReadOnly[str, Any]
+) -> RefusedValue:
     """Walk from the root along pydantic's path, past the tags of unions that it has in it."""
     loc, key, node, path = refusal["loc"], None, root, []
     for position, part in enumerate(loc):
@@ -96,20 +97,22 @@ def _spot(document: Document, root: Node, model: type[Shape], refusal: ReadOnly[
             and isinstance(node, Mapping)
             and (is_last_key or not part.startswith("<"))
         ):
-            found = node.find(part)
-            if found is None:
+            entry = node.find(part)
+            if entry is None:
                 break
-            key, node = found
+            key, node = entry
         else:
             continue
         path.append(part)
     container = path[:-1] if refusal["type"] == "extra_forbidden" else path
     policy = ""
     if path[:1] == ["policies"] and len(path) > 1:
-        policies = root.find("policies") if isinstance(root, Mapping) else None
-        if policies and isinstance(policies[1], Sequence):
-            policy = policy_name(policies[1].items[int(path[1])])
-    return Spot(document, tuple(path), key, node, _known_keys(tuple(container), model), policy)
+        policies = value_of(root, "policies")
+        if isinstance(policies, Sequence):
+            policy = policy_name(policies.items[int(path[1])])
+    return RefusedValue(
+        document, tuple(path), key, node, _known_keys(tuple(container), model), policy
+    )
 
 
 def _known_keys(container: Path, model: type[Shape]) -> Collection[str]:
@@ -132,8 +135,8 @@ def _known_keys(container: Path, model: type[Shape]) -> Collection[str]:
             return ObjectReference.model_fields
 
 
-def root_complaint(document: Document, first_key: str) -> Diagnostic | None:
-    """Complain of a file that is empty, or is no mapping; None where it can be looked at."""
+def diagnose_root(document: Document, first_key: str) -> Diagnostic | None:
+    """Report a file that is empty or not a mapping; None where it can be checked further."""
     root = document.root
     if root is None or (isinstance(root, Scalar) and root.value is None):
         is_tenant = first_key == "tenant"

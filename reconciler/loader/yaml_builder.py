@@ -86,7 +86,7 @@ class TreeBuilder:
             for event in events:
                 if isinstance(event, DocumentStartEvent):
                     if root is not None:
-                        self._mistake(
+                        self._report(
                             "several-documents", event, "a second YAML document starts here"
                         )
                         break
@@ -98,7 +98,7 @@ class TreeBuilder:
             return None
         return root if self.is_sound else None
 
-    def _mistake(self, code: str, event: Any, message: str, help: str | None = None) -> None:
+    def _report(self, code: str, event: Any, message: str, help: str | None = None) -> None:
         place = self._at(event)
         self.diagnostics.append(
             error(code, message, place, help=_HELP[code] if help is None else help)
@@ -113,7 +113,7 @@ class TreeBuilder:
         if depth > self.deepest:
             self.deepest = depth
             if depth > MAX_DEPTH:
-                self._mistake("too-deep", event, f"nested deeper than {MAX_DEPTH} levels")
+                self._report("too-deep", event, f"nested deeper than {MAX_DEPTH} levels")
                 raise _Unreadable
         if isinstance(event, AliasEvent):
             return self._alias(event, depth)
@@ -131,7 +131,7 @@ class TreeBuilder:
     def _anchored(self, event: Any, depth: int) -> Node:
         name = str(event.anchor).translate(self.unmask)
         if name in self.anchors:
-            self._mistake(
+            self._report(
                 "duplicate-anchor", event, f"the anchor &{name} stands in this file already"
             )
         self.anchors[name] = None
@@ -151,7 +151,7 @@ class TreeBuilder:
     def _alias(self, event: Any, depth: int) -> Node:
         name = str(event.anchor).translate(self.unmask)
         if name not in self.anchors:
-            self._mistake(
+            self._report(
                 "unknown-anchor",
                 event,
                 f"no anchor &{name} stands above *{name}",
@@ -161,7 +161,7 @@ class TreeBuilder:
             return _placed(_NOTHING, event)
         anchor = self.anchors[name]
         if anchor is None:
-            self._mistake(
+            self._report(
                 "recursive-alias", event, f"*{name} stands inside &{name}, so it contains itself"
             )
             raise _Unreadable
@@ -169,10 +169,10 @@ class TreeBuilder:
         self.expansion += anchor.size
         self.deepest = max(self.deepest, depth + anchor.height)
         if self.expansion > MAX_EXPANSION:
-            self._mistake("alias-expansion", event, f"aliases add over {MAX_EXPANSION:,} values")
+            self._report("alias-expansion", event, f"aliases add over {MAX_EXPANSION:,} values")
             raise _Unreadable
         if self.deepest > MAX_DEPTH:
-            self._mistake("too-deep", event, f"nested deeper than {MAX_DEPTH} levels")
+            self._report("too-deep", event, f"nested deeper than {MAX_DEPTH} levels")
             raise _Unreadable
         return _placed(anchor.node, event)
 
@@ -201,16 +201,16 @@ class TreeBuilder:
             value = self._node(next(self.events), depth + 1)
             if _is_merge(following) and isinstance(key, Scalar):
                 if merged is not None:
-                    self._mistake(
+                    self._report(
                         "duplicate-key", following, 'duplicate key "<<"', _HELP["merge-key"]
                     )
                 merged = self._merge(following, value)
             elif not isinstance(key, Scalar) or not isinstance(key.value, str):
-                self._mistake("key-not-text", following, _not_text(key))
+                self._report("key-not-text", following, _not_text(key))
             elif key.value in entries:
                 first = entries[key.value][0].line
                 shown = quoted(key.value)
-                self._mistake(
+                self._report(
                     "duplicate-key", following, f"duplicate key {shown}: it stands on line {first}"
                 )
             else:
@@ -229,7 +229,7 @@ class TreeBuilder:
                 for name, entry in each.by_key.items():
                     entries.setdefault(name, entry)
             else:
-                self._mistake("merge-key", event, '"<<" takes an alias of a mapping')
+                self._report("merge-key", event, '"<<" takes an alias of a mapping')
         return Mapping(entries, value.line, value.column)
 
     def _scalar(self, event: ScalarEvent) -> Scalar:
@@ -247,7 +247,7 @@ class TreeBuilder:
     def _check_tag(self, event: Any, *allowed: str) -> None:
         if event.tag is not None and event.tag not in allowed:
             shown = event.tag.translate(self.unmask).replace("tag:yaml.org,2002:", "!!")
-            self._mistake("custom-tag", event, f"the tag {quoted(shown)} is not supported")
+            self._report("custom-tag", event, f"the tag {quoted(shown)} is not supported")
 
     def _syntax(self, failure: YAMLError) -> None:
         problem, mark = str(getattr(failure, "problem", "") or failure), None

@@ -50,6 +50,12 @@ class Mapping:
 Node: TypeAlias = Scalar | Sequence | Mapping
 
 
+def value_of(node: Node | None, key: str) -> Node | None:
+    """Give the value under a key; None where there is none, or the node is no mapping."""
+    entry = node.find(key) if isinstance(node, Mapping) else None
+    return entry[1] if entry else None
+
+
 def plain(node: Node) -> object:
     """Turn a tree into lists, dicts and plain values."""
     if isinstance(node, Scalar):

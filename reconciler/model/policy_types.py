@@ -1,13 +1,17 @@
 """The two families of compliance policies in Graph, and their platforms, as data. Pure.
 
-Sources: graph.md of this project's research, restated where a row depends on it. The mapping from
-policy type to filter platform is inferred from the portal, which offers only filters of the
-policy's own platform.
+Source: .github/docs/graph.md section 4. Which filters fit a policy type is inferred from the
+portal: it offers only filters of the policy's own platform.
 """
 
 from __future__ import annotations
 
+import difflib
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from reconciler.model.state import Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,45 +58,63 @@ LINUX = "linux"
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """A policy type: the word for it in YAML, what people call it, which filters fit it."""
+    """A policy type: the word for it in YAML, what people call it, which filters fit it.
+
+    ``filter_platforms`` holds values of Graph's devicePlatformType in lower case; empty where no
+    filter is known to fit, or nothing is known.
+    """
 
     platform: str
     title: str
-    filter_platforms: frozenset[str]
+    filter_platforms: frozenset[str] = frozenset()
 
 
-def _row(platform: str, title: str, *filter_platforms: str) -> Platform:
-    return Platform(platform, title, frozenset(filter_platforms))
-
-
-PLATFORMS = {
-    row.platform.casefold(): row
-    for row in (
-        _row("android", "Android device administrator", "android"),
-        _row(
-            "androidWorkProfile",
-            "Android Enterprise work profile",
-            "androidForWork",
-            "androidWorkProfile",
-        ),
-        _row(
-            "androidDeviceOwner",
-            "Android Enterprise fully managed",
-            "androidForWork",
-            "androidWorkProfile",
-        ),
-        _row("androidForWork", "Android for Work", "androidForWork", "androidWorkProfile"),
-        _row("aospDeviceOwner", "Android (AOSP)", "androidAOSP"),
-        _row("ios", "iOS/iPadOS", "iOS"),
-        _row("macOS", "macOS", "macOS"),
-        _row("windows10", "Windows 10/11", "windows10AndLater"),
-        _row("windows10Mobile", "Windows 10 Mobile", "windows10AndLater"),
-        _row("windows81", "Windows 8.1", "windows81AndLater"),
-        _row("windowsPhone81", "Windows Phone 8.1", "windowsPhone81"),
-        _row(LINUX, "Linux"),
+def _table(*rows: tuple[str, str, str]) -> dict[str, Platform]:
+    platforms = (
+        Platform(word, title, frozenset(fitting.lower().split())) for word, title, fitting in rows
     )
-}
-"""By the platform's word in lower case. Linux takes no filters at all ([D] filters-supported-workloads)."""
+    return {row.platform.casefold(): row for row in platforms}
+
+
+CLASSIC_PLATFORMS = _table(
+    ("android", "Android device administrator", "android"),
+    (
+        "androidWorkProfile",
+        "Android Enterprise personally-owned work profile",
+        "androidForWork androidWorkProfile",
+    ),
+    (
+        "androidDeviceOwner",
+        "Android Enterprise fully managed, dedicated, corporate-owned work profile",
+        "androidForWork androidWorkProfile",
+    ),
+    ("androidForWork", "Android for Work", "androidForWork androidWorkProfile"),
+    ("aospDeviceOwner", "Android (AOSP)", "androidAOSP"),
+    ("ios", "iOS/iPadOS", "iOS"),
+    ("macOS", "macOS", "macOS"),
+    ("windows10", "Windows 10/11", "windows10AndLater"),
+    ("windows10Mobile", "Windows 10 Mobile", "windows10AndLater"),
+    ("windows81", "Windows 8.1", "windows81AndLater"),
+    ("windowsPhone81", "Windows Phone 8.1", "windowsPhone81"),
+    ("default", "built-in policy for all platforms", ""),
+)
+"""By the platform's word in lower case, which is the policy's type without its affixes."""
+
+CATALOG_PLATFORMS = _table(
+    (LINUX, "Linux", ""),
+    ("android", "Android", ""),
+    ("androidEnterprise", "Android Enterprise", "androidForWork androidWorkProfile"),
+    ("aosp", "Android (AOSP)", "androidAOSP"),
+    ("iOS", "iOS/iPadOS", "iOS"),
+    ("macOS", "macOS", "macOS"),
+    ("windows10", "Windows 10/11", "windows10AndLater"),
+    ("visionOS", "visionOS", ""),
+    ("tvOS", "tvOS", ""),
+)
+"""The settings catalog's own words (``platforms``): its ``android`` is not device administrator."""
+
+PLATFORMS = CATALOG_PLATFORMS | CLASSIC_PLATFORMS
+"""Every word that ``platform`` may be in a policy file, in lower case."""
 
 _TYPE_PREFIX = "microsoft.graph."
 _TYPE_SUFFIX = "compliancepolicy"
@@ -110,13 +132,82 @@ def platform_of(odata_type: str | None) -> str | None:
         bare = bare[len(_TYPE_PREFIX) :]
     if bare.casefold().endswith(_TYPE_SUFFIX):
         bare = bare[: -len(_TYPE_SUFFIX)]
+    if bare.casefold() == "defaultdevice":
+        bare = "default"
     row = PLATFORMS.get(bare.casefold())
     return row.platform if row else bare or None
 
 
-def platform_title(platform: str | None) -> str:
-    """What people call the platform; an unknown one is shown as Graph spells it."""
-    if platform is None:
+_FLAGS = re.compile(r"[A-Za-z0-9]+(, ?[A-Za-z0-9]+)*")
+
+
+def title_of(policy: Policy) -> str:
+    """What people call a policy's platform; one that is not known is written in words."""
+    if not policy.platform:
         return "unknown platform"
-    row = PLATFORMS.get(platform.casefold())
-    return row.title if row else platform
+    if not _FLAGS.fullmatch(policy.platform):
+        return policy.platform
+    table = CATALOG_PLATFORMS if policy.family == SETTINGS_CATALOG.key else CLASSIC_PLATFORMS
+    words = [word.strip() for word in policy.platform.split(",")]
+    rows = [(word, table.get(word.casefold()) or PLATFORMS.get(word.casefold())) for word in words]
+    return ", ".join(row.title if row else _in_words(word) for word, row in rows)
+
+
+def fitting_filter_platforms(policy: Policy) -> frozenset[str]:
+    """The devicePlatformType values, in lower case, of filters that fit; empty where not known."""
+    table = CATALOG_PLATFORMS if policy.family == SETTINGS_CATALOG.key else CLASSIC_PLATFORMS
+    row = table.get((policy.platform or "").casefold())
+    return row.filter_platforms if row else frozenset()
+
+
+_WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z][a-z])|(?<=[A-Za-z])(?=[0-9])")
+
+
+def _in_words(word: str) -> str:
+    """Spell Graph's word for a platform, as in ``Windows Server 2025`` for windowsServer2025."""
+    if word == "unknownFutureValue":
+        return "unknown platform"
+    text = _WORD_START.sub(" ", word)
+    is_brand = re.fullmatch(r"[a-z]+OS", word) is not None
+    return text if is_brand else text[:1].upper() + text[1:]
+
+
+_SPOKEN: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("windows ?phone", ("windowsPhone81",)),
+    ("windows ?(10 ?)?mobile", ("windows10Mobile",)),
+    ("windows ?8", ("windows81",)),
+    (r"win(dows)?( ?1[01])?\b|windows", ("windows10",)),
+    ("i ?pad|i ?phone|i ?pod|ios", ("ios",)),
+    (r"mac|os ?x\b", ("macOS",)),
+    ("apple", ("ios", "macOS")),
+    ("aosp|open ?source", ("aospDeviceOwner",)),
+    (
+        r"fully|dedicated|device ?owner|corporate|company|cope\b|cobo\b|cosu\b",
+        ("androidDeviceOwner",),
+    ),
+    ("work ?profile|personal|byod", ("androidWorkProfile",)),
+    ("device ?admin", ("android",)),
+    ("enterprise|for ?work", ("androidDeviceOwner", "androidWorkProfile")),
+    ("linux|ubuntu|red ?hat|rhel|debian", (LINUX,)),
+)
+"""What people type for a platform, most specific first, and the words that are meant."""
+
+
+def similar_platforms(text: str) -> tuple[str, ...]:
+    """Give every platform word that was probably meant; none where the text resembles none."""
+    word = platform_of(text.strip()) or ""
+    if word.casefold() in PLATFORMS:
+        return (word,)
+    plain = re.sub(r"[\W_]+", " ", _WORD_START.sub(" ", text)).strip().lower()
+    for pattern, platforms in _SPOKEN:
+        if re.search(rf"\b({pattern})", plain):
+            return platforms
+    known = [row.platform for row in PLATFORMS.values()]
+    longer = tuple(each for each in known if plain and each.casefold().startswith(plain))
+    return longer or _near(plain, known)
+
+
+def _near(plain: str, known: Iterable[str]) -> tuple[str, ...]:
+    by_folded = {each.casefold(): each for each in known}
+    near = difflib.get_close_matches(plain.replace(" ", "")[:64], by_folded, 1, cutoff=0.8)
+    return tuple(by_folded[each] for each in near)

@@ -119,8 +119,13 @@ class Reader(Protocol):
         """Read every assignment filter of the tenant, by id."""
         ...
 
-    def find_groups(self, *, names: Iterable[str], ids: Iterable[str]) -> GroupSearch:
-        """Look groups up, by name and by id, in as few requests as Graph allows."""
+    def find_groups(
+        self, *, names: Iterable[str], ids: Iterable[str], other_names: Iterable[str] = ()
+    ) -> GroupSearch:
+        """Look groups up, by name and by id, in as few requests as Graph allows.
+
+        ``other_names`` are looked up too, and need no similar names where they lead nowhere.
+        """
         ...
 
 

@@ -202,11 +202,16 @@ class AssignmentFilter:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """How a file points at an object: by id, by name, or by both, which must then agree."""
+    """How a file points at an object: by id, by name, or by both, which must then agree.
+
+    ``uncut_name`` is what the line says where YAML reads less of it as the name: a `` #`` that
+    begins a comment, a ``&`` or ``!`` at the start. None where the name is quoted or whole.
+    """
 
     id: str | None
     name: str | None
     location: Location
+    uncut_name: str | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         """Quote what the file says, name first."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from reconciler import loader
 from reconciler.differ.compare import diff
 from reconciler.differ.guardrails import Limits, effective, stops
-from reconciler.differ.lint import findings
+from reconciler.differ.lint import lint
 from reconciler.differ.resolve import referenced_groups, resolve
 from reconciler.graph.parallel import three_in_parallel
 from reconciler.model.diagnostics import Diagnostic, has_errors, sort_diagnostics
@@ -147,11 +147,11 @@ def plan(
     directory = _with_live_groups(resolution.state, reading.directory, connection.tenant)
     difference = diff(resolution.state, directory)
     found = (
-        *_of_chosen(diagnostics, desired, reading.chosen),
+        *resolution.without_confirmed(_of_chosen(diagnostics, desired, reading.chosen)),
         *reading.unmatched,
         *resolution.diagnostics,
         *difference.diagnostics,
-        *findings(difference.policies, directory),
+        *lint(difference.policies, directory),
     )
     return _judged(config, identity, difference.policies, found, selection, limits)
 
@@ -190,7 +190,9 @@ def _label(policy: DesiredPolicy) -> str:
 
 def _find_groups(desired: DesiredState, tenant: Reader) -> GroupSearch:
     declared = referenced_groups(desired)
-    return tenant.find_groups(names=declared.names, ids=declared.ids)
+    return tenant.find_groups(
+        names=declared.names, ids=declared.ids, other_names=declared.uncut_names
+    )
 
 
 def _with_live_groups(resolved: ResolvedState, directory: Directory, tenant: Reader) -> Directory:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 
 from reconciler.model import wording
 from reconciler.model.plan import Change
-from reconciler.model.policy_types import platform_title
+from reconciler.model.policy_types import title_of
 from reconciler.model.result import ApplyResult, PolicyOutcome, Status
 from reconciler.views.escaping import markdown_code, markdown_prose
 from reconciler.views.markdown import SMALLEST_BUDGET, Context, marker, note, where
@@ -126,7 +126,7 @@ def _row(outcome: PolicyOutcome) -> str:
     return row(
         _WORDS[outcome.status],
         markdown_code(outcome.policy.name),
-        markdown_prose(platform_title(outcome.policy.platform)),
+        markdown_prose(title_of(outcome.policy)),
         _changes(outcome.changes),
     )
 

@@ -27,7 +27,7 @@ from reconciler.model.plan import (
     Update,
     filter_after,
 )
-from reconciler.model.policy_types import platform_title
+from reconciler.model.policy_types import title_of
 from reconciler.model.result import count
 from reconciler.model.state import Assignment, Filter, Policy, TargetKind
 from reconciler.views.escaping import (
@@ -320,7 +320,7 @@ def _row(change: Change, names: Names, context: Context) -> str:
     return row(
         f"**{action}**" if isinstance(change, Delete) else action,
         names.policy(change.policy),
-        markdown_prose(platform_title(change.policy.platform)),
+        markdown_prose(title_of(change.policy)),
         f"**{who}**" if reaches_everybody(change) else who,
         _filter(change, names),
         place,

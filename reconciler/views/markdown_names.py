@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from reconciler.model.plan import Plan, filter_after
-from reconciler.model.policy_types import platform_title
+from reconciler.model.policy_types import title_of
 from reconciler.model.state import Filter, Policy, Target, TargetKind
 from reconciler.model.wording import TARGET_KINDS, not_in_directory
 from reconciler.views.escaping import markdown_code
@@ -24,7 +24,7 @@ class Names:
         ids: dict[tuple[str, str], set[str]] = defaultdict(set)
         for policy_plan in plan.policies:
             policy = policy_plan.policy
-            ids[policy.name, platform_title(policy.platform)].add(policy.id)
+            ids[policy.name, title_of(policy)].add(policy.id)
             shown = [(a.target, a.filter) for a in policy_plan.live]
             shown += [(o.target, filter_after(o)) for o in policy_plan.changes]
             for target, filter in shown:
@@ -35,7 +35,7 @@ class Names:
 
     def policy(self, policy: Policy) -> str:
         """Name a policy."""
-        is_shared = (policy.name, platform_title(policy.platform)) in self.shared
+        is_shared = (policy.name, title_of(policy)) in self.shared
         return with_id(policy.name, policy.id, is_shared=is_shared)
 
     def target(self, target: Target) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from reconciler.model import wording
 from reconciler.model.plan import Change, Delete, Plan, PolicyPlan
-from reconciler.model.policy_types import platform_title
+from reconciler.model.policy_types import title_of
 from reconciler.model.state import Assignment, Ownership, Target
 from reconciler.model.wording import NO_NAMES, Names
 from reconciler.views.escaping import visible
@@ -72,7 +72,7 @@ def _shown(plan: Plan, verbose: bool) -> Iterator[PolicyPlan]:
 def _policy(plan: PolicyPlan, names: Names, width: int, verbose: bool, root: str) -> str:
     policy = plan.policy
     owned = ", authoritative" if plan.ownership is Ownership.AUTHORITATIVE else ""
-    lines = [visible(f"{names.policy(policy)}  ({platform_title(policy.platform)}{owned})")]
+    lines = [visible(f"{names.policy(policy)}  ({title_of(policy)}{owned})")]
     lines += render_changes(plan.changes, names, width=width, indent=2, root=root)
     if verbose:
         lines += [_left_as_is("unchanged", keep.assignment, names) for keep in plan.kept]

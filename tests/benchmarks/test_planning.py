@@ -12,7 +12,7 @@ import pytest
 from reconciler import documents
 from reconciler.differ.compare import diff
 from reconciler.differ.guardrails import Limits
-from reconciler.differ.lint import findings
+from reconciler.differ.lint import lint
 from reconciler.differ.resolve import resolve
 from reconciler.graph.client import GraphClient
 from reconciler.graph.tenant import GraphTenant
@@ -89,7 +89,7 @@ def stages(size, folder):
         "load": lambda: load(root),
         "resolve": lambda: resolve(desired, live, names),
         "diff": lambda: diff(resolved, names),
-        "findings": lambda: findings(policies, names),
+        "lint": lambda: lint(policies, names),
         "render": lambda: text.render(plan, width=100),
     }
 
@@ -197,7 +197,7 @@ def test_no_view_of_ten_thousand_changes_takes_longer_than_loading_and_comparing
 
     def work():
         policies = diff(resolve(load(root).state, live, names).state, names).policies
-        return findings(policies, names)
+        return lint(policies, names)
 
     own = best(work, runs=1)
     shown = saved(with_warnings(large(10_000)))

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from hypothesis import strategies as st
 
 from reconciler.differ.compare import diff
-from reconciler.differ.lint import findings
+from reconciler.differ.lint import lint
 from reconciler.documents import SavedPlan
 from reconciler.graph import wire
 from reconciler.model.diagnostics import error, has_errors, sort_diagnostics, warning
@@ -234,7 +234,7 @@ def policy_plans(draw, id=build.WINDOWS):
 
 def may_be_applied(plan):
     """Whether a reviewer's findings leave the plan whole: no group on both sides of a policy."""
-    return not has_errors(findings([plan], build.directory()))
+    return not has_errors(lint([plan], build.directory()))
 
 
 _diagnostics = st.builds(

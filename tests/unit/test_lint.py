@@ -2,7 +2,7 @@
 
 import pytest
 
-from reconciler.differ.lint import findings
+from reconciler.differ.lint import lint
 from reconciler.model.plan import Keep, Unmanaged
 from reconciler.model.state import AssignmentFilter, Group
 from tests.support import build
@@ -16,7 +16,7 @@ ASSIGNED = Group(build.BREAK_GLASS, "Assigned")
 
 def found(*wanted, live=(), known=(), of=None, owned="additive"):
     plan = build.planned(*wanted, live=live, known=known, of=of, owned=owned)
-    return findings([plan], build.directory(*known))
+    return lint([plan], build.directory(*known))
 
 
 def said(*wanted, **options):
@@ -48,15 +48,15 @@ def test_one_group_on_both_sides_is_an_error_at_the_declared_line():
     include = found(build.want(build.group()), live=[build.live(build.exclusion())])
     exclude = found(build.want(build.exclusion()), live=[build.live(build.group())])
     assert [(one.is_error, one.code, one.location) for one in (*include, *exclude)] == [
-        (True, "include-and-exclude", build.at(5))
+        (True, "group-on-both-sides", build.at(5))
     ] * 2
-    assert "is excluded on this policy in the tenant" in include[0].message
-    assert "is included on this policy in the tenant" in exclude[0].message
+    assert "included here and excluded on this policy in the tenant" in include[0].message
+    assert "excluded here and included on this policy in the tenant" in exclude[0].message
 
 
 def test_one_group_on_both_sides_of_the_tenant_is_a_warning():
     live = [build.live(build.group()), build.live(build.exclusion())]
-    assert said(live=live) == [("warning", "include-and-exclude", None)]
+    assert said(live=live) == [("warning", "group-on-both-sides", None)]
 
 
 def test_a_side_that_is_deleted_is_no_conflict():
@@ -165,13 +165,13 @@ def test_only_a_new_scope_tag_group_is_warned_of():
     assert said(build.want(target), live=[build.live(target)]) == []
 
 
-def test_findings_look_at_every_policy():
+def test_every_policy_is_checked():
     policies = [
         build.nothing(build.policy(name=name), unmanaged=both_sides(), kept=(kept_filter(),))
         for name in "ab"
     ]
-    codes = [(one.policy, one.code) for one in findings(policies, build.directory())]
-    assert codes == [("a", "include-and-exclude"), ("b", "include-and-exclude")]
+    codes = [(one.policy, one.code) for one in lint(policies, build.directory())]
+    assert codes == [("a", "group-on-both-sides"), ("b", "group-on-both-sides")]
 
 
 def both_sides():

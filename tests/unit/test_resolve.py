@@ -88,7 +88,7 @@ def test_a_name_that_differs_in_case_alone_is_an_error_that_names_the_candidate(
         "unknown-group",
         1,
         'no group is called "sales LAPTOPS"',
-        f'names compare exactly, case included; there is "Sales laptops" ({build.SALES})',
+        f'names are case-sensitive; there is "Sales laptops" ({build.SALES})',
     )
 
 
@@ -189,9 +189,9 @@ def test_a_group_on_both_sides_is_an_error_at_the_exclusion(first_is_exclusion):
         build.declare(build.named(id=build.SALES), exclude=True, line=6),
     ]
     assert only_problem(resolved(*(reversed(lines) if first_is_exclusion else lines)))[:3] == (
-        "include-and-exclude",
+        "group-on-both-sides",
         6,
-        'the group "Sales laptops" is also included, at policies.yaml:5:9',
+        'the group "Sales laptops" is excluded here and included at policies.yaml:5:9',
     )
 
 

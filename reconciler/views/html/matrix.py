@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from reconciler.model.plan import Change, Create, Delete, Key, PolicyPlan, Update, key_of
-from reconciler.model.policy_types import platform_title
+from reconciler.model.policy_types import title_of
 from reconciler.model.state import Filter, Ownership, Target, TargetKind
 from reconciler.model.wording import TARGET_KINDS, not_in_directory
 from reconciler.views.escaping import visible_name
@@ -132,7 +132,7 @@ def _row(plan: PolicyPlan, keys: Sequence[Key]) -> Row:
         cells[key] = (*cells.get(key, ()), mark)
     return Row(
         name=visible_name(plan.policy.name),
-        platform=visible_name(platform_title(plan.policy.platform)),
+        platform=visible_name(title_of(plan.policy)),
         id=visible_name(plan.policy.id),
         is_authoritative=plan.ownership is Ownership.AUTHORITATIVE,
         has_changes=bool(plan.changes),

@@ -9,7 +9,7 @@ from datetime import UTC
 from reconciler.documents import SavedPlan
 from reconciler.model.diagnostics import Diagnostic, Location, sort_diagnostics
 from reconciler.model.plan import Delete, Plan, PolicyPlan
-from reconciler.model.policy_types import platform_title
+from reconciler.model.policy_types import title_of
 from reconciler.model.state import Ownership
 from reconciler.views.escaping import visible, visible_name
 from reconciler.views.html.matrix import (
@@ -151,7 +151,7 @@ def changed_policies(plan: Plan) -> Iterator[ChangedPolicy]:
 def _changed(plan: PolicyPlan) -> ChangedPolicy:
     return ChangedPolicy(
         name=visible_name(plan.policy.name),
-        platform=visible_name(platform_title(plan.policy.platform)),
+        platform=visible_name(title_of(plan.policy)),
         id=visible_name(plan.policy.id),
         is_authoritative=plan.ownership is Ownership.AUTHORITATIVE,
         changes=tuple(
