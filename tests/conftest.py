@@ -3,6 +3,9 @@
 import os
 import sys
 
+import pytest
+
+from reconciler.runtime.known_secrets import KNOWN
 from tests.support.property_rounds import load_profile
 
 pytest_plugins = ["tests.support.authority"]
@@ -22,3 +25,10 @@ if sys.platform == "win32":
     collect_ignore_glob += ["e2e/*", "unit/test_loader_files.py"]
 if sys.platform != "linux":
     collect_ignore_glob += ["e2e/test_killed.py", "e2e/test_workflow_*.py"]
+
+
+@pytest.fixture(autouse=True)
+def _no_secret_of_another_test():
+    """Each test is a process of its own, as far as secrets go."""
+    yield
+    KNOWN.forget()

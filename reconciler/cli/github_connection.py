@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from reconciler.github.api import GitHubApi
 from reconciler.github.environment import GitHubEnvironment
 from reconciler.model.ports import Clock
-from reconciler.operations.connect import http_client
 from reconciler.runtime.deadline import Deadline
+from reconciler.runtime.http_client import open_client
 from reconciler.runtime.retry import Backoff
 
 _CONNECTIONS = 2
@@ -25,7 +25,7 @@ def open_github(
 ) -> GitHubApi:
     """Make the client; nothing is sent yet. Raises where the token or the repository is missing."""
     return GitHubApi(
-        http=http_client(environment.api_url, environ, connections=_CONNECTIONS),
+        http=open_client(environment.api_url, environ, connections=_CONNECTIONS),
         api_url=environment.api_url,
         repository=environment.need_repository(),
         token=environment.need_token(),

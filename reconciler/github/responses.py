@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 
 from reconciler.github.errors import GitHubError, MissingError, PermissionDenied
-from reconciler.runtime.retry import retry_after
+from reconciler.runtime.retry import http_date, retry_after_of
 
 _MAX_MESSAGE = 500
 _LIMIT_WORDS = ("rate limit", "abuse detection")
@@ -103,10 +103,12 @@ def is_throttled(answer: GitHubResponse) -> bool:
 
 
 def wait_asked_for(answer: GitHubResponse, now: datetime) -> float | None:
-    """Seconds until GitHub will listen again, None where it does not say."""
-    header = answer.headers.get("retry-after")
-    if header is not None:
-        return retry_after(header.strip(), now)
+    """Seconds until GitHub will listen again, None where it does not say.
+
+    Moments are judged by the response's own ``Date``, not by this machine's clock.
+    """
+    if "retry-after" in answer.headers:
+        return retry_after_of(answer.headers, now)
     if answer.headers.get("x-ratelimit-remaining") != "0":
         return None
     try:
@@ -114,7 +116,8 @@ def wait_asked_for(answer: GitHubResponse, now: datetime) -> float | None:
     except ValueError:
         return None
     # One second more: the two clocks differ, and the reset is given in whole seconds.
-    return max(0.0, reset - now.timestamp()) + 1.0
+    sent = http_date(answer.headers.get("date", "")) or now
+    return max(0.0, reset - sent.timestamp()) + 1.0
 
 
 def refusal(answer: GitHubResponse, attempted: str, *, is_write: bool) -> GitHubError:

@@ -50,8 +50,9 @@ class GraphClient:
 
     def get(self, version: Version, path: str, *, attempted: str) -> Mapping[str, Any]:
         """Read one object."""
-        answer = self.transport.read(self.url(version, path), attempted=attempted)
-        return _object(answer, attempted)
+        return object_of(
+            self.transport.read(self.url(version, path), attempted=attempted), attempted
+        )
 
     def pages(self, version: Version, path: str, *, attempted: str) -> Iterator[Mapping[str, Any]]:
         """Read a whole collection, page after page, as Graph links them."""
@@ -72,30 +73,30 @@ class GraphClient:
                     code="PagingLoop",
                 )
             seen.add(link)
-            page = _object(self.transport.read(link, attempted=attempted), attempted)
-            found = items(page, attempted)
-            self._on_read(len(found))
-            yield from found
+            page = object_of(self.transport.read(link, attempted=attempted), attempted)
+            objects = items(page, attempted)
+            self._on_read(len(objects))
+            yield from objects
             link = next_link(page, attempted)
 
     def batch(
         self, version: Version, paths: Mapping[str, str], *, attempted: str
     ) -> dict[str, GraphResponse]:
-        """GET many paths at once; the keys of ``paths`` name the answers.
+        """GET many paths at once; the keys of ``paths`` name the responses.
 
-        Entries that Graph asks to wait for are sent again. Every other answer is returned as it
+        Entries that Graph asks to wait for are sent again. Every other response is returned as it
         is, a refusal too: what a 404 means is the caller's business.
         """
         entries = list(paths.items())
         chunks = [entries[at : at + BATCH_SIZE] for at in range(0, len(entries), BATCH_SIZE)]
-        answers: dict[str, GraphResponse] = {}
+        responses: dict[str, GraphResponse] = {}
         for part in in_parallel(
             [partial(self._batch, version, chunk, attempted) for chunk in chunks],
             workers=self.parallelism,
         ):
-            answers |= part
+            responses |= part
             self._on_read(len(part))
-        return answers
+        return responses
 
     def _batch(
         self, version: Version, entries: Sequence[tuple[str, str]], attempted: str
@@ -105,12 +106,12 @@ class GraphClient:
 
         def once() -> dict[str, GraphResponse]:
             faults: list[TransientError] = []
-            for key, answer in self._post_batch(version, waiting, attempted).items():
-                fault = self.transport.transient(answer, attempted)
+            for key, response in self._post_batch(version, waiting, attempted).items():
+                fault = self.transport.transient(response, attempted)
                 if fault is not None:
                     faults.append(fault)
                     continue
-                done[key] = answer
+                done[key] = response
                 del waiting[key]
             if faults:
                 raise _longest(faults)
@@ -123,7 +124,7 @@ class GraphClient:
         self, version: Version, waiting: Mapping[str, str], attempted: str
     ) -> dict[str, GraphResponse]:
         keys = {str(number): key for number, key in enumerate(waiting)}
-        answer = self.transport.read(
+        response = self.transport.read(
             self.url(version, "$batch"),
             attempted=attempted,
             method="POST",
@@ -134,27 +135,34 @@ class GraphClient:
                 ]
             },
         )
-        found: dict[str, GraphResponse] = {}
-        for entry in _list(_object(answer, attempted).get("responses"), attempted):
+        entries: dict[str, GraphResponse] = {}
+        for entry in _list(object_of(response, attempted).get("responses"), attempted, response):
             key = keys.get(str(entry.get("id")))
             if key is not None:
-                found[key] = _entry(entry)
-        if len(found) != len(keys):
+                entries[key] = _entry(entry, response, attempted)
+        if len(entries) != len(keys):
             raise GraphError(
-                f"Graph answered {len(found)} of {len(keys)} requests of a batch",
+                f"Graph answered {len(entries)} of {len(keys)} requests of a batch",
                 attempted=attempted,
                 code="IncompleteBatch",
+                request_id=response.request_id,
             )
-        return found
+        return entries
 
 
-def _entry(entry: Mapping[str, Any]) -> GraphResponse:
+def _entry(entry: Mapping[str, Any], batch: GraphResponse, attempted: str) -> GraphResponse:
+    """Read one entry. A date in it is judged by the batch's ``Date`` where it has none of its own."""
     headers = entry.get("headers")
     named = headers.items() if isinstance(headers, dict) else ()
+    sent = {"date": batch.headers["date"]} if "date" in batch.headers else {}
+    status = entry.get("status")
+    if not isinstance(status, int) or not 100 <= status <= 599:
+        raise _unexpected(attempted, batch, "an entry of the batch has no status")
     return GraphResponse(
-        status=int(entry.get("status") or 0),
-        headers={str(name).lower(): str(value) for name, value in named},
+        status=status,
+        headers=sent | {str(name).lower(): str(value) for name, value in named},
         body=entry.get("body"),
+        host=batch.host,
     )
 
 
@@ -184,21 +192,30 @@ def next_link(page: Mapping[str, Any], attempted: str) -> str | None:
     return link
 
 
-def _object(answer: GraphResponse, attempted: str) -> Mapping[str, Any]:
-    if not isinstance(answer.body, dict):
-        raise _unexpected(attempted)
-    return answer.body
+def object_of(response: GraphResponse, attempted: str) -> Mapping[str, Any]:
+    """Take the object that a response holds. Raises `GraphError` where it holds none."""
+    if not isinstance(response.body, dict):
+        raise _unexpected(attempted, response)
+    return response.body
 
 
-def _list(value: object, attempted: str) -> list[Mapping[str, Any]]:
+def _list(
+    value: object, attempted: str, response: GraphResponse | None = None
+) -> list[Mapping[str, Any]]:
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        raise _unexpected(attempted)
+        raise _unexpected(attempted, response)
     return value
 
 
-def _unexpected(attempted: str) -> GraphError:
+def _unexpected(
+    attempted: str, response: GraphResponse | None = None, what: str = ""
+) -> GraphError:
+    source = f" of {response.host}" if response and response.host else ""
+    detail = f" ({what})" if what else ""
     return GraphError(
-        "the answer does not have the shape that Graph documents; nothing was concluded from it",
+        f"the response{source} does not have the form that Graph documents{detail}; nothing was "
+        "concluded from it",
         attempted=attempted,
         code="UnexpectedAnswer",
+        request_id=response.request_id if response else None,
     )

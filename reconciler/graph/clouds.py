@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import SplitResult, urlsplit
 
 from reconciler.model.errors import UsageError
 from reconciler.model.state import Cloud
+from reconciler.runtime.addresses import is_domain_name, is_loopback
 
 AUTHORITY_VARIABLE = "AZURE_AUTHORITY_HOST"
 GRAPH_VARIABLE = "RECONCILER_GRAPH_URL"
-
-CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
-"""Looked at in this order: what Python's HTTP clients read, the most specific first."""
 
 MICROSOFT_LOGIN_HOSTS = frozenset(
     {
@@ -89,33 +86,6 @@ def endpoints(cloud: Cloud, environ: Mapping[str, str]) -> CloudEndpoints:
     return known
 
 
-def ca_bundle(environ: Mapping[str, str]) -> str | None:
-    """The file of trusted certificates that the environment names; None leaves the choice to the client.
-
-    The sign-in (requests) and Graph (httpx) each read only some of these variables by themselves.
-    """
-    return next((value for name in CA_VARIABLES if (value := environ.get(name, "").strip())), None)
-
-
-def is_loopback(host: str | None) -> bool:
-    """Whether a host is this machine, judged by its spelling alone: nothing is looked up."""
-    if host is None:
-        return False
-    if host.casefold() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def origin(url: str) -> tuple[str, str, int]:
-    """Scheme, host and port of an address: what decides whether a secret may go there."""
-    parts = urlsplit(url)
-    default = 80 if parts.scheme == "http" else 443
-    return parts.scheme, (parts.hostname or "").casefold(), parts.port or default
-
-
 def _authority(value: str) -> str:
     # Azure's own tools accept the bare host here, so configurations with one exist.
     parts = _checked(AUTHORITY_VARIABLE, value if "://" in value else f"https://{value}")
@@ -158,12 +128,20 @@ def _fault(value: str, parts: SplitResult) -> str | None:
         or "\\" in value
     ):
         return "holds blanks, backslashes or control characters"
-    if parts.scheme not in {"https", "http"} or not parts.hostname:
-        return "must be an address such as https://host"
     if "@" in parts.netloc:
         return "must not hold a user name or a password"
     if "?" in value or "#" in value:
         return "must not hold a query or a fragment"
+    if parts.scheme not in {"https", "http"} or not _is_host(parts.hostname or ""):
+        return "must be an address such as https://host.example"
     if parts.scheme == "http" and not is_loopback(parts.hostname):
         return "must be https: tokens would cross the network in the clear (http is for loopback alone)"
     return None
+
+
+def _is_host(host: str) -> bool:
+    """Whether a host may be shown: a name with a dot, or an IP address.
+
+    Messages name the host, and whoever mistook the variable for another one put a secret there.
+    """
+    return is_loopback(host) or ":" in host or is_domain_name(host)

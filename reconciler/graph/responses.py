@@ -1,4 +1,4 @@
-"""Make sense of what Graph answers: errors, waits, approvals. No I/O.
+"""Read Graph's responses: errors, waits, approvals. No I/O.
 
 Graph's envelope is ``{"error": {"code", "message", "innerError": {...}}}``, and Intune wraps JSON
 of its own in the message. Code branches on status and ``code``; the message is for people.
@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 
+from reconciler.graph import exact_json
 from reconciler.model.errors import (
     AuthError,
     GraphError,
@@ -26,41 +27,52 @@ from reconciler.model.errors import (
     RouteMissingError,
     ThrottledError,
 )
-from reconciler.runtime.retry import retry_after
+from reconciler.model.identifiers import is_guid
+from reconciler.runtime.known_secrets import strike
+from reconciler.runtime.retry import retry_after_of
 
 APPROVAL_CODE_HEADER = "x-msft-approval-code"
 JUSTIFICATION_HEADER = "x-msft-approval-justification"
 
 _ROUTE_MISSING = "no method match route template"
-_OPERATION_ID = re.compile(r"\s*-\s*Change ID \(for customer support\).*", re.DOTALL)
+_OPERATION_ID = re.compile(r"\s*-\s*Operation ID \(for customer support\).*", re.DOTALL)
 _ACTIVITY_ID = re.compile(r"Activity ID:\s*([0-9a-fA-F-]{36})")
+_REQUEST_ID = re.compile(r"[0-9A-Za-z._:|-]+")
+_BROKEN_JSON = (
+    "holds JSON that cannot be read (cut off, nested too deeply, or with a number that is none)"
+)
 _MAX_MESSAGE = 500
 
 
 @dataclass(frozen=True, slots=True)
 class GraphResponse:
-    """One HTTP answer, or one entry of a ``$batch``.
+    """One HTTP response, or one entry of a ``$batch``.
 
-    ``body`` is the parsed JSON, None where there was none. ``is_foreign`` says that the body is not
-    JSON although one was due: something between us and Graph answered in its stead.
+    ``body`` is the parsed JSON, None where there was none. ``fault`` says why the response is not one
+    of Graph's, "" where it may be: something between here and Graph answered in its place, or the
+    body cannot be read. ``host`` is where it came from, "" inside a ``$batch``.
     """
 
     status: int
     headers: Mapping[str, str]
     body: Any
-    is_foreign: bool = False
+    fault: str = ""
+    host: str = ""
 
     @classmethod
     def of(cls, response: httpx.Response) -> GraphResponse:
         """Read an HTTP response."""
         headers = {name.lower(): value for name, value in response.headers.items()}
+        host = _host_of(response)
         content = response.content.strip()
         if not content:
-            return cls(response.status_code, headers, None)
+            return cls(response.status_code, headers, None, host=host)
         try:
-            return cls(response.status_code, headers, json.loads(content))
+            body = exact_json.loads(content)
         except ValueError:
-            return cls(response.status_code, headers, None, is_foreign=True)
+            fault = _BROKEN_JSON if content[:1] in (b"{", b"[") else "is not JSON"
+            return cls(response.status_code, headers, None, fault, host)
+        return cls(response.status_code, headers, body, host=host)
 
     @property
     def is_success(self) -> bool:
@@ -68,33 +80,65 @@ class GraphResponse:
         return 200 <= self.status < 300
 
     @property
+    def is_foreign(self) -> bool:
+        """Whether the response is not one of Graph's, or cannot be read."""
+        return bool(self.fault) or (
+            self.status >= 400 and self.body is not None and not self._error and not self.request_id
+        )
+
+    @property
+    def is_token_refused(self) -> bool:
+        """Whether Graph itself refused the token."""
+        return self.status == 401 and not self.is_foreign
+
+    @property
     def _error(self) -> Mapping[str, Any]:
-        found = self.body.get("error") if isinstance(self.body, dict) else None
-        return found if isinstance(found, dict) else {}
+        error = self.body.get("error") if isinstance(self.body, dict) else None
+        return error if isinstance(error, dict) else {}
 
     @property
     def code(self) -> str:
         """Graph's error code, "" where there is none."""
-        return str(self._error.get("code") or "")
+        return _harmless(self._error.get("code"))[:100]
 
     @property
     def request_id(self) -> str | None:
         """The id that Microsoft's support asks for."""
         inner = self._error.get("innerError") or self._error.get("innererror")
         from_body = inner.get("request-id") if isinstance(inner, dict) else None
-        found = self.headers.get("request-id") or from_body
-        return str(found) if found else None
+        request_id = str(self.headers.get("request-id") or from_body or "")[:100]
+        return request_id if _REQUEST_ID.fullmatch(request_id) else None
 
     @property
     def message(self) -> str:
         """What went wrong in one line, unwrapped from Intune's JSON in a string."""
         if self.is_foreign:
-            return (
-                "the answer is not JSON, so something other than Microsoft Graph gave it "
-                "(a proxy, a gateway or a sign-in page)"
-            )
-        message = str(self._error.get("message") or "").strip()
+            return _foreign_message(self.host, self.fault)
+        message = _harmless(self._error.get("message")).strip()
         return plain_message(message) or f"Graph gave no reason (HTTP {self.status})"
+
+
+def _foreign_message(host: str, fault: str) -> str:
+    source = f"the response of {host}" if host else "the response"
+    if fault == _BROKEN_JSON:
+        return f"{source} {fault}; nothing was concluded from it"
+    return (
+        f"{source} {fault or 'does not have the form that Graph documents'}, so something other "
+        "than Microsoft Graph gave it (a proxy, a gateway or a sign-in page)"
+    )
+
+
+def _host_of(response: httpx.Response) -> str:
+    try:
+        return response.request.url.host
+    except RuntimeError:  # a response that was made by hand
+        return ""
+
+
+def _harmless(value: object) -> str:
+    """Foreign text for a message: without this run's secrets and without half surrogate pairs."""
+    text = "" if value is None else str(value)
+    return strike(text).encode("utf-8", "replace").decode()
 
 
 def plain_message(message: str) -> str:
@@ -102,7 +146,7 @@ def plain_message(message: str) -> str:
     if message.startswith("{"):
         try:
             wrapped = json.loads(message)
-        except ValueError:
+        except (ValueError, RecursionError):
             wrapped = None
         if isinstance(wrapped, dict):
             message = str(wrapped.get("Message") or wrapped.get("message") or message)
@@ -111,70 +155,86 @@ def plain_message(message: str) -> str:
     return f"{text} (activity id {activity.group(1)})" if activity else text
 
 
-def retry_after_of(headers: Mapping[str, str], now: datetime) -> float | None:
-    """How many seconds Graph asks to wait; None where it names nothing usable."""
-    return retry_after(headers.get("retry-after", "").strip(), now)
-
-
-def is_throttled(answer: GraphResponse) -> bool:
+def is_throttled(response: GraphResponse) -> bool:
     """Whether Graph asks to slow down; one part of Intune says so with a 500 (graph.md 7)."""
-    if answer.status in (429, 503):
+    if response.status in (429, 503):
         return True
-    return answer.status == 500 and "rate limit" in answer.message.casefold()
+    return response.status == 500 and "rate limit" in response.message.casefold()
 
 
-def refusal(answer: GraphResponse, attempted: str, *, now: datetime) -> ReconcilerError:
-    """Choose the exception for an answer that is a definite no."""
-    approval = _approval(answer, attempted)
+def refusal(response: GraphResponse, attempted: str, *, now: datetime) -> ReconcilerError:
+    """Choose the exception for a response that is a definite refusal."""
+    approval = _approval(response, attempted)
     if approval is not None:
         return approval
-    if answer.status == 401:
-        return AuthError(
-            f"{attempted}: Microsoft Graph refused the token twice (401 {answer.code}: "
-            f"{answer.message}); sign in again, and check that it was issued for this cloud's Graph"
-            + (f" (request-id {answer.request_id})" if answer.request_id else "")
-        )
+    if response.is_token_refused:
+        return token_refused(response, attempted)
     kind: type[GraphError] = GraphError
-    if answer.code.casefold() == _ROUTE_MISSING:
+    if response.code.casefold() == _ROUTE_MISSING:
         kind = RouteMissingError
-    elif answer.status == 404 or answer.code.casefold() in (
+    elif response.status == 404 or response.code.casefold() in (
         "resourcenotfound",
         "request_resourcenotfound",
     ):
         kind = NotFoundError
-    elif answer.status == 429:
+    elif response.status == 429:
         kind = ThrottledError
     return kind(
-        answer.message + _hint(answer),
+        response.message + _hint(response),
         attempted=attempted,
-        status=answer.status,
-        code=answer.code,
-        request_id=answer.request_id,
-        retry_after=retry_after_of(answer.headers, now),
+        status=response.status,
+        code=response.code,
+        request_id=response.request_id,
+        retry_after=retry_after_of(response.headers, now),
     )
 
 
-def _hint(answer: GraphResponse) -> str:
-    if answer.status == 403:
+def token_refused(
+    response: GraphResponse,
+    attempted: str,
+    advice: str = "sign in again, and check that the token was issued for this cloud's Graph",
+) -> AuthError:
+    """The error for a 401: Graph's own reason and request-id first, then what to do."""
+    answer = f"{response.status} {response.code}".strip()
+    request = f" (request-id {response.request_id})" if response.request_id else ""
+    return AuthError(
+        f"{attempted}: Microsoft Graph refused the token ({answer}: {response.message}){request}; "
+        f"{advice}"
+    )
+
+
+_NO_LICENCE = "request not applicable to target tenant"
+"""How Graph says that a tenant has no Intune licence (graph.md section 12)."""
+
+
+def _hint(response: GraphResponse) -> str:
+    if response.is_foreign:
+        return "; check HTTPS_PROXY and NO_PROXY" * (response.fault != _BROKEN_JSON)
+    if _NO_LICENCE in response.message.casefold():
+        return "; this tenant has no active Intune licence"
+    if response.status == 403:
         return (
             "; an app permission may be missing, or an Intune licence, or an Intune role "
             "(`reconciler doctor` tells which)"
         )
-    if 300 <= answer.status < 400:
-        return "; redirects are not followed, check RECONCILER_GRAPH_URL"
+    if 300 <= response.status < 400:
+        return (
+            "; redirects are not followed: check RECONCILER_GRAPH_URL, and whether a proxy wants "
+            "a sign-in"
+        )
     return ""
 
 
-def _approval(answer: GraphResponse, attempted: str) -> MultiAdminApprovalError | None:
+def _approval(response: GraphResponse, attempted: str) -> MultiAdminApprovalError | None:
     """Recognise Multi Admin Approval in each form that was documented or observed."""
-    code = answer.headers.get(APPROVAL_CODE_HEADER)
-    text = answer.message.casefold()
+    code = response.headers.get(APPROVAL_CODE_HEADER, "").strip()
+    text = response.message.casefold()
     if JUSTIFICATION_HEADER in text and ("required" in text or "exceed" in text):
         status, message = (
             MultiAdminApprovalStatus.BLOCKED,
-            f"{answer.message}; give it with --justification",
+            f"{response.message}; give it with --justification",
         )
-    elif code or answer.code.casefold() == "approvalrequired":
+    elif code or response.code.casefold() == "approvalrequired":
         status, message = (
             MultiAdminApprovalStatus.PENDING,
             "a second administrator must approve this write",
@@ -189,9 +249,9 @@ def _approval(answer: GraphResponse, attempted: str) -> MultiAdminApprovalError 
     return MultiAdminApprovalError(
         message,
         attempted=attempted,
-        approval_code=code.casefold() if code else None,
+        approval_code=code.casefold() if is_guid(code) else None,
         approval_status=status,
-        status=answer.status,
-        code=answer.code,
-        request_id=answer.request_id,
+        status=response.status,
+        code=response.code,
+        request_id=response.request_id,
     )

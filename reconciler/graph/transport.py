@@ -1,8 +1,8 @@
-"""One HTTP conversation with Microsoft Graph: tokens, retries, deadline, pace. Does I/O.
+"""Requests to one Microsoft Graph endpoint: tokens, retries, deadline, pace. Does I/O.
 
 Reads are repeated until they succeed, the fault turns out to be lasting, or the deadline comes.
-A write is sent **once**: what follows an unclear answer is a read, and that is the applier's
-business (contract, law 5). Everything that a write may wait for is done before, in `prepare_write`.
+A write is sent **once**: after an unclear response comes a read, and that is the applier's business
+(contract, law 5). Everything that a write may wait for is done before, in `prepare_write`.
 
 Sources: https://learn.microsoft.com/graph/throttling, graph.md section 7.
 """
@@ -14,37 +14,30 @@ import logging
 import random
 import uuid
 from collections.abc import Mapping
-from typing import Protocol
 
 import httpx
 from tenacity import Retrying
 
-from reconciler.graph.responses import GraphResponse, is_throttled, refusal, retry_after_of
-from reconciler.model.errors import GraphError, NotExecutedError, OutcomeUnknownError
+from reconciler.graph.auth.token_source import TokenSource
+from reconciler.graph.responses import GraphResponse, is_throttled, refusal, token_refused
+from reconciler.model.errors import AuthError, GraphError, NotExecutedError, OutcomeUnknownError
 from reconciler.model.ports import Clock
+from reconciler.runtime.addresses import origin
 from reconciler.runtime.deadline import Deadline
+from reconciler.runtime.http_client import NoResponseError, exchange
+from reconciler.runtime.known_secrets import KNOWN
 from reconciler.runtime.pace import Pacer
-from reconciler.runtime.retry import Backoff, TransientError, repeating
+from reconciler.runtime.retry import Backoff, TransientError, repeating, retry_after_of
 
 LOG = logging.getLogger("reconciler.graph")
 
 _LONG_WAIT = 5.0
 """Seconds after which a person begins to wonder, and is told."""
 
-_LONGEST_ANSWER = 60.0
-_LONGEST_CONNECT = 15.0
 _TRIES = 6
 _TRIES_AFTER_PLAIN_500 = 3
 _MAY_PASS = frozenset({408, 424, 502, 504})
 """424 is what Microsoft documents for a ``$batch`` with a throttled entry, and nobody has seen."""
-
-
-class Tokens(Protocol):
-    """Where bearer tokens come from."""
-
-    def token(self, *, fresh: bool = False) -> str:
-        """Give a token for Graph; ``fresh`` asks past every cache. Raises `AuthError`."""
-        ...
 
 
 class Transport:
@@ -55,14 +48,14 @@ class Transport:
         *,
         http: httpx.Client,
         graph: str,
-        tokens: Tokens,
+        tokens: TokenSource,
         clock: Clock,
         deadline: Deadline,
         backoff: Backoff | None = None,
     ) -> None:
         self.graph = graph.rstrip("/")
         self.deadline = deadline
-        self._origin = _origin(self.graph)
+        self._origin = origin(self.graph)
         self._http = http
         self._tokens = tokens
         self._clock = clock
@@ -88,11 +81,14 @@ class Transport:
         def once() -> GraphResponse:
             self.deadline.check(attempted)
             try:
-                answer = self._signed(method, url, content, headers or {}, attempted)
-            except (httpx.HTTPError, OSError) as fault:
-                raise TransientError(_no_answer(fault, attempted), tries=_TRIES) from fault
-            self.raise_for(answer, attempted)
-            return answer
+                response = self._signed(method, url, content, headers or {}, attempted)
+            except NoResponseError as fault:
+                error = GraphError(str(fault), attempted=attempted)
+                if fault.is_lasting:
+                    raise error from fault
+                raise TransientError(error, tries=_TRIES) from fault
+            self.raise_for(response, attempted)
+            return response
 
         result: GraphResponse = self.retrying()(once)
         return result
@@ -101,26 +97,30 @@ class Transport:
         """Make the loop that repeats a call for as long as it raises `TransientError`."""
         return repeating(self._wait, self.deadline.sleep)
 
-    def raise_for(self, answer: GraphResponse, attempted: str) -> None:
+    def raise_for(self, response: GraphResponse, attempted: str) -> None:
         """Return for a success; raise `TransientError` or the refusal for anything else."""
-        transient = self.transient(answer, attempted)
+        transient = self.transient(response, attempted)
         if transient is not None:
             raise transient
-        if not answer.is_success:
-            raise refusal(answer, attempted, now=self._clock.now())
+        if not response.is_success:
+            raise refusal(response, attempted, now=self._clock.now())
 
-    def transient(self, answer: GraphResponse, attempted: str) -> TransientError | None:
-        """Tell whether asking again may help, and when; None for a success and a lasting no."""
+    def transient(self, response: GraphResponse, attempted: str) -> TransientError | None:
+        """Tell whether another attempt may help, and when; None for a success and a lasting refusal."""
         now = self._clock.now()
-        wait = retry_after_of(answer.headers, now)
-        if is_throttled(answer):
-            return TransientError(refusal(answer, attempted, now=now), tries=None, wait=wait)
-        if answer.status in _MAY_PASS or answer.is_foreign:
-            return TransientError(refusal(answer, attempted, now=now), tries=_TRIES, wait=wait)
-        if answer.status == 500:
-            error = refusal(answer, attempted, now=now)
-            return TransientError(error, tries=_TRIES_AFTER_PLAIN_500, wait=wait)
-        return None
+        tries: int | None
+        if is_throttled(response):
+            tries = None
+        elif response.status in _MAY_PASS or response.status > 500:
+            tries = _TRIES
+        elif response.status == 500:
+            tries = _TRIES_AFTER_PLAIN_500
+        elif response.is_foreign and response.is_success:
+            tries = _TRIES
+        else:
+            return None
+        error = refusal(response, attempted, now=now)
+        return TransientError(error, tries=tries, wait=retry_after_of(response.headers, now))
 
     def write(
         self,
@@ -141,33 +141,32 @@ class Transport:
         self.deadline.check(attempted)
         self._check_home(url, attempted)
         try:
-            answer = self._send(method, url, content, headers or {}, self._tokens.token())
-        except (httpx.HTTPError, OSError) as fault:
+            response = self._send(method, url, content, headers or {}, self._tokens.token())
+        except NoResponseError as fault:
             raise OutcomeUnknownError(
-                f"the connection failed, so the outcome is unknown ({_name(fault)})",
-                attempted=attempted,
+                f"{fault}; the outcome is unknown", attempted=attempted
             ) from fault
-        if answer.is_success and not answer.is_foreign:
-            return answer
-        if answer.is_success or answer.status >= 500 or answer.status == 408:
+        if response.is_success and not response.is_foreign:
+            return response
+        if response.is_success or response.status >= 500 or response.status == 408:
             raise OutcomeUnknownError(
-                answer.message,
+                response.message,
                 attempted=attempted,
-                status=answer.status,
-                code=answer.code,
-                request_id=answer.request_id,
-                retry_after=retry_after_of(answer.headers, self._clock.now()),
+                status=response.status,
+                code=response.code,
+                request_id=response.request_id,
+                retry_after=retry_after_of(response.headers, self._clock.now()),
             )
-        if answer.status == 401:
-            self._tokens.token(fresh=True)
+        if response.is_token_refused:
+            self._renewed_token(response, attempted)
             raise NotExecutedError(
-                answer.message,
+                response.message,
                 attempted=attempted,
-                status=answer.status,
-                code=answer.code,
-                request_id=answer.request_id,
+                status=response.status,
+                code=response.code,
+                request_id=response.request_id,
             )
-        raise refusal(answer, attempted, now=self._clock.now())
+        raise refusal(response, attempted, now=self._clock.now())
 
     def prepare_write(self) -> None:
         """Wait for a turn under Graph's write rate, and have a token at hand.
@@ -181,17 +180,25 @@ class Transport:
 
     def is_home(self, url: str) -> bool:
         """Whether a link leads back to the one origin that the token may go to."""
-        origin = _origin(url)
-        return origin is not None and origin == self._origin
+        there = origin(url)
+        return there is not None and there == self._origin
 
     def _signed(
         self, method: str, url: str, content: bytes, headers: Mapping[str, str], attempted: str
     ) -> GraphResponse:
         self._check_home(url, attempted)
-        answer = self._send(method, url, content, headers, self._tokens.token())
-        if answer.status == 401:
-            answer = self._send(method, url, content, headers, self._tokens.token(fresh=True))
-        return answer
+        response = self._send(method, url, content, headers, self._tokens.token())
+        if response.is_token_refused:
+            token = self._renewed_token(response, attempted)
+            response = self._send(method, url, content, headers, token)
+        return response
+
+    def _renewed_token(self, response: GraphResponse, attempted: str) -> str:
+        """Get a fresh token after a 401; where there is none, Graph's own reason comes first."""
+        try:
+            return self._tokens.token(fresh=True)
+        except AuthError as failure:
+            raise token_refused(response, attempted, str(failure)) from None
 
     def _check_home(self, url: str, attempted: str) -> None:
         if not self.is_home(url):
@@ -204,12 +211,15 @@ class Transport:
     def _send(
         self, method: str, url: str, content: bytes, headers: Mapping[str, str], token: str
     ) -> GraphResponse:
+        KNOWN.learn(token)
         client_request_id = str(uuid.uuid4())
         started = self._clock.monotonic()
-        answer = GraphResponse.of(
-            self._http.request(
+        response = GraphResponse.of(
+            exchange(
+                self._http,
                 method,
                 url,
+                seconds=self.deadline.remaining(),
                 content=content or None,
                 headers={
                     "Accept": "application/json",
@@ -218,49 +228,21 @@ class Transport:
                     "Authorization": f"Bearer {token}",
                     "client-request-id": client_request_id,
                 },
-                timeout=self._timeout(),
-                follow_redirects=False,
             )
         )
         LOG.debug(
             "%s %s: %s in %.0f ms, request-id %s, client-request-id %s",
             method,
             httpx.URL(url).path,
-            answer.status,
+            response.status,
             1000 * (self._clock.monotonic() - started),
-            answer.request_id,
+            response.request_id,
             client_request_id,
         )
-        return answer
-
-    def _timeout(self) -> httpx.Timeout:
-        """Wait for an answer no longer than the run may last."""
-        left = max(self.deadline.remaining(), 1.0)
-        return httpx.Timeout(min(_LONGEST_ANSWER, left), connect=min(_LONGEST_CONNECT, left))
+        return response
 
     def _wait(self, fault: TransientError, attempt: int) -> float:
         seconds = self._backoff.wait(attempt, fault.wait)
         level = logging.WARNING if seconds >= _LONG_WAIT else logging.INFO
         LOG.log(level, "%s; trying again in %.1f s", fault, seconds)
         return seconds
-
-
-def _no_answer(fault: Exception, attempted: str) -> GraphError:
-    return GraphError(
-        f"Microsoft Graph could not be reached ({_name(fault)}); check the network, HTTPS_PROXY "
-        "and SSL_CERT_FILE",
-        attempted=attempted,
-    )
-
-
-def _name(fault: Exception) -> str:
-    return f"{type(fault).__name__}: {fault}".removesuffix(": ")
-
-
-def _origin(url: str) -> tuple[str, str, int | None] | None:
-    """Name where an address leads; None for one that cannot be read, which leads nowhere."""
-    try:
-        parsed = httpx.URL(url)
-    except httpx.InvalidURL:
-        return None
-    return parsed.scheme, parsed.host, parsed.port

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import httpx
 
 from reconciler.applier.pending import make_state_folder
-from reconciler.graph.auth.tokens import TokenSource, choose
+from reconciler.graph.auth.sign_in import choose
+from reconciler.graph.auth.token_source import TokenSource
 from reconciler.graph.client import GraphClient
-from reconciler.graph.clouds import ca_bundle, endpoints, is_loopback
+from reconciler.graph.clouds import endpoints
 from reconciler.graph.tenant import GraphTenant
 from reconciler.graph.transport import Transport
 from reconciler.model.errors import ConfigError
 from reconciler.model.ports import Clock, Progress
 from reconciler.model.state import Cloud
 from reconciler.runtime.deadline import Deadline
+from reconciler.runtime.http_client import open_client
 from reconciler.runtime.retry import Backoff
 
 STATE_FOLDER = ".reconciler"
@@ -112,7 +112,7 @@ def sign_in(session: Session, *, cloud: Cloud, tenant: str) -> TokenSource:
         endpoints=endpoints(cloud, session.environ),
         tenant=tenant,
         interactive=session.interactive,
-        say=session.progress.note,
+        note=session.progress.note,
         clock=session.clock,
         remaining=session.deadline.remaining,
     )
@@ -127,41 +127,7 @@ def _graph(session: Session, cloud: Cloud) -> str:
 def _http(session: Session, graph: str) -> httpx.Client:
     if session.sandbox is not None:
         return httpx.Client(transport=_sandbox(session.sandbox, session.clock))
-    return http_client(graph, session.environ, connections=max(session.parallelism, 2))
-
-
-def http_client(address: str, environ: Mapping[str, str], *, connections: int) -> httpx.Client:
-    """Open a client for one address, with the certificates that the environment names.
-
-    Raises `ConfigError` where they cannot be read, or the proxy's address makes no sense.
-    """
-    verify = _trusted_certificates(environ)
-    limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
-    if is_loopback(urlsplit(address).hostname):
-        # With a transport of its own httpx looks for no proxy: one would get the token in the clear.
-        direct = httpx.HTTPTransport(verify=verify, limits=limits)
-        return httpx.Client(transport=direct, follow_redirects=False)
-    try:
-        return httpx.Client(verify=verify, limits=limits, follow_redirects=False)
-    except (ValueError, httpx.InvalidURL):  # their text may quote a proxy's password
-        raise ConfigError(
-            "HTTPS_PROXY, HTTP_PROXY or ALL_PROXY is not the address of a proxy that can be used; "
-            "write it as http://HOST:PORT"
-        ) from None
-
-
-def _trusted_certificates(environ: Mapping[str, str]) -> ssl.SSLContext | bool:
-    """The certificates that the environment names, or True for the usual ones."""
-    bundle = ca_bundle(environ)
-    if bundle is None:
-        return True
-    try:
-        return ssl.create_default_context(cafile=bundle)
-    except (OSError, ssl.SSLError) as fault:
-        raise ConfigError(
-            f"the certificates in {bundle} cannot be read ({fault}); check SSL_CERT_FILE "
-            "and REQUESTS_CA_BUNDLE"
-        ) from fault
+    return open_client(graph, session.environ, connections=max(session.parallelism, 2))
 
 
 def _sandbox(access: SandboxAccess, clock: Clock) -> httpx.BaseTransport:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from reconciler.graph.auth.claims import Claims, claims
+from reconciler.graph.auth.token_claims import TokenClaims, read_claims
 from reconciler.graph.clouds import endpoints
 from reconciler.graph.probes import ENDPOINTS, create_route_exists, refusal_of
 from reconciler.model.errors import AuthError, GraphError, ReconcilerError
@@ -84,7 +84,7 @@ def _checks(config: TenantConfig, session: Session, connection: Connection) -> I
     except ReconcilerError as refused:
         yield Check("sign-in", Health.MISSING, str(refused))
         return
-    said = claims(token)
+    said = read_claims(token)
     yield Check("sign-in", Health.OK, _account(said))
     yield _tenant(config, session, connection)
     if said.permissions:
@@ -95,7 +95,7 @@ def _checks(config: TenantConfig, session: Session, connection: Connection) -> I
     yield _create_route(connection, said.permissions)
 
 
-def _account(said: Claims) -> str:
+def _account(said: TokenClaims) -> str:
     if said.user:
         return f"user {said.user}"
     name = f"{said.app_name} " if said.app_name else ""

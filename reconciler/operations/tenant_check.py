@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from reconciler.graph.auth.claims import claims
-from reconciler.graph.auth.tokens import TokenSource, tenant_id_of_domain
+from reconciler.graph.auth.tenant_of_domain import tenant_id_of_domain
+from reconciler.graph.auth.token_claims import read_claims
+from reconciler.graph.auth.token_source import TokenSource
 from reconciler.graph.clouds import endpoints
 from reconciler.model.errors import AuthError, GraphError
 from reconciler.model.identifiers import is_guid
@@ -27,7 +28,7 @@ def check_tenant(declared: str, actual: TenantIdentity, *, declared_in: str) -> 
 def identify(
     session: Session, tenant: Reader, tokens: TokenSource, *, declared: str, cloud: Cloud
 ) -> TenantIdentity:
-    """Ask Graph which tenant this is; where the app may not, believe what its own token says.
+    """Ask Graph which tenant this is; where the app may not ask, read it in its own token.
 
     An app without Organization.Read.All is refused /organization. Graph itself has accepted the
     token for that request, so its ``tid`` claim names the tenant; a declared domain is looked up
@@ -38,8 +39,8 @@ def identify(
     except GraphError as refused:
         if refused.status != 403:
             raise
-        found = claims(tokens.token()).tenant_id
-        if found is None:
+        tenant_id = read_claims(tokens.token()).tenant_id
+        if tenant_id is None:
             raise
     domains: tuple[str, ...] = ()
     if not is_guid(declared):
@@ -50,5 +51,5 @@ def identify(
             clock=session.clock,
             remaining=session.deadline.remaining,
         )
-        domains = (declared.lower(),) if owner == found.lower() else ()
-    return TenantIdentity(found.lower(), None, domains)
+        domains = (declared.lower(),) if owner == tenant_id.lower() else ()
+    return TenantIdentity(tenant_id.lower(), None, domains)

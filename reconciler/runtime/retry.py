@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import email.utils
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import NoReturn
 
@@ -88,30 +88,35 @@ class Backoff:
     def wait(self, attempt: int, asked: float | None) -> float:
         """Seconds to wait: as Graph asks, else by back-off.
 
-        Who is told "at once" again and again still waits a second from the third time on.
+        Retry-After: 0 still waits 1 s from the third attempt on.
         """
         if asked is None:
             return self.seconds(attempt)
         return max(asked, 1.0) if attempt > 2 else asked
 
 
-def retry_after(value: str, now: datetime) -> float | None:
-    """Read a Retry-After header in seconds: an integer, a decimal, or an HTTP date.
+def retry_after_of(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Read how many seconds a response asks to wait: an integer, a decimal, or an HTTP date.
 
-    None where there is nothing usable in it.
+    ``headers`` may be spelt in any letter case. A date counts from the response's own ``Date``, so
+    that a wrong clock on this machine changes nothing; ``now`` takes its place where there is none.
+    None where nothing usable is asked for.
     """
+    lowered = {name.casefold(): value for name, value in headers.items()}
+    value = lowered.get("retry-after", "").strip()
     try:
         seconds = float(value)
     except ValueError:
-        return _until(value, now)
+        moment = http_date(value)
+        sent = http_date(lowered.get("date", "")) or now
+        return None if moment is None else max(0.0, (moment - sent).total_seconds())
     return seconds if 0 <= seconds < float("inf") else None
 
 
-def _until(value: str, now: datetime) -> float | None:
+def http_date(value: str) -> datetime | None:
+    """Read a date of HTTP, in UTC where it names no zone; None where it is none."""
     try:
         moment = email.utils.parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, IndexError):
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - now).total_seconds())
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

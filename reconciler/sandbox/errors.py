@@ -83,7 +83,7 @@ def intune_message(message: str) -> str:
     """Wrap a message as Intune does: JSON in a string, with ids and an internal address at its end."""
     nil = "00000000-0000-0000-0000-000000000000"
     full = (
-        f"{message} - Change ID (for customer support): {nil} - Activity ID: {nil} - Url: "
+        f"{message} - Operation ID (for customer support): {nil} - Activity ID: {nil} - Url: "
         "https://fef.msua06.manage.microsoft.com/DeviceConfigV2/StatelessDeviceConfigurationFEService"
         "?api-version=5024-12-01"
     )

@@ -157,7 +157,7 @@ def test_a_graph_that_is_not_there_says_what_to_check(tmp_path):
     done = day.run("plan", "--timeout", 1, url="http://127.0.0.1:9")
 
     assert done.returncode == 1
-    assert "could not be reached" in error_of(done)
+    assert "cannot reach 127.0.0.1:9: no connection" in error_of(done)
     assert day.app.requests == []
 
 

@@ -608,3 +608,6 @@ def read_tenant(tenant, *, page_size):
 class _Tokens:
     def token(self, *, fresh=False):
         return "any"
+
+    def describe(self):
+        return "any token"

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from reconciler.graph.auth.tokens import choose
+from reconciler.graph.auth.sign_in import choose
 from reconciler.graph.clouds import endpoints
 from reconciler.model.errors import AuthError
 from reconciler.model.state import Cloud
@@ -73,7 +73,7 @@ def pick(clock, person, bare_environment):
             endpoints=endpoints(cloud, environ),
             tenant=tenant,
             interactive=person.there,
-            say=person.heard.append,
+            note=person.heard.append,
             clock=clock,
             remaining=remaining,
         )

@@ -54,9 +54,9 @@ SETS = {
 }
 DESCRIBED = {
     "access-token": "token in RECONCILER_ACCESS_TOKEN",
-    "federated-token-file": f"federated token in token of app {CLIENT}",
+    "federated-token-file": f"federated token (AZURE_FEDERATED_TOKEN_FILE) of app {CLIENT}",
     "github-oidc": f"GitHub Actions identity (OIDC) of app {CLIENT}",
-    "certificate": f"certificate app.pem of app {CLIENT}",
+    "certificate": f"certificate (AZURE_CLIENT_CERTIFICATE_PATH) of app {CLIENT}",
     "client-secret": f"client secret of app {CLIENT}",
 }
 APP = {"AZURE_CLIENT_ID": CLIENT, "AZURE_TENANT_ID": TENANT}
@@ -192,8 +192,16 @@ def test_a_ready_token_is_used_as_it_is(pick, value):
 def test_what_is_not_one_token_is_refused(pick, value):
     message = not_chosen(pick, {"RECONCILER_ACCESS_TOKEN": value})
 
-    assert "--query accessToken --output tsv" in message
+    assert "does not hold one token" in message
     assert value not in message
+
+
+@pytest.mark.parametrize("marks", ['""', "''", "``", "\u201c\u201d", '"\n'])
+def test_a_token_in_quotation_marks_is_recognised(pick, marks):
+    message = not_chosen(pick, {"RECONCILER_ACCESS_TOKEN": f"{marks[0]}Canary{marks[1]}"})
+
+    assert "holds quotation marks around the token" in message
+    assert "Canary" not in message
 
 
 def test_an_expired_ready_token_is_refused_before_any_request(pick, authority):

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from reconciler.graph.auth.claims import Claims, claims
+from reconciler.graph.auth.token_claims import TokenClaims, read_claims
 
 
 def token(payload):
@@ -17,13 +17,13 @@ def token(payload):
 
 
 def test_an_app_token_shows_its_roles():
-    found = claims(
+    found = read_claims(
         token(
             {"tid": "t", "appid": "a", "app_displayname": "n", "roles": ["R1", "R2"], "exp": 86400}
         )
     )
 
-    assert found == Claims(
+    assert found == TokenClaims(
         tenant_id="t",
         app_id="a",
         app_name="n",
@@ -34,7 +34,7 @@ def test_an_app_token_shows_its_roles():
 
 
 def test_a_persons_token_shows_its_scopes():
-    found = claims(token({"azp": "a", "upn": "x@y", "scp": "S1 S2"}))
+    found = read_claims(token({"azp": "a", "upn": "x@y", "scp": "S1 S2"}))
 
     assert (found.app_id, found.user, found.permissions) == ("a", "x@y", ("S1", "S2"))
 
@@ -55,8 +55,8 @@ def test_a_persons_token_shows_its_scopes():
     ],
 )
 def test_anything_else_gives_empty_claims(opaque):
-    assert claims(opaque) == Claims()
+    assert read_claims(opaque) == TokenClaims()
 
 
 def test_control_characters_of_a_token_do_not_reach_a_terminal():
-    assert claims(token({"app_displayname": "a\x1b[31m\n"})).app_name == "a?[31m?"
+    assert read_claims(token({"app_displayname": "a\x1b[31m\n"})).app_name == "a?[31m?"

@@ -83,7 +83,8 @@ def test_a_file_without_one_token_is_refused(pick, authority, tmp_path, content)
 def test_a_missing_token_file_is_named(pick, authority):
     message = refused(pick(authority.environ(AZURE_FEDERATED_TOKEN_FILE="missing")))
 
-    assert "AZURE_FEDERATED_TOKEN_FILE names missing: No such file" in message
+    assert "AZURE_FEDERATED_TOKEN_FILE names a file that cannot be read: No such file" in message
+    assert "missing" not in message
 
 
 # GitHub.
@@ -161,7 +162,7 @@ def test_no_token_from_github_is_explained(pick, authority, more, said):
 def test_an_answer_of_github_without_a_token_is_refused(pick, authority, body):
     authority.plan("/github/oidc", 200, body)
 
-    assert "its answer holds no token" in refused(pick(github(authority)))
+    assert "its response holds no token" in refused(pick(github(authority)))
 
 
 def test_githubs_bearer_follows_no_redirect(pick, authority):

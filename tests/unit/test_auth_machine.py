@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.graph.auth.tokens import tenant_id_of_domain
+from reconciler.graph.auth.tenant_of_domain import tenant_id_of_domain
 from reconciler.graph.clouds import endpoints
 from reconciler.model.errors import AuthError
 from reconciler.model.state import Cloud

@@ -11,8 +11,8 @@ import pytest
 
 from reconciler.graph.auth import msal_flows
 from reconciler.graph.auth.account_cache import account_cache
-from reconciler.graph.auth.claims import claims
 from reconciler.graph.auth.sign_in_http import Wire
+from reconciler.graph.auth.token_claims import read_claims
 from reconciler.graph.clouds import endpoints
 from reconciler.model.state import Cloud
 from tests.support.authority import (
@@ -59,7 +59,7 @@ def test_a_code_is_shown_and_waited_for(pick, authority, person, clock):
 
     token = source.token()
 
-    assert claims(token).user == USER
+    assert read_claims(token).user == USER
     assert person.heard[-1] == (
         "To sign in, open https://microsoft.example/devicelogin and enter the code ABC123"
     )
@@ -122,7 +122,7 @@ def test_a_browser_signs_in(pick, authority, person, monkeypatch):
     try:
         source = pick(by_hand(authority, "interactive"))
 
-        assert claims(source.token()).user == USER
+        assert read_claims(source.token()).user == USER
         assert "continue in the browser" in person.heard[-1]
     finally:
         vars(webbrowser)["_tryorder"].remove("visitor")
@@ -132,8 +132,8 @@ def remembering(authority, clock, person, folder, client=CLIENT):
     """A source whose account is kept in a file, as on a system with a protected store."""
     environ = authority.environ()
     at = endpoints(Cloud.GLOBAL, environ)
-    wire = Wire(clock, lambda: 60.0, authority.ca_file)
-    source = msal_flows.user_source(
+    wire = Wire(clock, lambda: 60.0, environ)
+    source = msal_flows.person_source(
         client, TENANT, at, wire, person.heard.append, kind="device code"
     )
     flow: Any = source._flow

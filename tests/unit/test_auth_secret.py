@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from reconciler.graph.auth.claims import claims
-from reconciler.graph.auth.msal_flows import MsalSource
+from reconciler.graph.auth.msal_source import MsalSource
 from reconciler.graph.auth.sign_in_http import SigninHttp, Wire
+from reconciler.graph.auth.token_claims import read_claims
 from tests.support.authority import (
     CLIENT,
     DOMAIN,
@@ -46,7 +46,7 @@ __all__ = [
 def test_a_client_secret_signs_in(pick, authority):
     source = pick(authority.environ(AZURE_CLIENT_SECRET=f"{SECRET}\n"))
 
-    found = claims(source.token())
+    found = read_claims(source.token())
 
     assert (found.tenant_id, found.app_id) == (TENANT, CLIENT)
     assert found.roles == tuple(authority.roles)

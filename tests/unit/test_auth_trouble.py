@@ -118,8 +118,9 @@ def test_no_connection_says_so(pick, authority, clock):
     message = refused(pick(environ))
 
     assert (
-        "cannot reach 127.0.0.1:9: no connection; check the network, DNS and HTTPS_PROXY" in message
-    )
+        "cannot reach 127.0.0.1:9: no connection (Connection refused); check the network, DNS and "
+        "HTTPS_PROXY"
+    ) in message
     assert clock.slept == [1.0, 2.0]
 
 
@@ -137,12 +138,18 @@ def test_a_certificate_bundle_that_cannot_be_read_is_named(pick, authority, tmp_
         bundle.write_text(content, "ascii")
     environ = authority.environ(AZURE_CLIENT_SECRET=SECRET, SSL_CERT_FILE=str(bundle))
 
-    assert f"{str(bundle)!r} (named by one of" in refused(pick(environ))
+    message = refused(pick(environ))
+
+    assert "SSL_CERT_FILE names" in message
+    assert str(bundle) not in message
 
 
-def test_a_proxy_that_is_down_is_blamed(pick, authority, monkeypatch):
-    monkeypatch.setenv("HTTPS_PROXY", "http://user:Canary@127.0.0.1:9")
-    environ = authority.environ(AZURE_CLIENT_SECRET=SECRET, AZURE_AUTHORITY_HOST="login.invalid")
+def test_a_proxy_that_is_down_is_blamed(pick, authority):
+    environ = authority.environ(
+        AZURE_CLIENT_SECRET=SECRET,
+        AZURE_AUTHORITY_HOST="login.invalid",
+        HTTPS_PROXY="http://user:Canary@127.0.0.1:9",
+    )
 
     message = refused(pick(environ))
 
@@ -150,18 +157,19 @@ def test_a_proxy_that_is_down_is_blamed(pick, authority, monkeypatch):
     assert "Canary" not in message
 
 
-def test_no_proxy_is_heeded(pick, authority, monkeypatch):
-    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
-    monkeypatch.setenv("NO_PROXY", "login.invalid")
-    environ = authority.environ(AZURE_CLIENT_SECRET=SECRET, AZURE_AUTHORITY_HOST="login.invalid")
+def test_no_proxy_is_heeded(pick, authority):
+    environ = authority.environ(
+        AZURE_CLIENT_SECRET=SECRET,
+        AZURE_AUTHORITY_HOST="login.invalid",
+        HTTPS_PROXY="http://127.0.0.1:9",
+        NO_PROXY="login.invalid",
+    )
 
     assert "cannot reach login.invalid: no connection" in refused(pick(environ))
 
 
 @pytest.mark.parametrize("variable", ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"])
-def test_no_proxy_gets_what_is_meant_for_this_machine(
-    pick, authority, plain_authority, monkeypatch, variable
-):
-    monkeypatch.setenv(variable, "http://127.0.0.1:9")
+def test_no_proxy_gets_what_is_meant_for_this_machine(pick, authority, plain_authority, variable):
+    proxy = {variable: "http://127.0.0.1:9"}
     for service in (authority, plain_authority):
-        assert pick(service.environ(AZURE_CLIENT_SECRET=SECRET)).token()
+        assert pick(service.environ(AZURE_CLIENT_SECRET=SECRET, **proxy)).token()

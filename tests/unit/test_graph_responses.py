@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from urllib.parse import quote_plus
 
 import httpx
 import pytest
@@ -13,7 +14,6 @@ from reconciler.graph.responses import (
     is_throttled,
     plain_message,
     refusal,
-    retry_after_of,
 )
 from reconciler.model.errors import (
     AuthError,
@@ -25,7 +25,10 @@ from reconciler.model.errors import (
     RouteMissingError,
     ThrottledError,
 )
+from reconciler.runtime.known_secrets import KNOWN
+from reconciler.runtime.retry import retry_after_of
 
+CANARY = "Canary.token-with/some+signs_and.length"
 NOW = datetime(2026, 11, 24, 6, 0, 0, tzinfo=UTC)
 CODE = "0B5E0000-0000-4000-8000-000000000001"
 
@@ -90,7 +93,7 @@ def test_intunes_json_in_a_string_is_unwrapped_and_its_inner_address_cut_off():
     wrapped = json.dumps(
         {
             "_version": 3,
-            "Message": "Invalid GroupId : x provided - Change ID (for customer support): "
+            "Message": "Invalid GroupId : x provided - Operation ID (for customer support): "
             f"00000000-0000-0000-0000-000000000000 - Activity ID: {activity} - Url: "
             "https://fef.msua06.manage.microsoft.com/secret?api-version=1",
             "RetryAfter": None,
@@ -116,14 +119,87 @@ def test_an_answer_that_is_not_json_is_said_to_come_from_something_else():
     assert "something other than Microsoft Graph" in page.message
 
 
+@pytest.mark.parametrize("body", [{"error": "blocked by policy"}, {"blocked": True}, ["no"], "no"])
+@pytest.mark.parametrize("status", [401, 403, 502])
+def test_a_block_page_in_json_is_not_taken_for_graphs_own_word(status, body):
+    request = httpx.Request("GET", "https://graph.test/v1.0/groups")
+    page = GraphResponse.of(httpx.Response(status, json=body, request=request))
+
+    assert page.is_foreign
+    assert not page.is_token_refused
+    error = refusal(page, "reading", now=NOW)
+    assert not isinstance(error, AuthError)
+    assert "the response of graph.test does not have the form that Graph documents" in str(error)
+    assert "check HTTPS_PROXY and NO_PROXY" in str(error)
+    assert "permission" not in str(error)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"a": NaN}',
+        "[" * 100_000,
+        '{"a": 1e999999999999999999999}',
+        '{"a": ',
+        "[" + "9" * 5000 + "]",
+    ],
+)
+def test_json_that_cannot_be_read_is_a_sentence(content):
+    response = GraphResponse.of(httpx.Response(200, content=content.encode()))
+
+    assert response.is_foreign
+    assert "holds JSON that cannot be read" in response.message
+    assert "a proxy" not in response.message
+
+
+def test_half_a_surrogate_pair_in_a_message_can_be_written():
+    body = b'{"error": {"code": "Bad", "message": "name \\ud800 is wrong"}}'
+
+    assert GraphResponse.of(httpx.Response(400, content=body)).message == "name ? is wrong"
+
+
+@pytest.mark.parametrize(
+    "quoted", [CANARY, f"Bearer {CANARY}", repr(CANARY.encode()), quote_plus(CANARY)]
+)
+def test_a_token_that_a_server_quotes_back_is_struck(quoted):
+    KNOWN.learn(CANARY)
+    error = {
+        "code": quoted,
+        "message": f"bad header: {quoted}",
+        "innerError": {"request-id": quoted},
+    }
+    response = GraphResponse(403, {"request-id": quoted}, {"error": error})
+
+    assert CANARY not in str(refusal(response, "reading", now=NOW))
+    assert CANARY[5:-5] not in f"{response.message}{response.code}{response.request_id}"
+
+
+def test_no_intune_licence_is_named():
+    error = {"code": "BadRequest", "message": "Request not applicable to target tenant."}
+    response = GraphResponse(400, {}, {"error": error})
+
+    assert "this tenant has no active Intune licence" in str(refusal(response, "x", now=NOW))
+
+
+def test_a_retry_after_date_is_judged_by_the_responses_own_date():
+    headers = {
+        "Retry-After": "Mon, 23 Nov 2026 10:00:09 GMT",
+        "Date": "Mon, 23 Nov 2026 10:00:02 GMT",
+    }
+
+    assert retry_after_of(headers, NOW + timedelta(minutes=-20)) == 7.0
+
+
 def test_an_answer_without_a_body_is_not_foreign():
     assert GraphResponse.of(httpx.Response(204)) == GraphResponse(204, {}, None)
 
 
 def test_an_error_that_says_nothing_is_still_a_sentence():
     assert answer(400).message == "Graph gave no reason (HTTP 400)"
-    assert GraphResponse(400, {}, {"error": "text"}).message == "Graph gave no reason (HTTP 400)"
-    assert GraphResponse(400, {}, ["list"]).code == ""
+    by_graph = {"request-id": "r-1"}
+    for body in ({"error": "text"}, ["list"]):
+        response = GraphResponse(400, by_graph, body)
+        assert (response.code, response.message) == ("", "Graph gave no reason (HTTP 400)")
 
 
 def test_the_request_id_comes_from_the_header_or_else_from_the_body():

@@ -98,7 +98,7 @@ def test_an_intune_message_is_json_in_a_string():
         message = graph.get(ORGANIZATION).json()["error"]["message"]
 
     assert json.loads(message)["Message"].startswith(
-        "Too many. - Change ID (for customer support): "
+        "Too many. - Operation ID (for customer support): "
     )
 
 

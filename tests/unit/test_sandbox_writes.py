@@ -248,7 +248,7 @@ def test_a_malformed_group_is_named_in_json_in_a_string(graph):
 
     inner = json.loads(response.json()["error"]["message"])
     assert inner["Message"].startswith(
-        "Invalid GroupId : not-a-guid provided, a valid AADGroupId is expected. - Change ID"
+        "Invalid GroupId : not-a-guid provided, a valid AADGroupId is expected. - Operation ID"
     )
     assert inner["RetryAfter"] is None
 

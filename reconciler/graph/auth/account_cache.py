@@ -16,7 +16,7 @@ _UNPROTECTED = (
 
 def account_cache(
     name: str,
-    say: Callable[[str], None],
+    note: Callable[[str], None],
     *,
     folder: Path | None = None,
     build: Callable[[str], Any] | None = None,
@@ -39,7 +39,7 @@ def account_cache(
     except (ImportError, OSError, RuntimeError, ValueError):
         # ImportError and ValueError: libsecret's bindings are not there. RuntimeError: GLib's errors
         # and an unknown system. OSError: the keychain's and msal-extensions' own.
-        say(_UNPROTECTED)
+        note(_UNPROTECTED)
         return None
     return cache
 

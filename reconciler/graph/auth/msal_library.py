@@ -11,7 +11,7 @@ from reconciler.graph.clouds import CloudEndpoints
 
 
 def quiet_msal() -> Any:
-    """MSAL, quiet: at ERROR and DEBUG it logs answers of the token endpoint, tokens and all."""
+    """MSAL, quiet: at ERROR and DEBUG it logs responses of the token endpoint, tokens and all."""
     import msal  # noqa: PLC0415 - a tenth of a second, for those who sign in alone
 
     logging.getLogger("msal").setLevel(logging.CRITICAL)
@@ -27,7 +27,7 @@ def authority_url(endpoints: CloudEndpoints, tenant: str) -> str:
 
 
 def result_of(value: Any) -> Mapping[str, object]:
-    """MSAL's answer as typed values; empty where it is no dict."""
+    """MSAL's result as typed values; empty where it is no dict."""
     return value if isinstance(value, dict) else {}
 
 

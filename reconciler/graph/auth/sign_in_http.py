@@ -1,43 +1,51 @@
 """Carry MSAL's requests, and the sign-in's own, over HTTP. Does network I/O; imports requests.
 
-MSAL takes any object with ``get``, ``post`` and ``close``. Handing it this one, and not its own
-session, settles what its defaults leave open ([O] graph.md section 9): a time limit on every request,
-no redirect followed, secrets to known origins alone, a retry *below* MSAL's own throttle (which would
-answer the repeat from memory), and failures that name the host and say what to do.
+MSAL takes any object with ``get``, ``post`` and ``close``. It gets this one, and not a session of its
+own, because its defaults leave much open (graph.md section 9). Here every request has a time limit, no
+redirect is followed, secrets go to known origins alone, and a failure names the host and says what to
+do. Retries happen *below* MSAL's own throttle, which would answer a repeat from memory.
 """
 
 from __future__ import annotations
 
-import email.utils
 import json
+import weakref
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
+import httpx
 import requests
 
-from reconciler.graph.clouds import CA_VARIABLES, MICROSOFT_LOGIN_HOSTS, is_loopback, origin
-from reconciler.model.errors import DeadlineError
+from reconciler.graph.clouds import MICROSOFT_LOGIN_HOSTS
+from reconciler.model.errors import ConfigError, DeadlineError
 from reconciler.model.ports import Clock
+from reconciler.runtime.addresses import origin
+from reconciler.runtime.http_client import NoResponseError, exchange, open_client
+from reconciler.runtime.known_secrets import KNOWN, strike
+from reconciler.runtime.retry import retry_after_of
 
 ATTEMPTS: Final = 3
 CONNECT_SECONDS: Final = 10.0
 READ_SECONDS: Final = 30.0
 LONGEST_WAIT: Final = 60.0
+_CONNECTIONS = 4
 
 
 class SigninFailure(requests.RequestException):
-    """No usable answer came; the text says from where, and what to do.
+    """No usable response came; the text says from where, and what to do.
 
     It is one of requests' own kind because MSAL then still hands out a cached token that is merely
-    ageing, where it has one. ``detail`` is what the server said of it, untouched.
+    ageing, where it has one. ``detail`` is what the server wrote about it. ``is_passing``: the next
+    attempt may well succeed.
     """
 
-    def __init__(self, message: str, detail: str = "") -> None:
+    def __init__(self, message: str, detail: str = "", *, is_passing: bool = False) -> None:
         super().__init__(message)
         self.detail = detail
+        self.is_passing = is_passing
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -59,10 +67,10 @@ class SignInResponse:
     def parsed(self) -> dict[str, object]:
         """The JSON object in the body; empty where it holds none."""
         try:
-            found = json.loads(self.text)
+            body = json.loads(self.text)
         except (ValueError, RecursionError):
             return {}
-        return found if isinstance(found, dict) else {}
+        return body if isinstance(body, dict) else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +79,7 @@ class Wire:
 
     clock: Clock
     remaining: Callable[[], float]
-    ca_bundle: str | None = None
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 class SigninHttp:
@@ -92,79 +100,96 @@ class SigninHttp:
         """``base`` may be plain http only where the caller has made sure that it is loopback."""
         self.last: SignInResponse | None = None
         self._wire = wire
+        self._base = base
         self._origin = origin(base) if base else None
         self._retried = retried
         self._connect_seconds = connect_seconds
-        self._direct = _session(use_proxies=False)
-        self._session = _session(use_proxies=True) if use_proxies else self._direct
+        self._use_proxies = use_proxies
+        self._client: httpx.Client | None = None
 
     def get(self, url: str, **options: Any) -> SignInResponse:
         """GET, as MSAL calls it."""
-        answer = self._send("GET", url, options)
-        return self._lifted(answer) if url.endswith("/openid-configuration") else answer
+        response = self._send("GET", url, options)
+        return self._lifted(response) if url.endswith("/openid-configuration") else response
 
     def post(self, url: str, **options: Any) -> SignInResponse:
         """POST, as MSAL calls it."""
         return self._send("POST", url, options)
 
+    def now(self) -> datetime:
+        """The wall clock that this sign-in goes by."""
+        return self._wire.clock.now()
+
     def close(self) -> None:
         """Drop the connections."""
-        self._session.close()
-        self._direct.close()
+        if self._client is not None:
+            self._client.close()
 
     def _send(self, method: str, url: str, options: Mapping[str, Any]) -> SignInResponse:
         url = self._lowered(url)
         for attempt in range(1, ATTEMPTS + 1):
             last_try = attempt == ATTEMPTS
             try:
-                answer = self._once(method, url, options)
+                response = self._once(method, url, options)
             except SigninFailure as failure:
-                if last_try or not isinstance(failure, _Passing):
+                if last_try or not failure.is_passing:
                     raise
                 self._wait(attempt, None)
                 continue
-            self.last = answer
-            if answer.status_code < 500 and answer.status_code not in self._retried:
-                return answer
+            self.last = response
+            if response.status_code < 500 and response.status_code not in self._retried:
+                return response
             if last_try:
                 break
-            self._wait(attempt, answer)
-        if answer.status_code < 500 and answer.status_code != 429:
-            return answer
-        detail = answer.parsed().get("error_description")
+            self._wait(attempt, response)
+        if response.status_code < 500 and response.status_code != 429:
+            return response
+        detail = response.parsed().get("error_description")
         raise SigninFailure(
-            f"{urlsplit(url).netloc} answered HTTP {answer.status_code} {ATTEMPTS} times; "
+            f"{urlsplit(url).netloc} answered HTTP {response.status_code} {ATTEMPTS} times; "
             f"try again later",
             detail if isinstance(detail, str) else "",
         )
 
     def _once(self, method: str, url: str, options: Mapping[str, Any]) -> SignInResponse:
-        left = self._seconds_left()
-        host = urlsplit(url).netloc
-        # A proxy would get what is meant for this machine, and in the clear where that is http.
-        session = self._direct if is_loopback(urlsplit(url).hostname) else self._session
+        headers, content = _headers_and_content(options)
         try:
-            response = session.request(
+            response = exchange(
+                self._opened(url),
                 method,
-                url,
-                params=options.get("params"),
-                data=options.get("data"),
-                headers=options.get("headers"),
-                timeout=(min(self._connect_seconds, left), min(READ_SECONDS, left)),
-                allow_redirects=False,
-                verify=self._wire.ca_bundle or True,
+                _with_query(url, options.get("params")),
+                seconds=self._seconds_left(),
+                headers=headers,
+                content=content,
+                silence=READ_SECONDS,
+                connect=self._connect_seconds,
             )
-        except OSError as error:
-            # `from None`: requests' own texts may quote a proxy's password.
-            raise _explained(error, host, self._wire.ca_bundle) from None
+        except NoResponseError as fault:
+            raise SigninFailure(str(fault), is_passing=not fault.is_lasting) from None
         if 300 <= response.status_code < 400:
             raise SigninFailure(
-                f"{host} answered with a redirect, which is not followed with credentials in hand: "
-                f"is a proxy or a captive portal in the way?"
+                f"{urlsplit(url).netloc} answered with a redirect, which is not followed with "
+                f"credentials in hand: is a proxy or a captive portal in the way?"
             )
-        # Not `.text`: without a charset, requests would guess one from the bytes.
         text = response.content.decode("utf-8", "replace")
-        return SignInResponse(response.status_code, text, dict(response.headers))
+        whole = SignInResponse(response.status_code, text, dict(response.headers))
+        KNOWN.learn_response(whole.parsed())
+        return whole
+
+    def _opened(self, url: str) -> httpx.Client:
+        if self._client is None:
+            try:
+                self._client = open_client(
+                    self._base or url,
+                    self._wire.environ,
+                    connections=_CONNECTIONS,
+                    use_proxies=self._use_proxies,
+                )
+            except ConfigError as fault:
+                raise SigninFailure(str(fault)) from None
+            # MSAL closes nothing, and keeps this object for as long as its application.
+            weakref.finalize(self, self._client.close)
+        return self._client
 
     def _seconds_left(self) -> float:
         left = self._wire.remaining()
@@ -174,8 +199,9 @@ class SigninHttp:
             )
         return left
 
-    def _wait(self, attempt: int, answer: SignInResponse | None) -> None:
-        asked = _retry_after(answer, self._wire.clock.now()) if answer else None
+    def _wait(self, attempt: int, response: SignInResponse | None) -> None:
+        now = self._wire.clock.now()
+        asked = retry_after_of(response.headers, now) if response else None
         seconds = float(2 ** (attempt - 1)) if asked is None else min(asked, LONGEST_WAIT)
         self._wire.clock.sleep(min(seconds, self._seconds_left()))
 
@@ -184,86 +210,43 @@ class SigninHttp:
         if self._origin is None:
             return url
         parts = urlsplit(url)
+        there = origin(url)
         scheme, host, port = self._origin
-        if scheme == "http" and parts.scheme == "https" and origin(url)[1:] == (host, port):
+        if scheme == "http" and there == ("https", host, port):
             parts = parts._replace(scheme="http")
-        target = parts.geturl()
-        known = parts.scheme == "https" and parts.hostname in MICROSOFT_LOGIN_HOSTS
-        if origin(target) != self._origin and not known:
+            there = self._origin
+        is_known = parts.scheme == "https" and parts.hostname in MICROSOFT_LOGIN_HOSTS
+        if there is None or (there != self._origin and not is_known):
             raise SigninFailure(
-                f"{host} wants the sign-in to continue at {parts.netloc}, which is another host: "
-                f"no credentials are sent there"
+                f"{host} wants the sign-in to continue at another host "
+                f"({strike(parts.netloc)[:100]}): no credentials are sent there"
             )
-        return target
+        return parts.geturl()
 
-    def _lifted(self, answer: SignInResponse) -> SignInResponse:
+    def _lifted(self, response: SignInResponse) -> SignInResponse:
         """MSAL refuses endpoints that are not https, on loopback too: show it https."""
         if self._origin is None or self._origin[0] != "http":
-            return answer
+            return response
         host = self._origin[1]
         shown = f"[{host}]" if ":" in host else host
-        text = answer.text.replace(f"http://{shown}:", f"https://{shown}:")
-        return SignInResponse(answer.status_code, text, answer.headers)
+        text = response.text.replace(f"http://{shown}:", f"https://{shown}:")
+        return SignInResponse(response.status_code, text, response.headers)
 
 
-class _Passing(SigninFailure):
-    """A failure that the next attempt may well not meet."""
+def _headers_and_content(options: Mapping[str, Any]) -> tuple[dict[str, str], bytes | None]:
+    """What MSAL hands over for requests, as it goes onto the wire: a mapping is sent as a form."""
+    headers = {str(name): str(value) for name, value in (options.get("headers") or {}).items()}
+    data = options.get("data")
+    if data is None:
+        return headers, None
+    if isinstance(data, Mapping):
+        headers = {"Content-Type": "application/x-www-form-urlencoded"} | headers
+        data = urlencode({name: value for name, value in data.items() if value is not None})
+    return headers, data.encode() if isinstance(data, str) else data
 
 
-def _session(*, use_proxies: bool) -> requests.Session:
-    session = requests.Session()
-    session.trust_env = use_proxies
-    # Else requests puts a ~/.netrc entry for the host in place of our Authorization header.
-    session.auth = _as_it_stands
-    return session
-
-
-def _as_it_stands(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    return request
-
-
-def _explained(error: OSError, host: str, ca_bundle: str | None) -> SigninFailure:
-    # Order matters: requests' ProxyError and SSLError are ConnectionErrors too.
-    match error:
-        case requests.exceptions.ProxyError():
-            return SigninFailure(
-                f"cannot reach {host}: the proxy does not let the request through; "
-                f"check HTTPS_PROXY and NO_PROXY"
-            )
-        case requests.exceptions.SSLError():
-            judge = f"by {_named(ca_bundle)}" if ca_bundle else "here"
-            return SigninFailure(
-                f"cannot reach {host}: its certificate is not trusted {judge}; where a proxy "
-                f"inspects traffic, set SSL_CERT_FILE (or REQUESTS_CA_BUNDLE) to its authority's"
-            )
-        case requests.exceptions.Timeout():
-            return _Passing(
-                f"cannot reach {host}: no answer in time; check the network and HTTPS_PROXY"
-            )
-        case requests.exceptions.ConnectionError():
-            return _Passing(
-                f"cannot reach {host}: no connection; check the network, DNS and HTTPS_PROXY"
-            )
-        case requests.exceptions.RequestException():
-            return SigninFailure(
-                f"cannot reach {host}: {type(error).__name__}; check HTTPS_PROXY and the address"
-            )
-    where = _named(ca_bundle) if ca_bundle else "the certificate store"
-    return SigninFailure(f"cannot reach {host}: {where} cannot be read as trusted certificates")
-
-
-def _named(ca_bundle: str) -> str:
-    return f"{ca_bundle!r} (named by one of {', '.join(CA_VARIABLES)})"
-
-
-def _retry_after(answer: SignInResponse, now: datetime) -> float | None:
-    value = next(
-        (v for k, v in answer.headers.items() if k.casefold() == "retry-after"), ""
-    ).strip()
-    if value.isascii() and value.isdigit():
-        return float(value)
-    try:
-        moment = email.utils.parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    return max(0.0, (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds())
+def _with_query(url: str, parameters: Mapping[str, Any] | None) -> str:
+    given = {name: value for name, value in (parameters or {}).items() if value is not None}
+    if not given:
+        return url
+    return f"{url}{'&' if '?' in url else '?'}{urlencode(given, doseq=True)}"

@@ -1,4 +1,4 @@
-"""Which way to sign in an environment amounts to, and what a half-set one lacks. Pure: no I/O."""
+"""Which way to sign in the environment asks for, and what is missing where it is half set. Pure: no I/O."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 
-from reconciler.graph.auth.credentials import GITHUB_PERMISSION
+from reconciler.graph.auth.app_credentials import GITHUB_PERMISSION
 from reconciler.model.errors import AuthError, UsageError
 
 _OWN_APP = (
@@ -56,7 +56,7 @@ _CREDENTIALS = """\
 
 _NOTHING = f"""\
 no way to sign in: nothing usable is set in the environment. One of these is needed:
-  RECONCILER_ACCESS_TOKEN: a ready token, as `az account get-access-token` prints it
+  RECONCILER_ACCESS_TOKEN: a ready token for Microsoft Graph
   AZURE_CLIENT_ID and AZURE_TENANT_ID, and one of
 {_CREDENTIALS}
   RECONCILER_AUTH=managed-identity, on a machine in Azure
@@ -71,14 +71,18 @@ RECONCILER_AUTH=device-code on a terminal"""
 
 
 def chosen_method(
-    given: Mapping[str, str], *, interactive: bool, say: Callable[[str], None]
+    given: Mapping[str, str], *, interactive: bool, note: Callable[[str], None]
 ) -> SignInMethod:
-    """The method that the environment amounts to; ``given`` holds what is set and not blank."""
+    """The method that the environment asks for; ``given`` holds what is set and not blank.
+
+    ``interactive``: a person is at a terminal. ``note`` tells them something. Raises `AuthError` and
+    `UsageError` where no method is complete.
+    """
     if forced := given.get("RECONCILER_AUTH"):
         return _forced(forced, given, interactive=interactive)
     complete = [method for method in _OWN if all(name in given for name in _NEEDED[method])]
     if complete:
-        _say_which(complete, given, say)
+        _name_the_chosen(complete, given, note)
         return complete[0]
     _explain_half_set(given)
     if interactive and "AZURE_CLIENT_ID" in given:
@@ -103,10 +107,10 @@ def _forced(value: str, given: Mapping[str, str], *, interactive: bool) -> SignI
     return method
 
 
-def _say_which(
-    complete: list[SignInMethod], given: Mapping[str, str], say: Callable[[str], None]
+def _name_the_chosen(
+    complete: list[SignInMethod], given: Mapping[str, str], note: Callable[[str], None]
 ) -> None:
-    """Two secrets at once are not chosen between in silence."""
+    """Where two credentials are set, tell which one is used."""
     taken = complete[0]
     others = [
         method
@@ -116,7 +120,7 @@ def _say_which(
     ]
     if others:
         names = ", ".join(_OWN[method][0] for method in others)
-        say(
+        note(
             f"signing in by {taken} ({_OWN[taken][0]}); also set, and not used: {names} "
             f"(RECONCILER_AUTH names one outright)"
         )

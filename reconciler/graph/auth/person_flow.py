@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from reconciler.graph.auth.claims import Claims
 from reconciler.graph.auth.msal_library import authority_url, one_line, quiet_msal, result_of
 from reconciler.graph.auth.sign_in_http import SigninHttp, Wire
+from reconciler.graph.auth.token_claims import TokenClaims
 from reconciler.graph.clouds import CloudEndpoints
 from reconciler.model.errors import AuthError
 
@@ -17,7 +17,7 @@ Prompt = Callable[[Any, str], Mapping[str, object]]
 
 
 @dataclass(slots=True)
-class UserFlow:
+class PersonFlow:
     """A person signs in, once; the account is remembered where the system can protect it."""
 
     client_id: str
@@ -25,7 +25,7 @@ class UserFlow:
     endpoints: CloudEndpoints
     kind: str
     prompt: Prompt = field(repr=False)
-    say: Callable[[str], None] = field(repr=False)
+    note: Callable[[str], None] = field(repr=False)
     http: SigninHttp = field(repr=False)
     cache: Callable[[str], Any] = field(repr=False)
     advice: str = ""
@@ -59,28 +59,24 @@ class UserFlow:
             if result and "access_token" in result:
                 if not self._greeted:
                     self._greeted = True
-                    self.say(f"signed in as {one_line(account.get('username'))}")
+                    self.note(f"signed in as {one_line(account.get('username'))}")
                 return result_of(result)
             self._app.remove_account(account)
         return None
 
-    def secrets(self) -> tuple[str, ...]:
-        """None: MSAL keeps the refresh token to itself."""
-        return ()
-
-    def assertion(self) -> Claims | None:
+    def assertion(self) -> TokenClaims | None:
         """None is presented."""
         return None
 
 
-def device_code(wire: Wire, say: Callable[[str], None]) -> Prompt:
+def device_code(wire: Wire, note: Callable[[str], None]) -> Prompt:
     """Show a code to enter on another device, and wait until that has happened."""
 
     def prompt(app: Any, scope: str) -> Mapping[str, object]:
         flow = app.initiate_device_flow(scopes=[scope])
         if "user_code" not in flow:
             return result_of(flow)
-        say(
+        note(
             f"To sign in, open {one_line(flow.get('verification_uri'))} "
             f"and enter the code {one_line(flow['user_code'])}"
         )
@@ -102,18 +98,18 @@ def device_code(wire: Wire, say: Callable[[str], None]) -> Prompt:
     return prompt
 
 
-def browser(wire: Wire, say: Callable[[str], None]) -> Prompt:
+def browser(wire: Wire, note: Callable[[str], None]) -> Prompt:
     """Open the browser of this machine, which comes back to a port on loopback."""
 
     def prompt(app: Any, scope: str) -> Mapping[str, object]:
-        say("To sign in, continue in the browser.")
+        note("To sign in, continue in the browser.")
         seconds = max(1, int(wire.remaining()))
         try:
             return result_of(
                 app.acquire_token_interactive(
                     [scope],
                     timeout=seconds,
-                    auth_uri_callback=lambda uri: say(f"No browser opened; visit {one_line(uri)}"),
+                    auth_uri_callback=lambda uri: note(f"No browser opened; visit {one_line(uri)}"),
                 )
             )
         except RuntimeError:  # MSAL's BrowserInteractionTimeoutError, which it does not export

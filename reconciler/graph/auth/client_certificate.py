@@ -1,7 +1,8 @@
 """Read the certificate that an app signs in with, from PEM or PFX. Reads one file; imports cryptography.
 
-MSAL would take the file as it is, but says little about what is wrong with it, so it is opened here:
-missing file, wrong password, missing or foreign key, and expiry each get their own words.
+MSAL would take the file as it is, but says little about what is wrong with it. So it is opened here: a
+missing file, a wrong password, a missing or foreign key, and an expired certificate each get a message.
+No message shows the path: people put the certificate and its key themselves into the variable.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reconciler.graph.auth.claims import Claims
-from reconciler.graph.auth.credentials import MsalCredential
+from reconciler.graph.auth.app_credentials import MsalCredential, path_fault
+from reconciler.graph.auth.token_claims import TokenClaims
 from reconciler.model.errors import AuthError
 from reconciler.model.ports import Clock
+from reconciler.runtime.known_secrets import KNOWN
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -30,19 +32,19 @@ PASSWORD_VARIABLE = "AZURE_CLIENT_CERTIFICATE_PASSWORD"  # noqa: S105 - its name
 class ClientCertificate:
     """A certificate with its private key, in one file."""
 
-    path: Path
+    path: Path = field(repr=False)
     clock: Clock = field(repr=False)
     password: str | None = field(default=None, repr=False)
 
     def describe(self) -> str:
-        """Name the kind and the file."""
-        return f"certificate {self.path}"
+        """Name the kind and the variable."""
+        return f"certificate ({PATH_VARIABLE})"
 
     def for_msal(self) -> MsalCredential:
         """Key and certificate as PEM text; without a thumbprint MSAL signs with PS256 and sends x5c.
 
         That suits both ways to register: the certificate itself, and its subject and issuer
-        ([D] graph.md section 9).
+        (graph.md section 9).
         """
         from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 - slow to import
 
@@ -54,13 +56,10 @@ class ClientCertificate:
             serialization.NoEncryption(),
         )
         public = certificate.public_bytes(serialization.Encoding.PEM)
+        KNOWN.learn(private.decode())
         return {"private_key": private.decode(), "public_certificate": public.decode()}
 
-    def secrets(self) -> tuple[str, ...]:
-        """The password."""
-        return (self.password,) if self.password else ()
-
-    def assertion(self) -> Claims | None:
+    def assertion(self) -> TokenClaims | None:
         """The assertion made of a certificate says nothing that the app's id does not."""
         return None
 
@@ -74,7 +73,7 @@ class ClientCertificate:
             raise self._fault("its key is not RSA, the one kind that Microsoft Entra takes")
         public = key.public_key()
         # A PEM file may hold a chain, in any order: the one that matters is the key's own.
-        own = next((found for found in certificates if found.public_key() == public), None)
+        own = next((each for each in certificates if each.public_key() == public), None)
         if own is None:
             missing = (
                 "it holds no certificate"
@@ -90,8 +89,10 @@ class ClientCertificate:
         try:
             with self.path.open("rb") as file:
                 content = file.read(LARGEST_FILE + 1)
-        except OSError as error:
-            raise self._fault(error.strerror or type(error).__name__) from None
+        except (OSError, ValueError) as error:
+            raise AuthError(
+                f"cannot sign in with a certificate: {PATH_VARIABLE} {path_fault(self.path, error)}"
+            ) from None
         if not content or len(content) > LARGEST_FILE:
             raise self._fault("it is empty" if not content else "it is too large for a certificate")
         return content
@@ -134,7 +135,7 @@ class ClientCertificate:
                 continue
             if key is None:
                 raise self._fault("it holds no private key: export it again, with its key")
-            return key, tuple(found for found in (certificate, *chain) if found is not None)
+            return key, tuple(each for each in (certificate, *chain) if each is not None)
         state = "is wrong, or it" if self.password else "is not set, or it"
         raise self._fault(f"{PASSWORD_VARIABLE} {state} is neither a PEM nor a PFX file")
 
@@ -148,7 +149,7 @@ class ClientCertificate:
             raise self._fault(f"it is valid only from {begins:%Y-%m-%d %H:%M} UTC: check the clock")
 
     def _fault(self, what: str) -> AuthError:
-        return AuthError(f"cannot sign in with {self.path} ({PATH_VARIABLE}): {what}")
+        return AuthError(f"cannot sign in with the certificate that {PATH_VARIABLE} names: {what}")
 
 
 def _key_block(content: bytes) -> bytes:

@@ -13,7 +13,7 @@ _JWT_PARTS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Claims:
+class TokenClaims:
     """The claims worth showing to a person; empty for opaque tokens, which Microsoft may issue."""
 
     tenant_id: str | None = None
@@ -22,6 +22,7 @@ class Claims:
     user: str | None = None
     roles: tuple[str, ...] = ()
     scopes: tuple[str, ...] = ()
+    begins_at: datetime | None = None
     expires_at: datetime | None = None
     issuer: str | None = None
     subject: str | None = None
@@ -33,21 +34,33 @@ class Claims:
         return self.roles or self.scopes
 
 
-def claims(token: str) -> Claims:
+def read_claims(token: str) -> TokenClaims:
     """Read a JWT's payload without verifying it; anything that is not a JWT gives empty claims."""
     payload = _payload(token)
-    return Claims(
+    audience = payload.get("aud")
+    if isinstance(audience, list) and len(audience) == 1:  # RFC 7519 section 4.1.3 allows a list
+        payload = {**payload, "aud": audience[0]}
+    return TokenClaims(
         tenant_id=_text(payload, "tid"),
         app_id=_text(payload, "appid") or _text(payload, "azp"),
         app_name=_text(payload, "app_displayname"),
         user=_text(payload, "upn") or _text(payload, "preferred_username"),
         roles=_words(payload.get("roles")),
         scopes=_words(payload.get("scp")),
+        begins_at=_instant(payload.get("nbf")),
         expires_at=_instant(payload.get("exp")),
         issuer=_text(payload, "iss"),
         subject=_text(payload, "sub"),
         audience=_text(payload, "aud"),
     )
+
+
+def is_one_word(text: str) -> bool:
+    """Whether a text can be a token: visible ASCII characters, without a blank or a line break.
+
+    An HTTP library quotes a header that it cannot send, the token in it and all.
+    """
+    return bool(text) and all("!" <= character <= "~" for character in text)
 
 
 def _payload(token: str) -> Mapping[str, object]:
