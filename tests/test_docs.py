@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 PAGES = (
     README,
-    *sorted((ROOT / ".github").glob("*.md")),
+    *(page for page in sorted((ROOT / ".github").glob("*.md")) if "TEMPLATE" not in page.name),
     *sorted((ROOT / ".github/docs").glob("*.md")),
 )
 TEXTS = {page: page.read_text(encoding="utf-8") for page in PAGES}

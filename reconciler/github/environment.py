@@ -33,7 +33,6 @@ class GitHubEnvironment:
 
     in_actions: bool
     api_url: str
-    server_url: str
     token: str | None = field(default=None, repr=False)
     repository: str | None = None
     run_url: str | None = None
@@ -41,7 +40,6 @@ class GitHubEnvironment:
     ref_name: str | None = None
     event_name: str | None = None
     event_path: Path | None = None
-    output_path: Path | None = None
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> GitHubEnvironment:
@@ -54,7 +52,6 @@ class GitHubEnvironment:
         return cls(
             in_actions=_text(environ, "GITHUB_ACTIONS") == "true",
             api_url=_address("GITHUB_API_URL", _text(environ, "GITHUB_API_URL") or DEFAULT_API),
-            server_url=server,
             token=_token(_text(environ, "GITHUB_TOKEN")),
             repository=repository,
             run_url=_run_url(server, repository, _text(environ, "GITHUB_RUN_ID")),
@@ -62,7 +59,6 @@ class GitHubEnvironment:
             ref_name=_text(environ, "GITHUB_REF_NAME"),
             event_name=_text(environ, "GITHUB_EVENT_NAME"),
             event_path=_path(environ, "GITHUB_EVENT_PATH"),
-            output_path=_path(environ, "GITHUB_OUTPUT"),
         )
 
     def need_token(self) -> str:

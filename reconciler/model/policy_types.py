@@ -18,14 +18,13 @@ from reconciler.model.state import Policy
 class Family:
     """One collection of policies below ``/deviceManagement``.
 
-    ``name_property`` holds the display name. ``assignment_type`` is the ``@odata.type`` of its
-    assignments. ``has_documented_create`` says whether POST .../assignments on v1.0 is a reference
-    page of Microsoft's; the settings catalog exists in beta alone.
+    ``assignment_type`` is the ``@odata.type`` of its assignments. ``has_documented_create`` says
+    whether POST .../assignments on v1.0 is a reference page of Microsoft's; the settings catalog
+    exists in beta alone.
     """
 
     key: str
     path: str
-    name_property: str
     policy_type: str | None
     assignment_type: str
     has_documented_create: bool
@@ -34,7 +33,6 @@ class Family:
 CLASSIC = Family(
     key="classic",
     path="deviceManagement/deviceCompliancePolicies",
-    name_property="displayName",
     policy_type=None,
     assignment_type="#microsoft.graph.deviceCompliancePolicyAssignment",
     has_documented_create=True,
@@ -44,7 +42,6 @@ CLASSIC = Family(
 SETTINGS_CATALOG = Family(
     key="settings_catalog",
     path="deviceManagement/compliancePolicies",
-    name_property="name",
     policy_type="#microsoft.graph.deviceManagementCompliancePolicy",
     assignment_type="#microsoft.graph.deviceManagementConfigurationPolicyAssignment",
     has_documented_create=False,

@@ -73,11 +73,6 @@ def target_key(entry):
     return (key, str(value).casefold()) if key != "all_devices" else key
 
 
-def ids_of(entry):
-    found = entry.get("group") if isinstance(entry, dict) else None
-    return found["id"] if isinstance(found, dict) else found
-
-
 policies = st.builds(
     lambda name, platform, include, exclude: {
         "name": name,

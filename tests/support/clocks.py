@@ -365,7 +365,3 @@ def targets_of(app, own_id):
         for one in app.state.assignments_of(own_id)
         if one["source"] == "direct"
     }
-
-
-def seeded(seed):
-    return random.Random(seed)

@@ -119,9 +119,9 @@ def test_what_people_type_leads_to_every_platform_that_fits(text, platforms):
 
 
 def test_the_two_families_are_read_from_their_own_paths():
-    assert {key: (family.path, family.name_property) for key, family in FAMILIES.items()} == {
-        "classic": ("deviceManagement/deviceCompliancePolicies", "displayName"),
-        "settings_catalog": ("deviceManagement/compliancePolicies", "name"),
+    assert {key: family.path for key, family in FAMILIES.items()} == {
+        "classic": "deviceManagement/deviceCompliancePolicies",
+        "settings_catalog": "deviceManagement/compliancePolicies",
     }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -34,13 +33,11 @@ def test_a_job_is_read_whole():
     assert environment == GitHubEnvironment(
         in_actions=True,
         api_url="https://github.contoso.example/api/v3",
-        server_url="https://github.contoso.example",
         token=CANARY,
         repository="contoso/intune.policies",
         run_url="https://github.contoso.example/contoso/intune.policies/actions/runs/42",
         sha=TRIAL_MERGE,
         event_name="pull_request",
-        output_path=Path("/runner/output"),
     )
     assert CANARY not in repr(environment)
 
