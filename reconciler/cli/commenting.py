@@ -14,7 +14,7 @@ from reconciler.cli.github_connection import open_github
 from reconciler.cli.github_context import context
 from reconciler.cli.plan_files import read_text
 from reconciler.documents import loads
-from reconciler.documents.results import loads_result
+from reconciler.documents.results import result_of
 from reconciler.github import author as authors
 from reconciler.github.api import GitHubApi
 from reconciler.github.comments import BODY_LIMIT, PostAction, Posted, check_body, upsert
@@ -243,7 +243,7 @@ def _title(plan: Plan) -> str:
 
 
 def _of_result(document: dict[str, Any], file: Path, made: Context) -> Text:
-    result = loads_result(document, source=str(file))
+    result = result_of(document, source=str(file))
     label = result.tenant.label
     body = apply_markdown.render(result, made)
     state = "complete" if result.complete else "incomplete"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from reconciler.documents import SavedPlan, loads
-from reconciler.model.errors import ConfigError, PlanFileError
+from reconciler.documents.envelope import decode
+from reconciler.model.errors import ConfigError
 
 
 def read_plan(path: Path) -> SavedPlan:
@@ -16,9 +17,7 @@ def read_plan(path: Path) -> SavedPlan:
 def read_text(path: Path) -> str:
     """Read the file of a plan. Raises `ConfigError`, or `PlanFileError` where it is not text."""
     try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise PlanFileError(f"{path} is not a plan: it is not UTF-8 text") from None
+        return decode(path.read_bytes(), source=str(path))
     except FileNotFoundError:
         raise ConfigError(
             f"there is no plan file {path}; make one with: reconciler plan --out {path}"

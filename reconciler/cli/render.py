@@ -18,9 +18,7 @@ def plan(saved: SavedPlan, format_: str, console: Console, *, root: str = "") ->
     """Render a plan; ``root`` is where its files lie, for annotations and links."""
     match format_:
         case "json":
-            from reconciler.views import json as json_view
-
-            return json_view.inert(dumps(saved))
+            return dumps(saved)
         case "markdown":
             from reconciler.cli.github_context import context
             from reconciler.views import markdown
@@ -55,9 +53,8 @@ def result(found: ApplyResult, format_: str, console: Console) -> str:
     match format_:
         case "json":
             from reconciler.documents.results import dumps_result
-            from reconciler.views import json as json_view
 
-            return json_view.inert(dumps_result(found))
+            return dumps_result(found)
         case "markdown":
             from reconciler.cli.github_context import context
             from reconciler.views import apply_markdown

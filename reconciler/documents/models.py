@@ -1,176 +1,283 @@
-"""The plan document's shape, as published (README, ``reconciler schema plan``). No I/O."""
+"""The parts of the JSON documents, as published (``reconciler schema plan``). No I/O.
+
+Each field says what it means and what a reader may do with it. A reader of format 1.x passes over
+members that it does not know, so that it can take a document of a later 1.y.
+"""
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from reconciler.model.state import BroadTargets, Cloud, FilterMode, Ownership, TargetKind, Writes
 
 
 class Model(BaseModel):
-    """Every part of the document: unknown members are refused."""
+    """Every part of a document. Members that it does not name are passed over."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
 
 class LocationModel(Model):
-    """A place in the desired state; the file is relative to the tenant root."""
+    """A place in the desired state."""
 
-    file: str
-    line: int
-    column: int
-    text: str = ""
+    file: str = Field(
+        description="Path with forward slashes, relative to the tenant root of the document."
+    )
+    line: int = Field(description="Line, counted from 1.")
+    column: int = Field(description="Column in characters, counted from 1.")
+    text: str = Field(
+        default="",
+        description="The line itself, to show it under a message; empty where it is not known.",
+    )
 
 
 class FilterModel(Model):
     """An assignment filter in use."""
 
-    mode: FilterMode
-    id: str
-    name: str | None
+    mode: FilterMode = Field(
+        description="include: devices that match the filter; exclude: those that do not."
+    )
+    id: str = Field(description="Object id, in lower case. Compare filters by it.")
+    name: str | None = Field(
+        description="Display name when the plan was made, for people alone; null where it was not "
+        "looked up."
+    )
 
 
 class TargetModel(Model):
-    """Whom an assignment reaches, and through which filter; ``filter`` is null without one."""
+    """Whom an assignment reaches, and through which filter."""
 
-    kind: TargetKind
-    id: str | None
-    name: str | None
-    target_type: str | None = None
-    odata_type: str | None = None
-    filter: FilterModel | None
+    kind: TargetKind = Field(
+        description="Kind of target. With id and target_type it identifies the assignment on its "
+        "policy. An opaque one is of a type that this release does not know; it is never changed."
+    )
+    id: str | None = Field(
+        description="Object id in lower case; null for all_devices and all_users. Of an opaque "
+        "target it is the assignment's own id."
+    )
+    name: str | None = Field(
+        description="Display name when the plan was made, for people alone; null where it was not "
+        "looked up or not found."
+    )
+    target_type: str | None = Field(
+        default=None, description="device or user; of a scope_tag_group alone."
+    )
+    odata_type: str | None = Field(
+        default=None, description="Graph's type of the target; of an opaque one alone."
+    )
+    filter: FilterModel | None = Field(description="The filter in use; null where there is none.")
 
 
 class LiveModel(Model):
-    """A live assignment as it was read; ``graph_target`` is Graph's own JSON of its target."""
+    """A live assignment as it was read."""
 
-    assignment_id: str
-    source: str
-    target: TargetModel
-    graph_target: dict[str, Any]
+    assignment_id: str = Field(description="Graph's id of the assignment.")
+    source: str = Field(
+        description="direct where it was made on the policy itself, else where it comes from, for "
+        "example policySets."
+    )
+    target: TargetModel = Field(description="Whom it reaches.")
+    graph_target: dict[str, Any] = Field(
+        description="Graph's own JSON of the target. It is sent back unchanged, with members that "
+        "this release does not know."
+    )
 
 
 class PolicyModel(Model):
     """A compliance policy."""
 
-    id: str
-    name: str
-    odata_type: str | None
-    platform: str | None
-    family: str
+    id: str = Field(description="Object id, in lower case. Compare policies by it.")
+    name: str = Field(description="Display name in Intune when the plan was made.")
+    odata_type: str | None = Field(description="Graph's type; null where Graph leaves it out.")
+    platform: str | None = Field(
+        description="The word that a policy file's platform is compared with; null where unknown."
+    )
+    family: str = Field(
+        description="Which of Graph's collections holds the policy; apply refuses one it does not "
+        "know."
+    )
 
 
 class DeclaredPolicyModel(PolicyModel):
     """A policy that the desired state declares."""
 
-    ownership: Ownership
-    custom_compliance: bool = False
+    ownership: Ownership = Field(
+        description="additive leaves undeclared assignments alone; authoritative deletes them."
+    )
+    custom_compliance: bool = Field(
+        default=False,
+        description="Whether it runs a compliance script; such a policy takes no filters.",
+    )
 
 
 class FieldModel(Model):
     """One field that an update changes."""
 
-    path: str
-    before: str | None
-    after: str | None
+    path: str = Field(description="Name of the field within the assignment, with dots.")
+    before: str | None = Field(description="Value in the tenant; null for none.")
+    after: str | None = Field(description="Declared value; null for none.")
 
 
 class ChangeModel(Model):
-    """One change. ``before`` is null for a create, ``after`` for a delete."""
+    """One change of one assignment."""
 
-    action: Literal["create", "update", "delete"]
-    policy: PolicyModel
-    assignment_id: str | None
-    before: TargetModel | None
-    after: TargetModel | None
-    declared_at: LocationModel | None
-    broad: bool = False
-    fields: tuple[FieldModel, ...] = ()
-    live: LiveModel | None = None
+    action: Literal["create", "update", "delete"] = Field(
+        description="What apply does to the assignment."
+    )
+    policy: PolicyModel = Field(description="The policy whose assignment changes.")
+    assignment_id: str | None = Field(
+        description="Graph's id of the assignment; null for a create."
+    )
+    before: TargetModel | None = Field(description="How it stands now; null for a create.")
+    after: TargetModel | None = Field(description="How it will stand; null for a delete.")
+    declared_at: LocationModel | None = Field(
+        description="The line that declares it; null for a delete that no line asks for."
+    )
+    broad: bool = Field(
+        default=False, description="Whether that line consents to a target that reaches everybody."
+    )
+    fields: tuple[FieldModel, ...] = Field(
+        default=(), description="What an update changes, for people; before and after decide."
+    )
+    live: LiveModel | None = Field(
+        default=None,
+        description="The live assignment that an update or a delete starts from. Apply refuses "
+        "where the tenant no longer has it.",
+    )
 
 
 class UntouchedModel(LiveModel):
     """A live assignment that apply leaves alone."""
 
-    policy: PolicyModel
-    declared_at: LocationModel | None = None
+    policy: PolicyModel = Field(description="The policy that has it.")
+    declared_at: LocationModel | None = Field(
+        default=None, description="The line that declares it; null where none does."
+    )
 
 
 class DiagnosticModel(Model):
     """An error or a warning."""
 
-    code: str
-    message: str
-    help: str = ""
-    policy: str = ""
-    declared_at: LocationModel | None
+    code: str = Field(description="Stable name of this kind of diagnostic. Filter by it.")
+    message: str = Field(description="What is wrong, for people. The wording may change.")
+    help: str = Field(default="", description="How to fix it, for people; may be empty.")
+    policy: str = Field(default="", description="Name of the policy concerned; may be empty.")
+    declared_at: LocationModel | None = Field(
+        description="The line concerned; null where there is none."
+    )
 
 
 class StopModel(Model):
     """A guardrail that stops apply."""
 
-    code: str
-    message: str
-    declared_at: LocationModel | None = None
+    code: str = Field(description="Stable name of the guardrail, for example max-deletes.")
+    message: str = Field(description="What is over the limit, for people. The wording may change.")
+    declared_at: LocationModel | None = Field(
+        default=None, description="The line concerned; null where there is none."
+    )
 
 
 class GuardrailsModel(Model):
-    """The limits that hold for this plan, and those that stop it."""
+    """The limits that hold for this plan. An option of apply can only tighten them."""
 
-    max_creates: int
-    max_updates: int
-    max_deletes: int
-    broad_targets: BroadTargets
-    stopped_by: tuple[StopModel, ...]
+    max_creates: int = Field(description="Most creates in one run.")
+    max_updates: int = Field(description="Most updates in one run.")
+    max_deletes: int = Field(description="Most deletes in one run.")
+    broad_targets: BroadTargets = Field(
+        description="What a target without a filter that reaches everybody needs."
+    )
+    stopped_by: tuple[StopModel, ...] = Field(
+        description="The guardrails that stop apply; empty where none does."
+    )
 
 
 class TenantModel(Model):
-    """The tenant the plan is for."""
+    """The one tenant that a document is about. Apply writes to no other."""
 
-    id: str
-    label: str
-    display_name: str | None
-    cloud: Cloud
+    id: str = Field(description="Tenant id.")
+    label: str = Field(description="What tenant.yaml calls it; comments are found again by it.")
+    display_name: str | None = Field(
+        description="Name of the organization in Graph, for people alone; null where unknown."
+    )
+    cloud: Cloud = Field(description="The Microsoft cloud that the tenant is in.")
 
 
 class SummaryModel(Model):
-    """How many of each."""
+    """Number of assignments of each sort."""
 
-    create: int
-    update: int
-    delete: int
-    unchanged: int
-    unmanaged: int
-    inherited: int
+    create: int = Field(description="Changes with the action create.")
+    update: int = Field(description="Changes with the action update.")
+    delete: int = Field(description="Changes with the action delete.")
+    unchanged: int = Field(description="Declared, and in the tenant as declared.")
+    unmanaged: int = Field(description="In the tenant, not declared, left alone.")
+    inherited: int = Field(description="In the tenant through a policy set, left alone.")
+    held: int = Field(default=0, description="Changes that a hold keeps from being written.")
+    scheduled: int = Field(default=0, description="Declared lines that are not in force yet.")
 
 
 class PlanModel(Model):
-    """The whole document."""
+    """What apply would do to one tenant. A plan is for one apply, and holds no secret."""
 
-    format_version: str
-    reconciler_version: str
-    created_at: datetime
-    tenant: TenantModel
-    complete: bool
-    applyable: bool
-    digest: str
-    writes: Writes
+    kind: Literal["plan"] = Field(description="What this document is.")
+    format_version: str = Field(
+        description="Version of the document. A reader of 1.x can read every later 1.y."
+    )
+    reconciler_version: str = Field(description="Release that made the plan, for people alone.")
+    created_at: AwareDatetime = Field(description="When the tenant had been read.")
+    tenant: TenantModel = Field(description="The tenant that the plan is for.")
+    complete: bool = Field(
+        description="Whether everything declared could be planned; errors says why not. Apply "
+        "refuses an incomplete plan."
+    )
+    applyable: bool = Field(
+        description="Whether apply would start: complete, and stopped by no guardrail."
+    )
+    digest: str = Field(
+        description="SHA-256 of the tenant id and the changes alone. Equal changes give equal "
+        "digests. Give it to apply --expect-digest to apply what was reviewed and nothing else."
+    )
+    writes: Writes = Field(description="Which Graph call apply writes with.")
     selection: tuple[str, ...] = Field(
-        default=(), description="The --policy globs that the plan was limited to."
+        default=(),
+        description="The --policy globs that the plan was limited to; empty for all policies.",
     )
-    summary: SummaryModel
-    policies: tuple[DeclaredPolicyModel, ...]
-    changes: tuple[ChangeModel, ...]
-    unchanged: tuple[UntouchedModel, ...]
-    unmanaged: tuple[UntouchedModel, ...]
-    inherited: tuple[UntouchedModel, ...]
-    errors: tuple[DiagnosticModel, ...]
-    warnings: tuple[DiagnosticModel, ...]
-    guardrails: GuardrailsModel
+    summary: SummaryModel = Field(description="Counts of what follows.")
+    policies: tuple[DeclaredPolicyModel, ...] = Field(
+        description="The declared policies that were planned, by name and then id."
+    )
+    changes: tuple[ChangeModel, ...] = Field(
+        description="What apply would do, in a stable order: by policy, then delete, update, "
+        "create, then by kind and id."
+    )
+    held: tuple[ChangeModel, ...] = Field(
+        default=(), description="Changes that a hold keeps from being written."
+    )
+    scheduled: tuple[dict[str, Any], ...] = Field(
+        default=(), description="Declared lines that are not in force yet."
+    )
+    unchanged: tuple[UntouchedModel, ...] = Field(
+        description="Declared, and in the tenant as declared."
+    )
+    unmanaged: tuple[UntouchedModel, ...] = Field(
+        description="On declared policies, not declared, left alone."
+    )
+    inherited: tuple[UntouchedModel, ...] = Field(
+        description="On declared policies through a policy set, left alone."
+    )
+    errors: tuple[DiagnosticModel, ...] = Field(
+        description="What keeps policies from being planned; empty where complete is true."
+    )
+    warnings: tuple[DiagnosticModel, ...] = Field(
+        description="What a reviewer should know; no warning stops apply."
+    )
+    guardrails: GuardrailsModel = Field(description="The limits, and those that stop the plan.")
     baseline: dict[str, str] = Field(
-        description="Per policy id, the sha256 of its live assignments when the plan was made."
+        description="Per policy id, the SHA-256 of its live assignments when the plan was made. "
+        "Apply compares it with a new reading."
     )
-    checksum: str = Field(description="sha256 of this document without this member.")
+    checksum: str = Field(
+        description="SHA-256 of this document's canonical JSON without this member. It finds a "
+        "file that was cut or edited by accident; it is no signature."
+    )

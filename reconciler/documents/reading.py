@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 
 from reconciler.documents.models import (
     ChangeModel,
+    DeclaredPolicyModel,
     DiagnosticModel,
     LiveModel,
     LocationModel,
@@ -31,6 +32,7 @@ from reconciler.model.plan import (
     Unmanaged,
     Update,
 )
+from reconciler.model.policy_types import FAMILIES
 from reconciler.model.state import Assignment, Filter, Guardrails, Policy, Target, TargetKind
 
 
@@ -51,8 +53,8 @@ def plan(document: PlanModel) -> Plan:
     """Rebuild the plan. Raises `IncoherentPlanError`."""
     tenant, limits = document.tenant, document.guardrails
     diagnostics = (
-        *(_finding(item, Severity.ERROR) for item in document.errors),
-        *(_finding(item, Severity.WARNING) for item in document.warnings),
+        *(diagnostic_of(item, Severity.ERROR) for item in document.errors),
+        *(diagnostic_of(item, Severity.WARNING) for item in document.warnings),
     )
     return Plan(
         tenant=PlanTenant(tenant.id, tenant.label, tenant.display_name, tenant.cloud),
@@ -71,17 +73,7 @@ def plan(document: PlanModel) -> Plan:
 
 
 def _policies(document: PlanModel) -> tuple[PolicyPlan, ...]:
-    policies = {
-        item.id: Policy(
-            item.id,
-            item.name,
-            item.family,
-            item.odata_type,
-            item.platform,
-            item.custom_compliance,
-        )
-        for item in document.policies
-    }
+    policies = {item.id: _policy(item) for item in document.policies}
     changes = _by_policy(document.changes, policies)
     unchanged = _by_policy(document.unchanged, policies)
     unmanaged = _by_policy(document.unmanaged, policies)
@@ -102,6 +94,16 @@ def _policies(document: PlanModel) -> tuple[PolicyPlan, ...]:
     )
 
 
+def _policy(item: DeclaredPolicyModel) -> Policy:
+    if item.family not in FAMILIES:
+        raise IncoherentPlanError(
+            f'the policy "{item.name}" is of the family "{item.family}", which is not known here'
+        )
+    return Policy(
+        item.id, item.name, item.family, item.odata_type, item.platform, item.custom_compliance
+    )
+
+
 def _by_policy(items: Iterable[I], policies: Mapping[str, Policy]) -> Mapping[str, list[I]]:
     grouped: dict[str, list[I]] = defaultdict(list)
     for item in items:
@@ -113,12 +115,13 @@ def _by_policy(items: Iterable[I], policies: Mapping[str, Policy]) -> Mapping[st
 
 def change(change: ChangeModel, policy: Policy) -> Change:
     """Rebuild one change. Raises `IncoherentPlanError` for one that no plan would hold."""
-    found = _change(change, policy)
-    if found.target.kind is TargetKind.OPAQUE:
+    rebuilt = _change(change, policy)
+    target = rebuilt.target
+    if target.kind is TargetKind.OPAQUE:
         raise IncoherentPlanError("an unknown kind of target is only ever left alone")
-    if found.target.id is not None and found.target.id != found.target.id.lower():
+    if target.id is not None and target.id != target.id.lower():
         raise IncoherentPlanError("ids are in lower case")
-    return found
+    return rebuilt
 
 
 def _change(change: ChangeModel, policy: Policy) -> Change:
@@ -152,15 +155,16 @@ def _target(item: TargetModel) -> Target:
 
 
 def _filter(item: TargetModel) -> Filter | None:
-    found = item.filter
-    return None if found is None else Filter(found.mode, found.id, found.name)
+    used = item.filter
+    return None if used is None else Filter(used.mode, used.id, used.name)
 
 
 def _location(item: LocationModel | None) -> Location | None:
     return None if item is None else Location(item.file, item.line, item.column, item.text)
 
 
-def _finding(item: DiagnosticModel, severity: Severity) -> Diagnostic:
+def diagnostic_of(item: DiagnosticModel, severity: Severity) -> Diagnostic:
+    """Rebuild a diagnostic."""
     return Diagnostic(
         severity, item.code, item.message, _location(item.declared_at), item.help, item.policy
     )

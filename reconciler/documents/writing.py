@@ -1,10 +1,9 @@
-"""From a plan to its JSON document. Pure."""
+"""From values to the members of the JSON documents. Pure."""
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import fields
 from typing import Any
 
@@ -26,15 +25,12 @@ from reconciler.model.plan import (
     fingerprint,
 )
 from reconciler.model.state import Assignment, Filter, Policy, Target
-
-_HALF_CHARACTERS = re.compile("[\ud800-\udfff]")
-"""Halves of a surrogate pair, which Graph's JSON may hold alone and UTF-8 may not."""
+from reconciler.model.text import escape_json
 
 
-def json_text(document: Mapping[str, Any]) -> str:
-    """Write a document as text that fits into a file, with a final newline."""
-    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-    return _HALF_CHARACTERS.sub(lambda half: f"\\u{ord(half[0]):04x}", text)
+def json_text(document: object) -> str:
+    """Write any JSON document as text, with a final newline; harmless on a terminal."""
+    return escape_json(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
 
 
 def plan_json(plan: Plan) -> dict[str, Any]:
@@ -46,14 +42,16 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "digest": plan.digest,
         "writes": plan.writes.value,
         "selection": list(plan.selection),
-        "summary": summary_json(plan.summary),
+        "summary": _summary_json(plan.summary),
         "policies": [_declared_policy(policy) for policy in plan.policies],
         "changes": [change_json(change) for change in plan.changes],
+        "held": [],
+        "scheduled": [],
         "unchanged": [_untouched(change) for p in plan.policies for change in p.kept],
         "unmanaged": [_untouched(change) for p in plan.policies for change in p.unmanaged],
         "inherited": [_untouched(change) for p in plan.policies for change in p.inherited],
-        "errors": _findings(plan.diagnostics, Severity.ERROR),
-        "warnings": _findings(plan.diagnostics, Severity.WARNING),
+        "errors": _diagnostics(plan.diagnostics, Severity.ERROR),
+        "warnings": _diagnostics(plan.diagnostics, Severity.WARNING),
         "guardrails": _guardrails(plan),
         "baseline": {policy.policy.id: fingerprint(policy.live) for policy in plan.policies},
     }
@@ -69,9 +67,9 @@ def tenant_json(tenant: PlanTenant) -> dict[str, Any]:
     }
 
 
-def summary_json(summary: Summary) -> dict[str, int]:
-    """Write a summary's counts."""
-    return {field.name: getattr(summary, field.name) for field in fields(summary)}
+def _summary_json(summary: Summary) -> dict[str, int]:
+    counts = {field.name: getattr(summary, field.name) for field in fields(summary)}
+    return counts | {"held": 0, "scheduled": 0}
 
 
 def policy_json(policy: Policy) -> dict[str, Any]:
@@ -166,18 +164,21 @@ def _untouched(change: Keep | Unmanaged | Inherited) -> dict[str, Any]:
     return document
 
 
-def _findings(diagnostics: Iterable[Diagnostic], severity: Severity) -> list[dict[str, Any]]:
+def _diagnostics(diagnostics: Iterable[Diagnostic], severity: Severity) -> list[dict[str, Any]]:
     return [
-        {
-            "code": diagnostic.code,
-            "message": diagnostic.message,
-            "help": diagnostic.help,
-            "policy": diagnostic.policy,
-            "declared_at": location_json(diagnostic.location),
-        }
-        for diagnostic in diagnostics
-        if diagnostic.severity is severity
+        diagnostic_json(diagnostic) for diagnostic in diagnostics if diagnostic.severity is severity
     ]
+
+
+def diagnostic_json(diagnostic: Diagnostic) -> dict[str, Any]:
+    """Write a diagnostic; its severity is told by where it stands."""
+    return {
+        "code": diagnostic.code,
+        "message": diagnostic.message,
+        "help": diagnostic.help,
+        "policy": diagnostic.policy,
+        "declared_at": location_json(diagnostic.location),
+    }
 
 
 def _guardrails(plan: Plan) -> dict[str, Any]:

@@ -1,8 +1,13 @@
-"""Characters that deceive: those the eye does not see, and names that only look alike."""
+"""Characters that deceive: those the eye does not see, and names that only look alike. Pure.
+
+`visible` is the one place that makes foreign text (names, answers of servers, files) fit for one
+line of a terminal or a log. What a renderer acts on is the business of `reconciler.views.escaping`.
+"""
 
 from __future__ import annotations
 
 import difflib
+import re
 import unicodedata
 
 _BLANK_LETTERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
@@ -38,6 +43,52 @@ def first_unseen(text: str) -> str | None:
         return None
     pairs = zip(text, ("", *text), strict=False)
     return next((each for each, before in pairs if is_unseen(each, before)), None)
+
+
+_LONGEST_ACCENT = 4
+"""Marks on one letter; living scripts need no more, and piles of them cover the lines around."""
+
+_MARKS = frozenset({"Mn", "Me", "Mc"})
+
+
+def visible(text: str) -> str:
+    """Write control, bidirectional and invisible characters out, as in ``<U+202E>``.
+
+    The result is one line, and text without such characters comes back as it is.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    shown: list[str] = []
+    marks = _LONGEST_ACCENT  # a mark with no letter before it would sit on what stands around us
+    before = ""
+    for character in text:
+        is_mark = unicodedata.category(character) in _MARKS
+        marks = marks + 1 if is_mark else (0 if character != " " else _LONGEST_ACCENT)
+        if is_unseen(character, before) or marks > _LONGEST_ACCENT:
+            shown.append(f"<U+{ord(character):04X}>")
+        else:
+            shown.append(character)
+        before = character
+    return "".join(shown)
+
+
+_BEYOND_ASCII = re.compile("[^\n -~]")
+
+
+def escape_json(text: str) -> str:
+    """Escape in JSON text what is not seen, and halves of surrogate pairs, which UTF-8 cannot hold.
+
+    The text means the same JSON afterwards: such characters stand inside strings alone.
+    """
+    return _BEYOND_ASCII.sub(_escaped, text)
+
+
+def _escaped(match: re.Match[str]) -> str:
+    character = match[0]
+    if not is_unseen(character):
+        return character
+    units = character.encode("utf-16-be", errors="surrogatepass")
+    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
 
 
 _DASHES = "\N{MINUS SIGN}\N{HYPHEN BULLET}\N{MODIFIER LETTER MINUS SIGN}"

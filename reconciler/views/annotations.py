@@ -9,7 +9,8 @@ from collections.abc import Iterable
 
 from reconciler.model.diagnostics import Diagnostic, Severity, error, sort_diagnostics
 from reconciler.model.plan import Plan
-from reconciler.views.escaping import repository_path, shortened, visible
+from reconciler.model.text import visible
+from reconciler.views.escaping import repository_path, shortened
 
 _LONGEST_MESSAGE = 3_000
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from reconciler.model import wording
 from reconciler.model.result import ApplyResult, PolicyOutcome, Status
+from reconciler.model.text import visible
 from reconciler.model.wording import Names
-from reconciler.views.escaping import visible
 from reconciler.views.text import render_changes
 from reconciler.views.wrapping import wrapped
 

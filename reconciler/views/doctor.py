@@ -6,8 +6,8 @@ import textwrap
 from collections.abc import Sequence
 from typing import Protocol
 
-from reconciler.views.escaping import visible
-from reconciler.views.json import dump
+from reconciler.documents.writing import json_text
+from reconciler.model.text import visible
 
 
 class CheckView(Protocol):
@@ -51,7 +51,7 @@ def render_text(checks: Sequence[CheckView], *, width: int) -> str:
 
 def render_json(checks: Sequence[CheckView]) -> str:
     """Write the checks, and whether all that is needed is there."""
-    return dump(
+    return json_text(
         {
             "healthy": all(check.health != "missing" for check in checks),
             "checks": [

@@ -1,10 +1,10 @@
-"""Make foreign text harmless, for terminals, for Markdown and for HTML comments. Pure.
+"""Make foreign text harmless, for Markdown and for HTML comments. Pure.
 
 Names come from a tenant and from YAML that anybody may propose in a pull request, so each of them
 may have been chosen to deceive. Two dangers, two answers:
 
 *What the eye does not see* (controls, bidirectional overrides, zero-width characters, spaces that
-are no spaces) is written out, as in ``<U+202E>``.
+are no spaces) is written out, as in ``<U+202E>``: `reconciler.model.text.visible`.
 
 *What a renderer acts on* is kept out of its reach. In Markdown a name becomes a code span. A
 backslash would not do: GitHub looks for mentions, issue numbers, commit hashes and addresses after
@@ -15,38 +15,10 @@ from __future__ import annotations
 
 import posixpath
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator
 from urllib.parse import quote
 
-from reconciler.model.text import is_unseen
-
-_LONGEST_ACCENT = 4
-"""Marks on one letter; living scripts need no more, and piles of them cover the lines around."""
-
-_MARKS = frozenset({"Mn", "Me", "Mc"})
-
-
-def visible(text: str) -> str:
-    """Write control, bidirectional and invisible characters out, as in ``<U+202E>``.
-
-    The result is one line, and text without such characters comes back as it is.
-    """
-    if text.isascii() and text.isprintable():
-        return text
-    shown: list[str] = []
-    marks = _LONGEST_ACCENT  # a mark with no letter before it would sit on what stands around us
-    before = ""
-    for character in text:
-        is_mark = unicodedata.category(character) in _MARKS
-        marks = marks + 1 if is_mark else (0 if character != " " else _LONGEST_ACCENT)
-        if is_unseen(character, before) or marks > _LONGEST_ACCENT:
-            shown.append(f"<U+{ord(character):04X}>")
-        else:
-            shown.append(character)
-        before = character
-    return "".join(shown)
-
+from reconciler.model.text import visible as visible  # noqa: PLC0414 - users of the old place
 
 _UNSEEN_SPACES = re.compile(r"^ +| +$|(?<= ) +")
 

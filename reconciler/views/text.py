@@ -12,8 +12,8 @@ from reconciler.model import wording
 from reconciler.model.plan import Change, Delete, Plan, PolicyPlan
 from reconciler.model.policy_types import title_of
 from reconciler.model.state import Assignment, Ownership, Target
+from reconciler.model.text import visible
 from reconciler.model.wording import NO_NAMES, Names
-from reconciler.views.escaping import visible
 from reconciler.views.validation import render as render_diagnostics
 from reconciler.views.validation import under
 from reconciler.views.wrapping import wrapped

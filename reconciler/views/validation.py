@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from reconciler.model.diagnostics import Diagnostic, Location
-from reconciler.views.escaping import visible
+from reconciler.model.text import visible
 from reconciler.views.wrapping import wrapped
 
 _LONGEST_LINE = 200

@@ -74,7 +74,7 @@ def test_a_link_or_a_device_given_as_out_is_written_into_and_not_replaced(tmp_pa
     ("form", "beginning"),
     [
         ("text", "Tenant contoso-prod (Contoso, "),
-        ("json", '{\n  "format_version": "1.0",'),
+        ("json", '{\n  "kind": "plan",\n  "format_version": "1.0",'),
         ("markdown", "<!-- reconciler:plan tenant=contoso-prod "),
         ("html", "<!doctype html>"),
         ("github", "::warning file="),

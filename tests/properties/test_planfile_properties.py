@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.documents import _checksum, dumps, loads
+from reconciler.documents import dumps, loads
+from reconciler.documents.envelope import checksum
 from reconciler.model.errors import PlanFileError, StalePlanError
 from reconciler.model.plan import fingerprint
 from tests.support import build
@@ -83,7 +84,7 @@ def test_a_file_that_was_cut_off_is_no_plan(saved, data):
 
 def signed_again(document):
     """What somebody would write who edits a plan and mends its checksum."""
-    document["checksum"] = _checksum(document)
+    document["checksum"] = checksum(document)
     return json.dumps(document)
 
 
@@ -121,10 +122,13 @@ def test_two_plans_share_a_file_only_if_they_are_the_same(one, other):
 
 @quick
 @given(policy_plans(), hostile_names)
-def test_a_member_that_nobody_knows_is_refused(plan, name):
-    document = json.loads(dumps(build.saved(build.plan(plan))))
+def test_members_of_a_later_release_are_passed_over_and_counted_in_the_checksum(plan, name):
+    saved = build.saved(build.plan(plan))
+    document = json.loads(dumps(saved))
     if name in document:
         return
-    document[name] = 1
-    with pytest.raises(PlanFileError, match="not a plan that this release can read"):
-        loads(signed_again(document), source="plan.json")
+    document |= {name: 1, "format_version": "1.9"}
+    assert whole(loads(signed_again(document), source="plan.json")) == whole(saved)
+    document[name] = 2
+    with pytest.raises(StalePlanError, match="checksum"):
+        loads(json.dumps(document), source="plan.json")

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from reconciler.documents.results import dumps_result, loads_result
+from reconciler.documents.results import dumps_result, result_of
 from reconciler.model.errors import ExitCode
 from reconciler.model.plan import Create, Delete, PlanTenant, Summary
 from reconciler.model.result import ApplyResult, PolicyOutcome, Status
@@ -51,7 +51,7 @@ def test_a_result_comes_back_from_its_file_whatever_its_names_are():
     tenant = PlanTenant(build.TENANT, "contoso", None, Cloud.GLOBAL)
     found = ApplyResult(tenant, "sha256:", (outcome,))
     text = dumps_result(found).encode().decode()
-    back = loads_result(json.loads(text), source="result.json").outcomes[0]
+    back = result_of(json.loads(text), source="result.json").outcomes[0]
     assert (back.policy.name, back.status, back.error) == (policy.name, Status.FAILED, "why")
     assert [op.target for op in back.written] == [DELETE.target]
 

@@ -6,10 +6,15 @@ import random
 import jsonschema
 import pytest
 
-from reconciler.documents import _checksum, dumps, loads, schema
+from reconciler.documents import dumps, loads, read_document
+from reconciler.documents.envelope import checksum, decode
+from reconciler.documents.plans import schema
+from reconciler.documents.results import dumps_result, result_schema
+from reconciler.documents.validation import CheckedRoot, Validation, dumps_validation
 from reconciler.model.diagnostics import error, warning
 from reconciler.model.errors import ExitCode, PlanFileError, StalePlanError
 from reconciler.model.plan import Delete, Stop
+from reconciler.model.result import ApplyResult, PolicyOutcome, Status
 from reconciler.model.state import AssignmentFilter, TargetKind
 from tests.support import build
 
@@ -66,7 +71,7 @@ def read(found):
 
 
 def signed(found):
-    found["checksum"] = _checksum(found)
+    found["checksum"] = checksum(found)
     return found
 
 
@@ -94,7 +99,10 @@ def test_the_document_has_the_published_shape():
         "unchanged": 1,
         "unmanaged": 1,
         "inherited": 1,
+        "held": 0,
+        "scheduled": 0,
     }
+    assert (found["kind"], found["held"], found["scheduled"]) == ("plan", [], [])
     assert [(c["action"], c["before"] is None, c["after"] is None) for c in found["changes"]] == [
         ("delete", False, True),
         ("delete", False, True),
@@ -161,7 +169,7 @@ def test_another_format_is_refused_with_both_versions(version):
 
 
 def test_the_result_of_an_apply_is_told_from_a_plan():
-    assert refusal('{"format_version": "1.0", "outcomes": []}') == (
+    assert refusal('{"format_version": "1.0", "kind": "result", "outcomes": []}') == (
         "plan.json is the result of an apply, not a plan"
     )
 
@@ -215,7 +223,6 @@ def lacking(edit):
     ("edit", "why"),
     [
         (lambda d: d.pop("policies"), "policies"),
-        (lambda d: d.update(extra=1), "extra"),
         (lambda d: d["changes"][0].update(action="replace"), "changes.0.action"),
         (lambda d: d["changes"][0].update(live=None), "a change lacks live"),
         (lambda d: d["changes"][2].update(live=None), "a change lacks live"),
@@ -237,8 +244,85 @@ def test_order_of_keys_and_white_space_mean_nothing():
     assert json.loads(dumps(loads(other, source="plan.json"))) == json.loads(text)
 
 
+def test_a_family_that_is_not_known_is_a_sentence():
+    found = document()
+    found["policies"][0]["family"] = "tomorrow"
+    message = refusal(json.dumps(signed(found)))
+    assert 'is of the family "tomorrow", which is not known here' in message
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_file_as_powershell_writes_it_is_read(encoding):
+    text = dumps(build.saved(full())).replace("\n", "\r\n")
+    back = loads(decode(text.encode(encoding), source="plan.json"), source="plan.json")
+    assert repr(back.plan) == repr(full())
+
+
+def test_utf_16_in_the_other_byte_order_is_read_too():
+    text = dumps(build.saved(full()))
+    assert decode(b"\xfe\xff" + text.encode("utf-16-be"), source="plan.json") == text
+
+
+@pytest.mark.parametrize("content", [b"\xff", b"\xef\xbb\xbf\xff", b"\xff\xfea"])
+def test_a_file_that_is_no_text_is_refused(content):
+    with pytest.raises(PlanFileError, match="neither UTF-8 nor UTF-16"):
+        decode(content, source="plan.json")
+
+
+RESULT = ApplyResult(
+    full().tenant,
+    "sha256:0",
+    (PolicyOutcome(build.policy(), Status.FAILED, tuple(full().changes), (), "why", "r", "c"),),
+)
+CHECKED = Validation(
+    (
+        CheckedRoot("eu", "contoso-eu", (error("a", "wrong", build.at(), help="h", policy="P"),)),
+        CheckedRoot("us", "contoso-us", (warning("b", "look"),)),
+        CheckedRoot("jp", "contoso-jp", ()),
+    )
+)
+
+
+def test_a_document_says_its_kind_and_is_read_by_it():
+    texts = [dumps(build.saved(full())), dumps_result(RESULT), dumps_validation(CHECKED)]
+    assert [json.loads(text)["kind"] for text in texts] == ["plan", "result", "validation"]
+    plan, result, validation = (read_document(text, source="x.json") for text in texts)
+    assert dumps(plan) == texts[0]
+    assert dumps_result(result) == texts[1]
+    assert validation == CHECKED
+
+
+def test_a_document_of_another_kind_is_refused():
+    with pytest.raises(PlanFileError, match='its "kind" is none of plan, result, validation'):
+        read_document('{"format_version": "1.0", "kind": "snapshots"}', source="x.json")
+
+
+def test_a_result_has_the_published_shape():
+    jsonschema.Draft202012Validator(result_schema()).validate(json.loads(dumps_result(RESULT)))
+
+
+@pytest.mark.parametrize("model", [schema(), result_schema()])
+def test_every_member_says_what_it_means(model):
+    parts = [model, *model["$defs"].values()]
+    silent = [
+        (part["title"], name)
+        for part in parts
+        for name, member in part.get("properties", {}).items()
+        if len(member.get("description", "")) < 8
+    ]
+    assert silent == []
+
+
 def test_half_a_character_does_not_break_the_file():
     plan = build.plan(build.nothing(build.policy(name="half \ud83d of \U0001f600 one")))
     text = dumps(build.saved(plan))
     assert "half \\ud83d of \U0001f600 one" in text
     assert loads(text.encode().decode(), source="plan.json").plan == plan
+
+
+def test_what_a_terminal_would_act_on_is_escaped_and_means_the_same():
+    name = "a\u202e\x9b\u200b\U000e0041\ufeff é 営"
+    policy = build.policy(name=name)
+    text = dumps(build.saved(build.plan(build.nothing(policy))))
+    assert "a\\u202e\\u009b\\u200b\\udb40\\udc41\\ufeff é 営" in text
+    assert loads(text, source="plan.json").plan.policies[0].policy.name == name

@@ -11,21 +11,25 @@ from reconciler.cli.options import FILE, console_options
 
 
 @click.command("schema")
-@click.argument("name", type=click.Choice(["tenant", "policies", "plan"]), default="policies")
+@click.argument(
+    "name", type=click.Choice(["tenant", "policies", "plan", "result"]), default="policies"
+)
 @click.option("--out", type=FILE, metavar="FILE", help="Write the schema to FILE.")
 @console_options
 def command(*, name: str, console: Console, out: Path | None) -> None:
-    """Print the JSON Schema of tenant.yaml, of policy files, or of a saved plan.
+    """Print the JSON Schema of tenant.yaml, of policy files, of a saved plan or of a result.
 
     Editors use it to complete and check YAML as you type.
     """
-    from reconciler import documents
+    from reconciler.documents.plans import schema as plan_schema
+    from reconciler.documents.results import result_schema
+    from reconciler.documents.writing import json_text
     from reconciler.loader import schema
-    from reconciler.views.json import dump
 
     document = {
         "tenant": schema.tenant_schema,
         "policies": schema.policies_schema,
-        "plan": documents.schema,
+        "plan": plan_schema,
+        "result": result_schema,
     }[name]()
-    console.result(dump(document), out=out)
+    console.result(json_text(document), out=out)

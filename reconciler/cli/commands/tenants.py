@@ -24,8 +24,8 @@ def command(*, path: Path, label: str | None, console: Console, output: OutputOp
     "tenant", "slug"}]}; the slug is the label as the name of an artifact or a file. A root whose
     tenant.yaml has mistakes is listed by its folder's name, so that its own job can show them.
     """
+    from reconciler.documents.writing import json_text
     from reconciler.operations.roots import list_roots
-    from reconciler.views.json import dump
 
     found = list_roots(path)
     slugs = dict(zip(found, _slugs(root.label for root in found), strict=True))
@@ -44,7 +44,7 @@ def command(*, path: Path, label: str | None, console: Console, output: OutputOp
             for root in roots
         ]
         console.result(
-            dump({"include": matrix}) if output.out else _line({"include": matrix}), out=output.out
+            json_text({"include": matrix}) if output.out else _line({"include": matrix}), out=output.out
         )
         return ExitCode.OK
     lines = [

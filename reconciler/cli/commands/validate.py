@@ -23,9 +23,9 @@ def command(*, path: Path, console: Console, output: OutputOptions) -> int:
     Every error of every file is shown, with its place and how to fix it.
     """
     from reconciler.cli import github_actions
+    from reconciler.documents.validation import CheckedRoot, Validation, dumps_validation
     from reconciler.loader import load
     from reconciler.operations.roots import label_of, tenant_roots
-    from reconciler.views.json import CheckedRoot, render_validation
 
     checked: list[CheckedRoot] = []
     found: list[tuple[Path, Sequence[Diagnostic]]] = []
@@ -36,7 +36,7 @@ def command(*, path: Path, console: Console, output: OutputOptions) -> int:
         checked.append(CheckedRoot(root.as_posix(), label_of(root, loaded), loaded.diagnostics))
         policies += len(loaded.state.policies) if loaded.state else 0
     text = (
-        render_validation(checked)
+        dumps_validation(Validation(tuple(checked)))
         if output.format_ == "json"
         else _render(found, output.format_, console.width, policies)
     )

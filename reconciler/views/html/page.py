@@ -11,7 +11,8 @@ from reconciler.model.diagnostics import Diagnostic, Location, sort_diagnostics
 from reconciler.model.plan import Delete, Plan, PolicyPlan
 from reconciler.model.policy_types import title_of
 from reconciler.model.state import Ownership
-from reconciler.views.escaping import visible, visible_name
+from reconciler.model.text import visible
+from reconciler.views.escaping import visible_name
 from reconciler.views.html.matrix import (
     EXCLUSION_WORDS,
     SIGNS,

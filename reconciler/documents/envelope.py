@@ -1,0 +1,124 @@
+"""What all JSON documents share: encoding, kind, version, checksum. No I/O."""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+import json
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+from pydantic import ValidationError
+
+from reconciler.model.errors import PlanFileError
+
+FORMAT_VERSION = "1.0"
+
+
+class Kind(StrEnum):
+    """What a document is; the spelling is that of its ``kind``."""
+
+    PLAN = "plan"
+    RESULT = "result"
+    VALIDATION = "validation"
+
+
+_TITLES = {
+    Kind.PLAN: "a plan",
+    Kind.RESULT: "the result of an apply",
+    Kind.VALIDATION: "the result of validate",
+}
+
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+def decode(content: bytes, *, source: str) -> str:
+    """Decode a document's file: UTF-8, or UTF-16 with a mark, as PowerShell's ``>`` writes it.
+
+    Raises `PlanFileError`; ``source`` names the file in it.
+    """
+    encoding = next((name for mark, name in _MARKS if content.startswith(mark)), "utf-8")
+    try:
+        return content.decode(encoding)
+    except UnicodeDecodeError:
+        raise PlanFileError(
+            f"{source} is not a plan: it is neither UTF-8 nor UTF-16 text"
+        ) from None
+
+
+def parse(text: str, *, source: str) -> dict[str, Any]:
+    """Read the JSON of a document of reconciler, whatever its kind and version.
+
+    Raises `PlanFileError`; ``source`` names the file in it.
+    """
+    try:
+        document = json.loads(text)
+    except ValueError as broken:
+        raise PlanFileError(
+            f"{source} is not a plan: it is not JSON, or was cut off ({broken})"
+        ) from None
+    except RecursionError:
+        raise PlanFileError(f"{source} is not a plan: it is nested too deep") from None
+    if not isinstance(document, dict) or "format_version" not in document:
+        raise PlanFileError(
+            f"{source} is not a plan of reconciler; a plan is made with: "
+            "reconciler plan --out plan.json"
+        )
+    return document
+
+
+def kind_of(document: Mapping[str, Any], *, source: str) -> Kind:
+    """The kind of a parsed document, whose format this release can read.
+
+    Raises `PlanFileError` for a document of another program, or of a format of a later release.
+    """
+    kind = next((each for each in Kind if each.value == document.get("kind")), None)
+    version = str(document.get("format_version"))
+    if version.partition(".")[0] != FORMAT_VERSION.partition(".")[0]:
+        raise PlanFileError(
+            f"{source} has {kind or Kind.PLAN} format {version}, and this release reads "
+            f"{FORMAT_VERSION}; make a new one, or use the release that made it"
+        )
+    if kind is None:
+        raise PlanFileError(
+            f'{source} is not a plan of reconciler that this release reads: its "kind" is none of '
+            f"{', '.join(Kind)}; make a new plan"
+        )
+    return kind
+
+
+def expect_kind(document: Mapping[str, Any], expected: Kind, *, source: str) -> None:
+    """Raise `PlanFileError` where a parsed document is not of the kind that is needed."""
+    kind = kind_of(document, source=source)
+    if kind is not expected:
+        raise PlanFileError(f"{source} is {_TITLES[kind]}, not {_TITLES[expected]}")
+
+
+def checksum(document: Mapping[str, Any]) -> str:
+    """Hash a document's canonical JSON without its ``checksum``; every other member counts."""
+    rest = {key: value for key, value in document.items() if key != "checksum"}
+    canonical = json.dumps(rest, sort_keys=True, separators=(",", ":"))
+    return "sha256:" + hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def unreadable(source: str, kind: Kind, why: Exception) -> PlanFileError:
+    """Make the error for a document that has the right kind and the wrong contents."""
+    reason = str(why)
+    if isinstance(why, ValidationError):
+        reason = ".".join(str(part) for part in why.errors()[0]["loc"])
+    return PlanFileError(
+        f"{source} is not {_TITLES[kind]} that this release can read ({reason}); make a new {kind}"
+    )
+
+
+def schema_of(model: dict[str, Any], kind: Kind) -> dict[str, Any]:
+    """Complete a JSON Schema that pydantic made."""
+    return model | {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"reconciler {kind}",
+    }
