@@ -30,6 +30,7 @@ from reconciler.model import wording
 from reconciler.model.errors import ConfigError, ExitCode, UsageError
 from reconciler.model.plan import Plan
 from reconciler.model.result import ApplyResult
+from reconciler.model.text import visible
 from reconciler.operations.applying import (
     ApplyOptions,
     ApplyRequest,
@@ -41,7 +42,6 @@ from reconciler.operations.connect import STATE_FOLDER, Session
 from reconciler.operations.planning import PlanRequest
 from reconciler.operations.roots import root_of_plan, tenant_roots
 from reconciler.operations.selection import Selection
-from reconciler.views.escaping import visible
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,10 +29,10 @@ from reconciler.model import wording
 from reconciler.model.diagnostics import Diagnostic, Location, Severity
 from reconciler.model.errors import ConfigError, ExitCode, PlanFileError
 from reconciler.model.plan import Plan, change_lines
+from reconciler.model.text import visible
 from reconciler.runtime.clock import SystemClock
 from reconciler.runtime.deadline import Deadline
 from reconciler.views import apply_markdown, markdown
-from reconciler.views.escaping import visible
 from reconciler.views.markdown import Context, marker_prefix
 
 BUDGET = 60_000

@@ -16,7 +16,7 @@ from reconciler.cli.github_actions import harmless, summarize
 from reconciler.cli.logs import log_line
 from reconciler.cli.paint import paint
 from reconciler.model.errors import ConfigError
-from reconciler.views.escaping import visible
+from reconciler.model.text import visible
 
 PIPE_WIDTH = 100
 """Columns for text that goes into a pipe or a file."""

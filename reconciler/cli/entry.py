@@ -67,7 +67,7 @@ class _LazyGroup(click.Group):
         if name not in _COMMANDS and not name.startswith("-"):
             near = difflib.get_close_matches(name, list(_COMMANDS), n=1)
             hint = f' Did you mean "{near[0]}"?' if near else ""
-            from reconciler.views.escaping import visible
+            from reconciler.model.text import visible
 
             ctx.fail(f'No such command "{visible(name)}".{hint}')
         return super().resolve_command(ctx, args)

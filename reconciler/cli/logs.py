@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import click
 
 from reconciler.cli.github_actions import harmless
-from reconciler.views.escaping import visible
+from reconciler.model.text import visible
 
 _LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
 

@@ -10,7 +10,7 @@ import click
 from reconciler.cli.console import Console, is_terminal
 from reconciler.cli.github_actions import harmless
 from reconciler.cli.logs import log_line
-from reconciler.views.escaping import visible
+from reconciler.model.text import visible
 
 
 class ConsoleProgress:

@@ -15,6 +15,7 @@ from reconciler.model.diagnostics import error
 from reconciler.model.errors import ConfigError, StalePlanError
 from reconciler.model.plan import Action, Plan
 from reconciler.model.state import TargetKind
+from reconciler.model.text import visible
 from reconciler.operations.connect import Session
 from reconciler.operations.pull_request_approval import (
     Approved,
@@ -23,7 +24,6 @@ from reconciler.operations.pull_request_approval import (
     Push,
     check_pull_request_approval,
 )
-from reconciler.views.escaping import visible
 
 CHECKED_OUT = "RECONCILER_COMMIT"
 """Names the commit that was checked out, where that is a newer one than the run's own."""

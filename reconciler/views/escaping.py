@@ -18,7 +18,7 @@ import re
 from collections.abc import Iterable, Iterator
 from urllib.parse import quote
 
-from reconciler.model.text import visible as visible  # noqa: PLC0414 - users of the old place
+from reconciler.model.text import visible
 
 _UNSEEN_SPACES = re.compile(r"^ +| +$|(?<= ) +")
 

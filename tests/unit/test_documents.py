@@ -6,7 +6,7 @@ import random
 import jsonschema
 import pytest
 
-from reconciler.documents import dumps, loads, read_document
+from reconciler.documents import SavedPlan, dumps, loads, read_document
 from reconciler.documents.envelope import checksum, decode
 from reconciler.documents.plans import schema
 from reconciler.documents.results import dumps_result, result_schema
@@ -287,8 +287,9 @@ def test_a_document_says_its_kind_and_is_read_by_it():
     texts = [dumps(build.saved(full())), dumps_result(RESULT), dumps_validation(CHECKED)]
     assert [json.loads(text)["kind"] for text in texts] == ["plan", "result", "validation"]
     plan, result, validation = (read_document(text, source="x.json") for text in texts)
-    assert dumps(plan) == texts[0]
-    assert dumps_result(result) == texts[1]
+    assert isinstance(plan, SavedPlan)
+    assert isinstance(result, ApplyResult)
+    assert (dumps(plan), dumps_result(result)) == (texts[0], texts[1])
     assert validation == CHECKED
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from markdown_it import MarkdownIt
 
+from reconciler.model.text import visible
 from reconciler.views.escaping import (
     comment_value,
     markdown_code,
     markdown_prose,
     repository_path,
     shortened,
-    visible,
     visible_name,
 )
 

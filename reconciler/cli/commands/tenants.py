@@ -44,7 +44,8 @@ def command(*, path: Path, label: str | None, console: Console, output: OutputOp
             for root in roots
         ]
         console.result(
-            json_text({"include": matrix}) if output.out else _line({"include": matrix}), out=output.out
+            json_text({"include": matrix}) if output.out else _line({"include": matrix}),
+            out=output.out,
         )
         return ExitCode.OK
     lines = [
