@@ -102,7 +102,7 @@ def test_show_shows_what_plan_showed(tmp_path, root):
     ("command", "content", "complaint"),
     [
         (["show"], b"", "is not a plan: it is not JSON"),
-        (["show"], b"\xff\xfe\x00", "is not UTF-8 text"),
+        (["show"], b"\xff\xfe\x00", "is neither UTF-8 nor UTF-16 text"),
         (["show"], b"[]", "is not a plan of reconciler"),
         (["show"], b'{"format_version": "9.0"}', "has plan format 9.0"),
         (["apply", "--sandbox", "--auto-approve"], b"{}", "is not a plan of reconciler"),
