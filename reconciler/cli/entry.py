@@ -9,6 +9,7 @@ import contextlib
 import gc
 import importlib
 import io
+import keyword
 import os
 import signal
 import sys
@@ -21,6 +22,7 @@ from reconciler.cli.version import version_option
 from reconciler.model.errors import ExitCode, Interrupted, ReconcilerError
 
 _COMMANDS = {
+    "import": "write YAML for live policies that no file declares",
     "validate": "check the files offline",
     "plan": "show what apply would do",
     "apply": "plan, ask, write, read back; the only command that writes to the tenant",
@@ -31,7 +33,8 @@ _COMMANDS = {
     "schema": "print JSON Schema of the files",
     "sandbox": "serve the embedded Graph on loopback",
 }
-"""In the order of ``--help``; each is the name of a module in `reconciler.cli.commands`."""
+"""In the order of ``--help``; each is the name of a module in `reconciler.cli.commands`,
+with an underscore behind it where Python keeps the word for itself."""
 
 
 class _LazyGroup(click.Group):
@@ -47,7 +50,8 @@ class _LazyGroup(click.Group):
         del ctx
         if cmd_name not in _COMMANDS:
             return None
-        module = importlib.import_module(f"reconciler.cli.commands.{cmd_name}")
+        name = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name
+        module = importlib.import_module(f"reconciler.cli.commands.{name}")
         command: click.Command = module.command
         return command
 

@@ -63,6 +63,18 @@ class PlanOptions:
     limits: Limits
 
 
+def policy_option(function: F) -> F:
+    """``--policy``, as often as wanted; the function gets ``policies``."""
+    return click.option(
+        "--policy",
+        "policies",
+        multiple=True,
+        metavar="GLOB",
+        help="Only the policies with this name (case-sensitive) or id. In a name, * and ? are "
+        "wildcards. Repeatable.",
+    )(function)
+
+
 def root_argument(function: F) -> F:
     """PATH: a tenant root."""
     return click.argument(
@@ -226,14 +238,7 @@ def plan_options(function: F) -> F:
         return function(scope=PlanOptions(policies, limits), **rest)
 
     options = (
-        click.option(
-            "--policy",
-            "policies",
-            multiple=True,
-            metavar="GLOB",
-            help="Only the policies with this name (case-sensitive) or id. In a name, * and ? are "
-            "wildcards. Repeatable.",
-        ),
+        policy_option,
         *(
             click.option(
                 f"--max-{kind}",

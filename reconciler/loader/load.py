@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from collections.abc import Mapping as ReadOnly
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,9 +54,10 @@ class Loaded:
     config: TenantConfig | None = None
 
 
-def load(root: Path) -> Loaded:
+def load(root: Path, overlay: ReadOnly[str, bytes] | None = None) -> Loaded:
     """Read every file of a tenant root, and report every mistake in them.
 
+    ``overlay`` holds files below the root that are not written yet, see `SourceFiles`.
     Raises `ConfigError` where there is no tenant root to read.
     """
     try:
@@ -63,7 +65,7 @@ def load(root: Path) -> Loaded:
     except OSError as failure:
         reason = (failure.strerror or str(failure)).lower()
         raise ConfigError(f'the folder "{root}" cannot be read: {reason}') from failure
-    files = SourceFiles(root)
+    files = SourceFiles(root, overlay)
     content = files.read(files.tenant)
     document = read(content, TENANT_FILE) if content is not None else None
     tenant = _tenant(document) if document else None
@@ -74,6 +76,7 @@ def load(root: Path) -> Loaded:
     elif document and not has_errors(diagnostics):
         diagnostics += filter(None, [diagnose_root(document, "tenant")])
     files.add_folder(root, ".")
+    files.add_overlay()
     shape = tenant.shape if tenant else None
     if shape is not None:
         diagnostics += _check_default_label(shape, root)
@@ -163,6 +166,7 @@ def _config(shape: TenantFile, document: Document, root: Path) -> TenantConfig:
         label=shape.label or _default_label(shape, root),
         location=document.place(found[1]) if found else document.at(1, 1),
         cloud=shape.cloud,
+        ownership=shape.ownership,
         writes=shape.writes,
         guardrails=_guardrails(shape.guardrails),
     )

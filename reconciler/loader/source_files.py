@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
+from collections.abc import Mapping as ReadOnly
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,10 +35,15 @@ class Source:
 
 
 class SourceFiles:
-    """The files of one tenant root, in the order they count; ``diagnostics`` says what cannot be read."""
+    """The files of one tenant root, in the order they count; ``diagnostics`` says what cannot be read.
 
-    def __init__(self, root: Path) -> None:
+    ``overlay`` holds files below the root that are not written yet, by path: they count as if they
+    were there, in place of those that are.
+    """
+
+    def __init__(self, root: Path, overlay: ReadOnly[str, bytes] | None = None) -> None:
         self.root = root
+        self._overlay = overlay or {}
         self.tenant = Source(TENANT_FILE, root / TENANT_FILE)
         self.policy_files: list[Source] = []
         self.diagnostics: list[Diagnostic] = []
@@ -110,8 +116,17 @@ class SourceFiles:
             elif self._is_new(source):
                 self.policy_files.append(source)
 
+    def add_overlay(self) -> None:
+        """Add the files that only the overlay has."""
+        known = {source.file for source in self.policy_files}
+        self.policy_files += [
+            Source(file, self.root / file) for file in sorted(self._overlay.keys() - known)
+        ]
+
     def read(self, source: Source) -> bytes | None:
         """Read a file; None where that failed, and a diagnostic says why."""
+        if source.file in self._overlay:
+            return self._overlay[source.file]
         place = _start(source.file)
         try:
             if not stat.S_ISREG(source.path.stat().st_mode):  # opening a pipe would wait for ever

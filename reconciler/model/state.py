@@ -265,12 +265,16 @@ class Guardrails:
 
 @dataclass(frozen=True, slots=True)
 class TenantConfig:
-    """What ``tenant.yaml`` says. ``tenant`` is an id or a verified domain."""
+    """What ``tenant.yaml`` says. ``tenant`` is an id or a verified domain.
+
+    ``ownership`` is the default for policies that do not say their own.
+    """
 
     tenant: str
     label: str
     location: Location
     cloud: Cloud = Cloud.GLOBAL
+    ownership: Ownership = Ownership.ADDITIVE
     writes: Writes = Writes.AUTO
     guardrails: Guardrails = Guardrails()
 

@@ -56,6 +56,18 @@ class Selection:
         return replace(desired, policies=policies), unmatched
 
 
+def matches(glob: str, name: str, id: str) -> bool:
+    """Whether a glob means a policy of this name and id, looked at by itself."""
+    return glob == name or glob.casefold() == id.casefold() or bool(_pattern(glob).fullmatch(name))
+
+
+def _pattern(glob: str) -> re.Pattern[str]:
+    parts = _WILDCARD.split(glob)
+    return re.compile(
+        "".join(_MEANINGS.get(part[:1]) or re.escape(part) for part in parts), re.DOTALL
+    )
+
+
 def _matching(glob: str, known: Mapping[DesiredPolicy, _Names]) -> list[DesiredPolicy]:
     equal = [
         policy
@@ -64,10 +76,7 @@ def _matching(glob: str, known: Mapping[DesiredPolicy, _Names]) -> list[DesiredP
     ]
     if equal:
         return equal
-    parts = _WILDCARD.split(glob)
-    pattern = re.compile(
-        "".join(_MEANINGS.get(part[:1]) or re.escape(part) for part in parts), re.DOTALL
-    )
+    pattern = _pattern(glob)
     return [policy for policy, found in known.items() if any(map(pattern.fullmatch, found.names))]
 
 
