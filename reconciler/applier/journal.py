@@ -6,6 +6,7 @@ by hand. No token and no header ever gets near it.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import threading
@@ -16,6 +17,7 @@ from typing import IO, Self
 from reconciler.model.errors import ReconcilerError
 from reconciler.model.ports import Clock
 from reconciler.model.state import Policy
+from reconciler.runtime.private_files import open_private
 
 
 class JournalError(ReconcilerError):
@@ -37,7 +39,11 @@ class FileJournal:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             # A name may hold half a surrogate pair; JSON can spell it, UTF-8 cannot.
-            self._file = self._path.open("a", encoding="utf-8", errors="backslashreplace")
+            self._file = open_private(
+                self._path,
+                os.O_WRONLY | os.O_CREAT | os.O_APPEND,
+                errors="backslashreplace",
+            )
         except OSError as fault:
             raise self._error(fault) from fault
         self._append({"event": "run", **self._run})
@@ -49,9 +55,10 @@ class FileJournal:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Close the file."""
+        """Close the file. Each line is on the disk already, or its failure was told."""
         if self._file is not None:
-            self._file.close()
+            with contextlib.suppress(OSError):  # it would hide the result of what was written
+                self._file.close()
 
     def record(self, event: str, policy: Policy, **facts: object) -> None:
         """Append one line, and return once the disk has it."""

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from reconciler.model.errors import ReconcilerError
 from reconciler.model.ports import PendingApproval
+from reconciler.runtime.private_files import write_whole
 
 
 class _Entry(BaseModel):
@@ -56,9 +57,7 @@ class FilePendingApprovals:
     def _write(self) -> None:
         try:
             make_state_folder(self._path.parent)
-            beside = self._path.with_suffix(".tmp")
-            beside.write_text(self._memory.model_dump_json(indent=2) + "\n", encoding="utf-8")
-            beside.replace(self._path)
+            write_whole(self._path, self._memory.model_dump_json(indent=2) + "\n")
         except OSError as fault:
             raise ReconcilerError(
                 f"{self._path} cannot be written ({fault.strerror or fault}), so the approval "

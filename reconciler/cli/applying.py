@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from reconciler.cli import github_actions, render
-from reconciler.cli.console import Console
+from reconciler.cli.console import Console, is_terminal
 from reconciler.cli.each_root import each_root, refuse_several
 from reconciler.cli.justification import justification
 from reconciler.cli.options import (
@@ -26,8 +26,9 @@ from reconciler.cli.pull_request_approval import refuse_unapproved
 from reconciler.cli.session import Invocation
 from reconciler.cli.version import version
 from reconciler.documents import SavedPlan
+from reconciler.loader.source_files import TENANT_FILE
 from reconciler.model import wording
-from reconciler.model.errors import ConfigError, ExitCode, UsageError
+from reconciler.model.errors import ConfigError, ExitCode, Interrupted, UsageError
 from reconciler.model.plan import Plan
 from reconciler.model.result import ApplyResult
 from reconciler.model.text import visible
@@ -59,11 +60,14 @@ class ApplyCommand:
     journal: Path | None
     justification: str | None
     approval_codes: tuple[str, ...]
+    root: Path | None
 
     def run(self, path: Path) -> ExitCode:
         """Apply a saved plan, or every root that the path means; the worst exit code wins."""
         if path.is_file() or (path.suffix == ".json" and not path.exists()):
             return self._apply_saved(path)
+        if self.root is not None:
+            raise UsageError("--root goes with a saved plan; without one, the root is PATH itself")
         roots = tenant_roots(path)
         refuse_several(roots, path, self.output.format_)
         if len(roots) > 1 and self.output.out is not None:
@@ -100,13 +104,14 @@ class ApplyCommand:
         self._refuse_planning_options()
         saved = read_plan(path)
         root = root_of_plan(
-            saved.plan, plan_file=path, below=DEFAULT_ROOT, sandbox_file=self.sandbox.file
+            saved.plan, plan_file=path, below=DEFAULT_ROOT, named=self._named_root()
         )
         invocation = Invocation.start(self.console, self.connection)
-        session = invocation.session(root, self.sandbox)
+        session = invocation.session(root.path, self.sandbox)
         request = SavedPlanRequest(
             plan=saved.plan,
-            options=self._options(root),
+            options=self._options(root.path),
+            declared_tenant=root.tenant,
             limits=self.scope.limits,
             expect_digest=self.expect_digest,
             justification=justification(self.justification, self.console.environ),
@@ -116,6 +121,13 @@ class ApplyCommand:
             return self._report(apply_saved(request, session, reviewer))
         finally:
             invocation.progress.end()
+
+    def _named_root(self) -> Path | None:
+        """The root that the options name; the sandbox file of a root names it too."""
+        file = self.sandbox.file
+        if self.root is None and file is not None and (file.parent / TENANT_FILE).is_file():
+            return file.parent
+        return self.root
 
     def _refuse_planning_options(self) -> None:
         if self.scope.policies:
@@ -137,11 +149,14 @@ class ApplyCommand:
         )
 
     def _report(self, result: ApplyResult | None) -> ExitCode:
+        """Show the result, and append it to the job's summary whatever becomes of that."""
         if result is None:
             self.console.aside("Not applied; nothing was written.\n")
             return ExitCode.ERROR
         try:
             self._show_result(result)
+        except KeyboardInterrupt:
+            raise Interrupted("the writes are done, but the result was not shown whole") from None
         finally:
             self.console.summary(lambda: render.result(result, "markdown", self.console))
         return result.exit_code
@@ -151,11 +166,13 @@ class ApplyCommand:
         if not result.outcomes and format_ == "text":
             return
         text = render.result(result, format_, self.console)
+        gap = "\n" if format_ == "text" and out is None else ""
         try:
-            gap = "\n" if format_ == "text" and out is None else ""
-            self.console.result(gap + text, out=out)
-        except ConfigError:
-            self.console.aside(text)  # what was written to a tenant must be told somewhere
+            self.console.result(gap + text, out=out, format_=format_)
+        except (ConfigError, OSError):  # a full disk, or a reader that has gone
+            self.console.aside(
+                text, format_=format_
+            )  # what was written to a tenant must be shown somewhere
             raise
 
 
@@ -178,16 +195,36 @@ class _ConsoleReviewer:
         saved = SavedPlan(plan, self.invocation.clock.now(), version())
         text = render.plan(saved, "text", console, root=self.root)
         if output.format_ == "text" and output.out is None:
-            console.result(text)
+            self._show_on_stdout(text)
+            if self._asks(plan) and not is_terminal(sys.stdout):
+                console.aside(text)  # nobody confirms what cannot be seen
         elif not (console.quiet and self.command.auto_approve):
             console.aside(text)
         if self.is_fresh:
             github_actions.plan_outputs(console.environ, plan, None)
 
+    def _asks(self, plan: Plan) -> bool:
+        is_due = plan.complete and not plan.stopped_by and not plan.is_empty
+        return is_due and not self.command.auto_approve and self.command.console.is_interactive
+
+    def _show_on_stdout(self, text: str) -> None:
+        """Show the plan where the result follows."""
+        try:
+            self.command.console.result(text)
+        except BrokenPipeError:
+            raise
+        except OSError as fault:
+            raise ConfigError(
+                f"the plan cannot be shown on stdout ({fault.strerror or fault}), so nothing was "
+                "written"
+            ) from fault
+
     def confirms(self, plan: Plan) -> bool:
         """Ask, on a terminal alone; the time that a person takes is not the run's."""
         if self.command.auto_approve:
             return True
+        if self.command.console.log_json:
+            raise UsageError("--log-format json leaves no place to ask; use --auto-approve.")
         if not self.command.console.is_interactive:
             raise UsageError("No terminal to confirm on; use --auto-approve.")
         question = visible(

@@ -41,6 +41,12 @@ def each_root(
         try:
             codes.append(_showing_files(root, work, console, format_))
             has_shown = True
+        except KeyboardInterrupt:
+            if not codes:
+                raise
+            raise Interrupted(
+                f"nothing was written for {root}; what was done before is shown above"
+            ) from None
         except (Interrupted, BrokenPipeError):  # nobody is left to work for, or to tell
             raise
         except ReconcilerError as failure:
@@ -85,7 +91,7 @@ def _show(invalid: InvalidFilesError, console: Console, format_: str) -> None:
     console.aside(render.problems(found, "text", console.width))
     if format_ in ("github", "sarif"):
         text = render.problems(found, format_, console.width)
-        console.result(text, is_commands=format_ == "github")
+        console.result(text, format_=format_)
     if format_ != "github":
         github_actions.annotate(environ, invalid.diagnostics, invalid.root.as_posix())
     console.summary(

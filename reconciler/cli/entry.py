@@ -99,7 +99,12 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     # them find nothing: at its usual pace they were half of the time that 25,000 assignments took.
     gc.set_threshold(100_000, 50, 50)
     _speak_utf8()
-    sys.exit(run(arguments))
+    code = run(arguments)
+    try:
+        sys.stdout.flush()
+    except (OSError, AttributeError):  # stdout is full, or was closed before the start
+        _drop_stdout()
+    sys.exit(code)
 
 
 def _speak_utf8() -> None:
@@ -187,11 +192,16 @@ def _interrupted(message: str, *, as_json: bool) -> int:
 
 def _cannot_write(fault: OSError, *, as_json: bool) -> int:
     """End where stdout takes no more: silently, as filters do, if its reader (head, less) has gone."""
-    if sys.stdout is not None:  # what is buffered would fail once more at the very end
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _drop_stdout()
     if isinstance(fault, BrokenPipeError):
         return ExitCode.ERROR
     return _fail(describe(fault), as_json=as_json)
+
+
+def _drop_stdout() -> None:
+    """Let go of what is buffered: it would fail once more at the very end."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def describe(bug: Exception) -> str:

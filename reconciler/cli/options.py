@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from shlex import quote
 from typing import TypeVar, cast
 
 import click
@@ -35,6 +37,48 @@ class OutputOptions:
 
     format_: str
     out: Path | None
+
+
+_ENDINGS = {
+    ".json": ("json", "sarif"),
+    ".sarif": ("sarif",),
+    ".md": ("markdown",),
+    ".markdown": ("markdown",),
+    ".html": ("html",),
+    ".htm": ("html",),
+}
+"""What the ending of a file says about its format."""
+
+_NO_PLAN: Mapping[str, tuple[str, ...]] = {
+    ".txt": ("text",),
+    ".log": ("text",),
+    **dict.fromkeys((".yaml", ".yml", ".csv", ".xml", ".pdf"), ()),
+}
+"""Endings that no saved plan has, besides, and the views that fit them."""
+
+
+def _check_ending(out: Path, format_: str) -> None:
+    """Raise where a file's ending says another format than it would hold."""
+    formats = _ENDINGS.get(out.suffix.lower(), (format_,))
+    if format_ not in formats:
+        raise click.UsageError(
+            f"{out} would hold {format_}; add --format {formats[0]}, or name another file."
+        )
+
+
+def _check_plan_file(out: Path) -> None:
+    """Raise where the ending of the file for a plan says another format; a folder may have any name."""
+    ending = out.suffix.lower()
+    views = _ENDINGS.get(ending) or _NO_PLAN.get(ending, ("json",))
+    if "json" in views or out.is_dir():
+        return
+    commands = f"\n  reconciler plan --out {quote(str(out.with_suffix('.json')))}"
+    for view in views:
+        commands += (
+            f"\n  reconciler show {quote(str(out.with_suffix('.json')))} "
+            f"--format {view} --out {quote(str(out))}"
+        )
+    raise click.UsageError(f"--out saves the plan as JSON, and {out} says {ending}. Use:{commands}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,17 +127,20 @@ def root_argument(function: F) -> F:
 
 
 def output_options(
-    formats: Sequence[str], *, out: str = "Write the result to FILE.", folder: bool = False
+    formats: Sequence[str], *, out: str = "Write the result to FILE.", saves_plan: bool = False
 ) -> Callable[[F], F]:
     """``--format``, ``--out`` and those that every command has; gives an ``output`` too.
 
-    ``folder`` says that ``--out`` may be a folder.
+    ``saves_plan`` says that ``--out`` takes the plan, whatever the format, and may be a folder.
     """
 
     def decorate(function: F) -> F:
         inner = console_options(function)
 
         def with_output(*, format_: str, out: Path | None, **rest: object) -> object:
+            if out is not None:
+                check = _check_plan_file if saves_plan else partial(_check_ending, format_=format_)
+                check(out)
             return inner(output=OutputOptions(format_, out), **rest)
 
         options = (
@@ -106,7 +153,10 @@ def output_options(
                 help="Form of the result on stdout.",
             ),
             click.option(
-                "--out", type=click.Path(dir_okay=folder, path_type=Path), metavar="FILE", help=out
+                "--out",
+                type=click.Path(dir_okay=saves_plan, path_type=Path),
+                metavar="FILE",
+                help=out,
             ),
         )
         return _before(inner, with_output, options)

@@ -1,23 +1,37 @@
-"""Read the files that hold a plan or a result. Does I/O."""
+"""Read the files that hold a plan, a result or a validation. Does I/O."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from reconciler.documents import SavedPlan, loads
 from reconciler.documents.envelope import decode
-from reconciler.model.errors import ConfigError
+from reconciler.model.errors import ConfigError, StalePlanError
 
 
 def read_plan(path: Path) -> SavedPlan:
     """Read a saved plan. Raises `PlanFileError`, or `StalePlanError` where it was altered."""
-    return loads(read_text(path), source=str(path))
+    content = _read(path)
+    try:
+        return loads(decode(content, source=str(path)), source=str(path))
+    except StalePlanError as altered:
+        if not json.detect_encoding(content).startswith("utf-16"):
+            raise
+        raise StalePlanError(
+            f"{altered}. The file is UTF-16, as Windows PowerShell's > writes it, and that can "
+            f"change letters; save the plan with: reconciler plan --out {path}"
+        ) from None
 
 
 def read_text(path: Path) -> str:
-    """Read the file of a plan. Raises `ConfigError`, or `PlanFileError` where it is not text."""
+    """Read a file of JSON. Raises `ConfigError`, or `PlanFileError` where it is not text."""
+    return decode(_read(path), source=str(path))
+
+
+def _read(path: Path) -> bytes:
     try:
-        return decode(path.read_bytes(), source=str(path))
+        return path.read_bytes()
     except FileNotFoundError:
         raise ConfigError(
             f"there is no plan file {path}; make one with: reconciler plan --out {path}"

@@ -88,7 +88,7 @@ class PlanCommand:
         format_ = self.output.format_
         self.console.result(
             render.plan(saved, format_, self.console, root=root.as_posix()),
-            is_commands=format_ == "github",
+            format_=format_,
         )
 
     def _exit_code(self, plan: Plan) -> ExitCode:

@@ -1,9 +1,13 @@
-"""Progress on stderr: a counting line on a terminal, one line per stage elsewhere. Does I/O."""
+"""Progress on stderr: a counting line on a terminal, a line now and then elsewhere. Does I/O."""
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 import sys
 import threading
+import time
+from collections.abc import Callable
 
 import click
 
@@ -12,16 +16,27 @@ from reconciler.cli.github_actions import harmless
 from reconciler.cli.logs import log_line
 from reconciler.model.text import visible
 
+EVERY = 10.0
+"""Seconds between two lines that count, where no terminal can show a counting line."""
+
 
 class ConsoleProgress:
-    """Implements `reconciler.model.ports.Progress`. Safe to share between threads."""
+    """Implements `reconciler.model.ports.Progress`. Safe to share between threads.
 
-    def __init__(self, console: Console) -> None:
+    A terminal that has gone, or a log file on a full disk, ends no run: what cannot be shown is
+    left out.
+    """
+
+    def __init__(
+        self, console: Console, *, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self._console = console
+        self._monotonic = monotonic
         self._lock = threading.Lock()
         self._title = ""
         self._total: int | None = None
         self._done = 0
+        self._shown_at = 0.0
         self._counts = (
             is_terminal(sys.stderr)
             and console.environ.get("TERM") != "dumb"
@@ -34,14 +49,7 @@ class ConsoleProgress:
         with self._lock:
             self._clear()
             self._title, self._total, self._done = visible(title), total, 0
-            if self._counts:
-                self._draw()
-            elif self._console.quiet:
-                pass
-            elif self._console.log_json:
-                log_line("info", title, total=total)
-            else:
-                click.echo(harmless(f"{self._title}...", self._console.environ), err=True)
+            self._show()
 
     def advance(self, count: int = 1) -> None:
         """Count steps of the stage."""
@@ -56,7 +64,7 @@ class ConsoleProgress:
 
     def note(self, message: str) -> None:
         """Say one thing, above the counting line."""
-        with self._lock:
+        with self._lock, contextlib.suppress(OSError):
             self._clear()
             self._console.note(message)
 
@@ -68,16 +76,29 @@ class ConsoleProgress:
 
     def _count(self, count: int) -> None:
         self._done += count
-        if self._counts and self._title:
-            self._draw()
+        if self._title and (self._counts or self._monotonic() - self._shown_at >= EVERY):
+            self._show()
 
-    def _draw(self) -> None:
-        if self._total is not None:
-            count = f" {self._done} of {self._total} {'policy' if self._total == 1 else 'policies'}"
-        else:
-            count = f" {self._done} {'object' if self._done == 1 else 'objects'}" * bool(self._done)
-        click.echo(f"\r\x1b[2K{self._title}...{count}", err=True, nl=False)
+    def _show(self) -> None:
+        self._shown_at = self._monotonic()
+        if self._console.quiet:
+            return
+        line = f"{self._title}...{self._progress()}"
+        with contextlib.suppress(OSError):
+            if self._counts:
+                room = shutil.get_terminal_size().columns - 1  # a line that wraps cannot be cleared
+                click.echo(f"\r\x1b[2K{line[:room]}", err=True, nl=False)
+            elif self._console.log_json:
+                log_line("info", self._title, done=self._done, total=self._total)
+            else:
+                click.echo(harmless(line, self._console.environ), err=True)
+
+    def _progress(self) -> str:
+        if self._total is not None and (self._counts or self._done):
+            return f" {self._done} of {self._total} {'policy' if self._total == 1 else 'policies'}"
+        return f" {self._done} {'object' if self._done == 1 else 'objects'}" * bool(self._done)
 
     def _clear(self) -> None:
         if self._counts and self._title:
-            click.echo("\r\x1b[2K", err=True, nl=False)
+            with contextlib.suppress(OSError):
+                click.echo("\r\x1b[2K", err=True, nl=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import hashlib
 import json
 from collections.abc import Mapping
@@ -30,21 +29,14 @@ _TITLES = {
     Kind.VALIDATION: "the result of validate",
 }
 
-_MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
-
 
 def decode(content: bytes, *, source: str) -> str:
-    """Decode a document's file: UTF-8, or UTF-16 with a mark, as PowerShell's ``>`` writes it.
+    """Decode a document's file: UTF-8 or UTF-16, as PowerShell's ``>`` writes it.
 
     Raises `PlanFileError`; ``source`` names the file in it.
     """
-    encoding = next((name for mark, name in _MARKS if content.startswith(mark)), "utf-8")
     try:
-        return content.decode(encoding)
+        return content.decode(json.detect_encoding(content))
     except UnicodeDecodeError:
         raise PlanFileError(
             f"{source} is not a plan: it is neither UTF-8 nor UTF-16 text"

@@ -60,10 +60,14 @@ class ApplyRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SavedPlanRequest:
-    """Write what a saved plan says. ``limits`` can only tighten the plan's own guardrails."""
+    """Write what a saved plan says. ``limits`` can only tighten the plan's own guardrails.
+
+    ``declared_tenant`` is the tenant of the root that the plan belongs to, where there is one.
+    """
 
     plan: Plan
     options: ApplyOptions
+    declared_tenant: str | None
     limits: Limits
     expect_digest: str | None = None
     justification: str | None = None
@@ -94,7 +98,7 @@ def apply_root(request: ApplyRequest, session: Session, reviewer: Reviewer) -> A
     with open_plan(request.plan, session) as planned:
         plan = planned.plan
         reviewer.show(plan)
-        _check(plan, request.expect_digest)
+        _check(plan, request.expect_digest, is_saved=False)
         if request.approve is not None and not plan.is_empty:
             request.approve(plan, session)
         return _ask_and_write(plan, request.options, session, planned.connection, reviewer)
@@ -106,20 +110,20 @@ def apply_saved(
     """Show, check, compare with the tenant, ask, write, read back. As `apply_root`, without planning."""
     plan = tighten(request.plan, request.limits)
     reviewer.show(plan)
-    _check(plan, request.expect_digest)
+    _check(plan, request.expect_digest, is_saved=True)
     with connect(
         session,
         cloud=plan.tenant.cloud,
         tenant=plan.tenant.id,
         justification=request.justification,
     ) as connection:
-        refuse_stale(plan, session, connection)
+        refuse_stale(plan, session, connection, declared=request.declared_tenant)
         session.progress.end()
         return _ask_and_write(plan, request.options, session, connection, reviewer)
 
 
-def _check(plan: Plan, expected: str | None) -> None:
-    refuse_unsafe(plan)
+def _check(plan: Plan, expected: str | None, *, is_saved: bool) -> None:
+    refuse_unsafe(plan, is_saved=is_saved)
     if not plan.is_empty:  # apply may skip what is already true, and here all of it is
         expect_digest(plan, expected)
 
@@ -139,16 +143,20 @@ def _ask_and_write(
         return write(plan, options, session=session, connection=connection)
 
 
-def refuse_unsafe(plan: Plan) -> None:
-    """Raise unless the plan may be applied: whole, and within its guardrails."""
+def refuse_unsafe(plan: Plan, *, is_saved: bool = False) -> None:
+    """Raise unless the plan may be applied: whole, and within its guardrails.
+
+    The advice depends on ``is_saved``: no option changes what a saved plan holds.
+    """
+    again = "; then make a new plan: reconciler plan --out FILE" if is_saved else ""
     if not plan.complete:
         raise ReconcilerError(
-            "the plan is incomplete, so nothing was written; fix the errors above, "
-            "or leave their policies out with --policy"
+            f"the plan is incomplete, so nothing was written; fix the errors above{again}"
         )
     if plan.stopped_by:
         reasons = "; ".join(stop.message for stop in plan.stopped_by)
-        raise GuardrailError(f"stopped before the first write: {reasons}")
+        kept = ". A saved plan keeps its limits: a change of them needs a new plan"
+        raise GuardrailError(f"stopped before the first write: {reasons}{kept if is_saved else ''}")
 
 
 def expect_digest(plan: Plan, expected: str | None) -> None:
@@ -171,8 +179,12 @@ def tighten(plan: Plan, limits: Limits) -> Plan:
     return replace(plan, guardrails=guardrails, stopped_by=(*plan.stopped_by, *found))
 
 
-def refuse_stale(plan: Plan, session: Session, connection: Connection) -> None:
+def refuse_stale(
+    plan: Plan, session: Session, connection: Connection, *, declared: str | None = None
+) -> None:
     """Read the tenant again, and raise where it is not as a saved plan saw it.
+
+    ``declared`` is the tenant of the plan's root, an id or a domain, which must be the same.
 
     Raises `AuthError` for another tenant and `StalePlanError` that names each difference.
     """
@@ -180,10 +192,12 @@ def refuse_stale(plan: Plan, session: Session, connection: Connection) -> None:
         session,
         connection.tenant,
         connection.tokens,
-        declared=plan.tenant.id,
+        declared=declared or plan.tenant.id,
         cloud=plan.tenant.cloud,
     )
     check_tenant(plan.tenant.id, identity, declared_in="this plan")
+    if declared is not None:
+        check_tenant(declared, identity, declared_in="the tenant root of this plan")
     session.progress.stage("Comparing with the tenant")
     live = connection.tenant.read_policies()
     touched = [policy for policy in plan.policies if policy.changes]
@@ -259,9 +273,9 @@ def _gone(what: str, name: str | None, found: Group | AssignmentFilter | None) -
 def _refuse(lines: list[str]) -> None:
     if lines:
         raise StalePlanError(
-            "the tenant has moved since this plan was made, so nothing was written:\n"
+            "the tenant has changed since this plan was made, so nothing was written:\n"
             + "\n".join(f"  {one_line(line)}" for line in lines)
-            + "\nmake a new plan and review it: reconciler plan --out FILE"
+            + "\nmake a new plan and review it"
         )
 
 
@@ -290,7 +304,10 @@ def write(
     single policies is in the result.
     """
     refuse_unsafe(plan)
-    refuse_gone(plan, session, connection.tenant)
+    try:
+        refuse_gone(plan, session, connection.tenant)
+    except Interrupted:
+        raise Interrupted("stopped before the first write; nothing was written") from None
     run: dict[str, object] = {
         "tenant": plan.tenant.id,
         "digest": plan.digest,

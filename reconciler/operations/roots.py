@@ -10,8 +10,10 @@ from pathlib import Path
 
 from reconciler.loader import Loaded, discover_roots, load
 from reconciler.loader.desired_checks import Declared
+from reconciler.loader.source_files import TENANT_FILE
 from reconciler.model.diagnostics import Location
 from reconciler.model.errors import ConfigError
+from reconciler.model.identifiers import is_guid
 from reconciler.model.plan import Plan
 from reconciler.model.state import DesiredPolicy
 
@@ -25,13 +27,21 @@ class Root:
     tenant: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class PlanRoot:
+    """Where a saved plan belongs. ``tenant`` is what ``tenant.yaml`` declares; None without one."""
+
+    path: Path
+    tenant: str | None
+
+
 def tenant_roots(path: Path) -> tuple[Path, ...]:
     """The path itself where it is a tenant root, else every one below it.
 
     Where there is none, the path itself comes back: the loader says best what is missing there.
     Raises `ConfigError` where two of several declare one policy of one tenant.
     """
-    if (path / "tenant.yaml").is_file() or not path.is_dir():
+    if (path / TENANT_FILE).is_file() or not path.is_dir():
         return (path,)
     found = discover_roots(path)
     if len(found) > 1:
@@ -59,24 +69,53 @@ def label_of(path: Path, loaded: Loaded) -> str:
     return loaded.config.label if loaded.config else path.resolve().name
 
 
-def root_of_plan(plan: Plan, *, plan_file: Path, below: Path, sandbox_file: Path | None) -> Path:
+def root_of_plan(plan: Plan, *, plan_file: Path, below: Path, named: Path | None) -> PlanRoot:
     """The tenant root whose sandbox and state folder serve a saved plan.
 
-    That of the sandbox file where one is named, else the one below the default folder that bears
-    the plan's label, else the plan file's own folder.
+    It must have the plan's label and tenant. ``named`` is the one that the user names; without it
+    the roots below ``below``, the working folder and the plan file's own are looked at. Where none
+    of these is a tenant root at all, the state goes beside the plan file. Raises `ConfigError`
+    where the one named does not fit, or none fits, or several do.
     """
-    if sandbox_file is not None and (sandbox_file.parent / "tenant.yaml").is_file():
-        return sandbox_file.parent
-    if not below.is_dir():
-        return plan_file.parent
-    roots = discover_roots(below)
-    if len(roots) == 1:
-        return roots[0]
-    labelled = ((root, load(root).config) for root in roots)
-    return next(
-        (root for root, config in labelled if config and config.label == plan.tenant.label),
-        plan_file.parent,
+    if named is not None:
+        root = _root(named, load(named))
+        if _is_of(plan, root):
+            return PlanRoot(root.path, root.tenant)
+        raise ConfigError(f"this plan is for {_tenant_of(plan)}, and not for {_describe(root)}")
+    found = discover_roots(below) if below.is_dir() else ()
+    beside = [path for path in (Path(), plan_file.parent) if (path / TENANT_FILE).is_file()]
+    candidates = _candidates([*found, *beside])
+    fitting = [root for root in candidates if _is_of(plan, root)]
+    if len(fitting) == 1:
+        return PlanRoot(fitting[0].path, fitting[0].tenant)
+    if not candidates:
+        return PlanRoot(plan_file.parent, None)
+    listed = "; ".join(_describe(root) for root in fitting or candidates)
+    how_many = "several tenant roots are" if fitting else "no tenant root here is"
+    raise ConfigError(
+        f"this plan is for {_tenant_of(plan)}, and {how_many} for that label and tenant: {listed}. "
+        "Name the right one with --root PATH"
     )
+
+
+def _candidates(paths: Iterable[Path]) -> list[Root]:
+    unique = {path.resolve(): path for path in reversed([*paths])}
+    return [_root(path, loaded) for path, loaded in _readable(reversed([*unique.values()]))]
+
+
+def _is_of(plan: Plan, root: Root) -> bool:
+    """Whether a root has the plan's label and tenant; a domain is compared once signed in."""
+    if root.label != plan.tenant.label or root.tenant is None:
+        return False
+    return not is_guid(root.tenant) or root.tenant.lower() == plan.tenant.id.lower()
+
+
+def _describe(root: Root) -> str:
+    return f'{root.path.as_posix()} ("{root.label}", tenant {root.tenant or "not readable"})'
+
+
+def _tenant_of(plan: Plan) -> str:
+    return f'"{plan.tenant.label}" (tenant {plan.tenant.id})'
 
 
 def _readable(roots: Iterable[Path]) -> Iterator[tuple[Path, Loaded]]:

@@ -41,7 +41,7 @@ class SystemClock:
 
     @contextmanager
     def stopping_gently(self, say: Callable[[str], None]) -> Iterator[None]:
-        """While inside, the first Ctrl-C or SIGTERM asks to stop, and the second one stops at once.
+        """While inside, the first Ctrl-C, SIGTERM or SIGHUP asks to stop; the second one stops at once.
 
         ``say`` tells the user so: without a word, people press twice. It is called from a thread,
         as the lock of a terminal may be held by what the signal has interrupted. Only the main
@@ -54,9 +54,18 @@ class SystemClock:
             self._stop.set()
             threading.Thread(target=say, args=(_STOPPING,), daemon=True).start()
 
-        former = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+        former = {number: signal.signal(number, ask) for number in _signals_to_stop()}
         try:
             yield
         finally:
             for number, handler in former.items():
                 signal.signal(number, handler)
+
+
+def _signals_to_stop() -> Iterator[signal.Signals]:
+    """The signals that ask a run to stop; a hang-up that nohup has switched off stays so."""
+    yield signal.SIGINT
+    yield signal.SIGTERM
+    hang_up = getattr(signal, "SIGHUP", None)  # Windows has none
+    if hang_up is not None and signal.getsignal(hang_up) is not signal.SIG_IGN:
+        yield hang_up

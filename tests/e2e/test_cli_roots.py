@@ -208,3 +208,87 @@ def test_what_nobody_expected_in_one_root_hides_no_other(
     assert f"Error: tenants/eu: {told}" in said.err
     assert "secret" not in said.err
     assert said.out.startswith("Tenant us ")
+
+
+@pytest.fixture
+def plans(tmp_path, roots):
+    """The plans of both roots, as plans/eu.json and plans/us.json; no root is where it was."""
+    assert run("plan", "tenants", "--sandbox", "--out", "plans", cwd=tmp_path).code == 0
+    return tmp_path / "plans"
+
+
+def applied(tmp_path, *arguments):
+    return run("apply", "plans/us.json", "--sandbox", "--auto-approve", *arguments, cwd=tmp_path)
+
+
+def test_a_saved_plan_does_not_use_the_only_root_where_that_is_another_tenant_s(
+    tmp_path, roots, plans
+):
+    roots[0].rename(tmp_path / "desired-state")
+    ran = applied(tmp_path)
+    assert (ran.code, ran.stdout) == (1, "")
+    assert ran.error == (
+        f'this plan is for "us" (tenant {OTHER_TENANT}), and no tenant root here is for that label '
+        f'and tenant: desired-state ("eu", tenant {TENANT}). Name the right one with --root PATH'
+    )
+    assert list(tmp_path.rglob(".reconciler")) == []
+
+
+def test_a_saved_plan_does_not_use_a_root_with_its_label_and_another_tenant(tmp_path, roots, plans):
+    (tmp_path / "tenants").rename(tmp_path / "desired-state")
+    give_tenant(tmp_path / "desired-state/us", TENANT)
+    tenant = tmp_path / "desired-state/us/tenant.yaml"
+    tenant.write_text(tenant.read_text().replace(OTHER_TENANT, TENANT))
+    ran = applied(tmp_path)
+    assert (ran.code, ran.stdout) == (1, "")
+    assert "no tenant root here is for that label and tenant" in ran.error
+    assert list(tmp_path.rglob(".reconciler")) == []
+
+
+def test_the_root_of_a_saved_plan_can_be_named(tmp_path, roots, plans):
+    assert applied(tmp_path, "--root", "tenants/us").code == 0
+    assert (roots[1] / ".reconciler").exists()
+    assert not (roots[0] / ".reconciler").exists()
+
+
+@pytest.mark.parametrize(
+    ("root", "told"),
+    [
+        ("tenants/eu", 'this plan is for "us" (tenant 0'),
+        ("plans", '"plans" has no tenant.yaml'),
+        ("nope", 'there is no folder "nope"'),
+    ],
+)
+def test_a_root_that_is_not_the_plan_s_is_refused(tmp_path, roots, plans, root, told):
+    ran = applied(tmp_path, "--root", root)
+    assert (ran.code, ran.stdout) == (1, "")
+    assert told in ran.error
+
+
+def test_the_folder_of_a_sandbox_file_is_its_root_and_must_be_the_plan_s(tmp_path, roots, plans):
+    ran = applied(tmp_path, "--sandbox-file", "tenants/eu/sandbox.json")
+    assert ran.code == 1
+    assert 'and not for tenants/eu ("eu", ' in ran.error
+    assert applied(tmp_path, "--sandbox-file", "tenants/us/sandbox.json").code == 0
+
+
+def test_in_its_root_a_saved_plan_finds_it(tmp_path, roots, plans):
+    plan = ("apply", "../../plans/us.json", "--sandbox", "--auto-approve")
+    assert run(*plan, cwd=roots[1]).code == 0
+    assert (roots[1] / ".reconciler").exists()
+
+
+def test_a_domain_as_tenant_is_held_against_the_one_signed_in_to(tmp_path, roots, plans):
+    tenant = roots[1] / "tenant.yaml"
+    tenant.write_text(tenant.read_text().replace(OTHER_TENANT, "contoso.example"))
+    assert applied(tmp_path, "--root", "tenants/us").code == 0
+    tenant.write_text(tenant.read_text().replace("contoso.example", "fabrikam.example"))
+    ran = applied(tmp_path, "--root", "tenants/us")
+    assert ran.code == 1
+    assert "the tenant root of this plan is for fabrikam.example" in ran.error
+
+
+def test_root_goes_with_a_saved_plan(tmp_path, roots):
+    ran = run("apply", "tenants/us", "--root", "tenants/us", "--sandbox", cwd=tmp_path)
+    assert ran.code == 64
+    assert "--root goes with a saved plan" in ran.error

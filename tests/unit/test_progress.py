@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from reconciler.cli.console import Console
+from reconciler.cli.console import Color, Console
 from reconciler.cli.progress import ConsoleProgress
 
 
@@ -26,7 +26,9 @@ def start(monkeypatch):
         screen = Screen()
         monkeypatch.setattr("sys.stderr", screen)
         environ = {"TERM": "xterm"}
-        console = Console(color=False, quiet=False, verbose=0, log_json=False, environ=environ)
+        console = Console(
+            color=Color.NEVER, quiet=False, verbose=0, log_json=False, environ=environ
+        )
         return screen, ConsoleProgress(console)
 
     return started

@@ -66,6 +66,12 @@ def _codes(
     metavar="GUID",
     help="Finish a write that was queued and is now approved; repeatable.",
 )
+@click.option(
+    "--root",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="PATH",
+    help="With a saved plan: its tenant root, where it cannot be found by label and tenant.",
+)
 @sandbox_options
 @connection_options
 @output_options(["text", "json", "markdown"])
@@ -83,6 +89,7 @@ def command(
     journal: Path | None,
     justification: str | None,
     approval_codes: tuple[str, ...],
+    root: Path | None,
 ) -> int:
     """Plan, ask, write, and read back what was written. The only command that writes.
 
@@ -104,4 +111,5 @@ def command(
         journal=journal,
         justification=justification,
         approval_codes=approval_codes,
+        root=root,
     ).run(path)

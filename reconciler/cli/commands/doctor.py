@@ -50,7 +50,7 @@ def command(
         if output.format_ == "json"
         else doctor.render_text(checks, width=console.width)
     )
-    console.result(text, out=output.out)
+    console.result(text, out=output.out, format_=output.format_)
     failed = any(check.health is Health.MISSING for check in checks)
     return ExitCode.ERROR if failed else ExitCode.OK
 

@@ -41,7 +41,7 @@ from reconciler.cli.options import (
 @output_options(
     PLAN_FORMATS,
     out="Save the plan to FILE, for show, apply and comment; to a folder, by each tenant's label.",
-    folder=True,
+    saves_plan=True,
 )
 def command(
     *,

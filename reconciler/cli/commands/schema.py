@@ -32,4 +32,4 @@ def command(*, name: str, console: Console, out: Path | None) -> None:
         "plan": plan_schema,
         "result": result_schema,
     }[name]()
-    console.result(json_text(document), out=out)
+    console.result(json_text(document), out=out, is_private=False, format_="json")

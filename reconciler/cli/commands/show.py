@@ -22,4 +22,4 @@ def command(*, plan: Path, root: str, console: Console, output: OutputOptions) -
     from reconciler.cli.plan_files import read_plan
 
     text = render.plan(read_plan(plan), output.format_, console, root=root)
-    console.result(text, out=output.out, is_commands=output.format_ == "github")
+    console.result(text, out=output.out, format_=output.format_)

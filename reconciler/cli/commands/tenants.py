@@ -52,7 +52,12 @@ def command(*, path: Path, label: str | None, console: Console, output: OutputOp
         f"{root.path.as_posix()}   {root.label}   {root.tenant or '(not readable)'}"
         for root in roots
     ]
-    console.result("".join(f"{line}\n" for line in lines), out=output.out)
+    console.result(
+        "".join(f"{line}\n" for line in lines),
+        out=output.out,
+        is_private=False,
+        format_=output.format_,
+    )
     return ExitCode.OK
 
 

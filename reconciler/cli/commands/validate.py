@@ -40,7 +40,7 @@ def command(*, path: Path, console: Console, output: OutputOptions) -> int:
         if output.format_ == "json"
         else _render(found, output.format_, console.width, policies)
     )
-    console.result(text, out=output.out, is_commands=output.format_ == "github")
+    console.result(text, out=output.out, is_private=False, format_=output.format_)
     if output.format_ != "github":
         for root, diagnostics in found:
             github_actions.annotate(console.environ, diagnostics, root.as_posix())
