@@ -173,7 +173,7 @@ def test_a_second_editor_makes_the_plan_stale_and_each_difference_is_named(tmp_p
     before = kept_tenant(root)
     ran = run("apply", "p.json", "--sandbox", "--auto-approve", cwd=tmp_path)
     assert ran.code == 3
-    assert "the tenant has moved since this plan was made, so nothing was written:" in ran.stderr
+    assert "the tenant has changed since this plan was made, so nothing was written:" in ran.stderr
     assert '  "Windows 11 - Disk encryption": ' in ran.stderr
     assert 'group "Kiosk devices" was added\n' in ran.stderr
     assert '"macOS - Baseline"' not in ran.stderr
