@@ -13,7 +13,7 @@ from typing import TextIO
 import click
 
 from reconciler.cli.github_actions import harmless, summarize
-from reconciler.cli.logs import log_line
+from reconciler.cli.logs import log_line, without_secrets
 from reconciler.cli.paint import paint
 from reconciler.model.errors import ConfigError
 from reconciler.model.text import visible
@@ -104,7 +104,8 @@ class Console:
         if self.log_json and text:
             log_line("info", text.strip())
         elif text:
-            self._echo(harmless(text, self.environ), is_text=format_ == "text", err=True)
+            told = harmless(without_secrets(text), self.environ)
+            self._echo(told, is_text=format_ == "text", err=True)
 
     def note(self, message: str) -> None:
         """Say one thing that the user should know; ``--quiet`` keeps it back."""
@@ -113,7 +114,7 @@ class Console:
         if self.log_json:
             log_line("info", message)
         else:
-            click.echo(harmless(visible(message), self.environ), err=True)
+            click.echo(harmless(visible(without_secrets(message)), self.environ), err=True)
 
     def summary(self, markdown: Callable[[], str]) -> None:
         """Append to the job's summary in GitHub Actions; where that fails, say so and go on.

@@ -26,8 +26,21 @@ def set_up_logging(*, verbose: int, as_json: bool) -> None:
 
 def log_line(level: str, message: str, **facts: object) -> None:
     """Write one line of JSON to stderr."""
-    entry = {"at": datetime.now(UTC).isoformat(), "level": level, "message": message, **facts}
+    entry = {
+        "at": datetime.now(UTC).isoformat(),
+        "level": level,
+        "message": without_secrets(message),
+        **facts,
+    }
     click.echo(harmless(json.dumps(entry), os.environ), err=True)
+
+
+def without_secrets(text: str) -> str:
+    """Strike what this run knows of secrets: a library's or a server's text may be part of a message."""
+    from reconciler.runtime.known_secrets import KNOWN, strike
+
+    KNOWN.learn_environment(os.environ)  # an error may come before anything has signed in
+    return strike(text)
 
 
 def report_error(message: str, *, as_json: bool) -> None:
@@ -37,7 +50,7 @@ def report_error(message: str, *, as_json: bool) -> None:
         return
     # Split at nothing else that a name could hold, and indented, so that no line of a name can
     # pass for an error of its own.
-    first, *rest = message.rstrip("\n").split("\n")
+    first, *rest = without_secrets(message).rstrip("\n").split("\n")
     lines = [f"Error: {first}", *(f"  {line.removeprefix('  ')}" for line in rest)]
     text = "\n".join(visible(line) for line in lines)
     click.echo(harmless(text, os.environ), err=True)
@@ -58,5 +71,5 @@ class _TextHandler(logging.Handler):
         """Write one record."""
         # A counting line may stand there.
         over = "\r\x1b[2K" if sys.stderr is not None and sys.stderr.isatty() else ""
-        text = visible(f"{record.levelname.lower()}: {record.getMessage()}")
+        text = visible(without_secrets(f"{record.levelname.lower()}: {record.getMessage()}"))
         click.echo(f"{over}{harmless(text, os.environ)}", err=True)

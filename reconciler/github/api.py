@@ -9,6 +9,7 @@ a rate limit) is sent a second time.
 from __future__ import annotations
 
 import itertools
+import json
 import logging
 import random
 from collections.abc import Callable, Iterator, Mapping
@@ -21,24 +22,27 @@ from reconciler.github.errors import GitHubError, GitHubOutcomeUnknownError, Per
 from reconciler.github.responses import (
     GitHubResponse,
     is_throttled,
-    on_one_line,
     refusal,
     wait_asked_for,
 )
 from reconciler.model.errors import AuthError
 from reconciler.model.ports import Clock
+from reconciler.runtime.addresses import origin
 from reconciler.runtime.deadline import Deadline
+from reconciler.runtime.http_client import NoResponseError, exchange
+from reconciler.runtime.known_secrets import KNOWN
 from reconciler.runtime.retry import Backoff, TransientError, repeating
 
 LOG = logging.getLogger("reconciler.github")
 
 API_VERSION = "2022-11-28"
-REQUEST_TIMEOUT = httpx.Timeout(30.0, connect=15.0)
+_LONGEST_SILENCE = 30.0
+"""Seconds without a byte of a response."""
+
 PAGE_SIZE = 100
 _TRIES = 6
 _REDIRECTS = 3
 _UNNAMED_LIMIT_WAIT = 60.0
-_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
 class _RateLimitedError(TransientError):
@@ -62,6 +66,7 @@ class GitHubApi:
         # An HTTP library quotes a header that it cannot send, secret and all.
         if not token or not all("!" <= character <= "~" for character in token):
             raise AuthError("the GitHub token holds blanks or odd characters; check GITHUB_TOKEN")
+        KNOWN.learn(token)
         self.here = f"/repos/{repository}"
         self.deadline = deadline
         self._http = http
@@ -173,9 +178,11 @@ class GitHubApi:
             self.deadline.check(attempted)
             try:
                 answer = self._send(method, url, body, attempted)
-            except (httpx.HTTPError, OSError) as fault:
-                error = self._no_answer(fault, attempted)
-                if repeatable or isinstance(fault, _NEVER_SENT):
+            except NoResponseError as fault:
+                error = GitHubError(str(fault), attempted=attempted)
+                if fault.is_lasting:
+                    raise error from fault
+                if repeatable or not fault.was_sent:
                     raise TransientError(error, tries=_TRIES) from fault
                 raise GitHubOutcomeUnknownError(error.message, attempted=attempted) from fault
             self._raise_for(answer, attempted, is_write=method != "GET", repeatable=repeatable)
@@ -214,18 +221,20 @@ class GitHubApi:
                 raise GitHubError(
                     "the answer leads to another host; it was not followed", attempted=attempted
                 )
-            response = self._http.request(
+            response = exchange(
+                self._http,
                 method,
                 url,
-                json=body,
+                seconds=self.deadline.remaining(),
+                silence=_LONGEST_SILENCE,
+                content=None if body is None else json.dumps(body).encode(),
                 headers={
                     "Accept": "application/vnd.github+json",
+                    **({} if body is None else {"Content-Type": "application/json"}),
                     "Authorization": f"Bearer {self._token}",
                     "User-Agent": "reconciler",
                     "X-GitHub-Api-Version": API_VERSION,
                 },
-                timeout=REQUEST_TIMEOUT,
-                follow_redirects=False,
             )
             answer = GitHubResponse.of(response, secret=self._token)
             LOG.debug(
@@ -242,16 +251,8 @@ class GitHubApi:
 
     def _is_home(self, url: str) -> bool:
         """Whether an address lies at the one origin that the token may go to."""
-        return _origin(url) == _origin(self._url)
-
-    def _no_answer(self, fault: Exception, attempted: str) -> GitHubError:
-        said = on_one_line(str(fault).replace(self._token, "***"))
-        name = f"{type(fault).__name__}: {said}".removesuffix(": no reason given")
-        return GitHubError(
-            f"the connection failed ({name.removesuffix(': ')}); check the network, HTTPS_PROXY "
-            "and SSL_CERT_FILE",
-            attempted=attempted,
-        )
+        there = origin(url)
+        return there is not None and there == origin(self._url)
 
     def _wait(self, fault: TransientError, attempt: int) -> float:
         seconds = self._backoff.wait(attempt, fault.wait)
@@ -267,8 +268,3 @@ def _joined(url: str, target: str, attempted: str) -> str:
         return str(httpx.URL(urljoin(url, target)))
     except (ValueError, httpx.InvalidURL):
         raise GitHubError("the answer leads nowhere", attempted=attempted) from None
-
-
-def _origin(url: str) -> tuple[str, str, int | None]:
-    parsed = httpx.URL(url)
-    return parsed.scheme, parsed.host, parsed.port

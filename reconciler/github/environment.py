@@ -6,7 +6,6 @@ operation cannot do without it asks for with one of the ``need_`` methods, which
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from reconciler.model.errors import AuthError, ConfigError
+from reconciler.runtime.addresses import is_loopback
 
 DEFAULT_API = "https://api.github.com"
 DEFAULT_SERVER = "https://github.com"
@@ -123,20 +123,11 @@ def _address(variable: str, value: str) -> str:
         fault = "must not hold a user name or a password"
     elif "?" in value or "#" in value:
         fault = "must not hold a query or a fragment"
-    elif parts.scheme == "http" and not _is_loopback(parts.hostname):
+    elif parts.scheme == "http" and not is_loopback(parts.hostname):
         fault = "must be https: the token would cross the network in the clear"
     else:
         return value.rstrip("/")
     raise ConfigError(f"{variable} {fault}")
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _shown(value: str) -> str:

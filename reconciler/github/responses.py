@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 
 from reconciler.github.errors import GitHubError, MissingError, PermissionDenied
+from reconciler.runtime.known_secrets import strike
 from reconciler.runtime.retry import http_date, retry_after_of
 
 _MAX_MESSAGE = 500
@@ -84,8 +85,8 @@ class GitHubResponse:
 
 
 def on_one_line(text: str) -> str:
-    """Foreign text for a message: no control characters, and not endless."""
-    clean = _CONTROLS.sub(" ", text).strip()
+    """Foreign text for a message: no secrets, no control characters, and not endless."""
+    clean = _CONTROLS.sub(" ", strike(text)).strip()
     return clean if len(clean) <= _MAX_MESSAGE else clean[: _MAX_MESSAGE - 1] + "…"
 
 

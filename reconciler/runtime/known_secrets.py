@@ -88,7 +88,8 @@ class KnownSecrets:
         """Remember the secrets in the environment, those in the wrong variable included."""
         self.learn(*(environ.get(name) for name in SECRET_VARIABLES))
         paths = (environ.get(name, "") for name in PATH_VARIABLES)
-        self.learn(*(path for path in paths if len(path) >= _RUN and not _exists(path)))
+        unknown = (path for path in paths if len(path) >= _RUN and path not in self._values)
+        self.learn(*(path for path in unknown if not _exists(path)))
         for name in _PROXY_VARIABLES:
             for spelling in (name, name.lower()):
                 self.learn(*_passwords(environ.get(spelling, "")))
