@@ -8,7 +8,11 @@ import pytest
 from reconciler.runtime.known_secrets import KNOWN
 from tests.support.property_rounds import load_profile
 
-pytest_plugins = ["tests.support.authority"]
+pytest_plugins = [
+    "tests.support.certificates",
+    "tests.support.authority_server",
+    "tests.support.signin",
+]
 
 load_profile()
 

@@ -37,7 +37,8 @@ from tests.benchmarks.tenants import (
     tenant_file,
     write_root,
 )
-from tests.support.build_plans import large, saved
+from tests.support.build_plans import saved
+from tests.support.example_plans import large
 from tests.support.recorded_sandbox import RecordedSandbox
 
 pytestmark = pytest.mark.benchmark

@@ -9,11 +9,11 @@ import subprocess
 import pytest
 
 from reconciler.sandbox import Fault, SandboxServer
-from tests.support.clocks import (
-    CANARY,
+from tests.support.clocks import FakeClock
+from tests.support.in_process import CANARY, app_on
+from tests.support.run_cli import COMMAND, TIME_LIMIT, environment
+from tests.support.tenants import (
     TENANT,
-    FakeClock,
-    app_on,
     declare,
     group,
     guid,
@@ -22,7 +22,6 @@ from tests.support.clocks import (
     targets_of,
     tenant,
 )
-from tests.support.run_cli import COMMAND, TIME_LIMIT, environment
 
 ASSIGN = "/assign$"
 LOUD = ("-vv", "--log-format", "json")

@@ -9,7 +9,7 @@ import pytest
 
 from reconciler.documents import dumps
 from reconciler.documents.results import dumps_result
-from tests.support import build_plans
+from tests.support import build_plans, example_plans
 from tests.support.github_server import (
     ACTIONS_TOKEN,
     ADELE,
@@ -34,14 +34,14 @@ COMMENTS = r"/issues/7/comments$"
 def made():
     """Plans and results to post, by their file's name."""
     plans = {
-        "plan": build_plans.ordinary(),
-        "same": build_plans.unchanged(),
+        "plan": example_plans.ordinary(),
+        "same": example_plans.unchanged(),
         "other": build_plans.plan(tenant=replace(build_plans.TENANT, label="other")),
-        "hostile": build_plans.hostile(),
-        "large": build_plans.large(3000),
+        "hostile": example_plans.hostile(),
+        "large": example_plans.large(3000),
     }
     texts = {f"{name}.json": dumps(build_plans.saved(plan)) for name, plan in plans.items()}
-    return {**texts, "result.json": dumps_result(build_plans.mixed_outcomes())}
+    return {**texts, "result.json": dumps_result(example_plans.mixed_outcomes())}
 
 
 @pytest.fixture
@@ -265,7 +265,7 @@ def test_a_plan_beyond_every_limit_is_cut_to_fit_and_still_names_its_digest(gith
     assert comment("large.json").code == 0
     [body] = github_server.bodies(7)
     assert len(body) <= 65_536
-    assert f"digest={build_plans.large(3000).digest}" in body.partition("\n")[0]
+    assert f"digest={example_plans.large(3000).digest}" in body.partition("\n")[0]
 
 
 def test_hostile_names_are_posted_harmlessly(github_server, comment):
@@ -286,7 +286,7 @@ def test_hostile_names_are_posted_harmlessly(github_server, comment):
 def test_a_plan_sets_a_commit_status_that_names_its_digest_and_run(github_server, comment):
     comment("plan.json")
     [status] = github_server.statuses
-    digest = build_plans.ordinary().digest
+    digest = example_plans.ordinary().digest
     assert status["description"].endswith(f" to remove [plan {digest}]")
     assert (status["sha"], status["context"]) == (HEAD, "reconciler/contoso-prod")
     assert status["target_url"].endswith("/actions/runs/1")

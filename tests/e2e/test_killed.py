@@ -13,21 +13,10 @@ from pathlib import Path
 import pytest
 
 from reconciler.sandbox import Fault, SandboxServer
-from tests.support.clocks import (
-    CANARY,
-    KIOSKS,
-    FakeClock,
-    Run,
-    app_on,
-    declare,
-    group,
-    live,
-    opaque,
-    policy_id,
-    target,
-    tenant,
-)
+from tests.support.clocks import FakeClock
+from tests.support.in_process import CANARY, Run, app_on
 from tests.support.run_cli import COMMAND, TIME_LIMIT, environment
+from tests.support.tenants import KIOSKS, declare, group, live, opaque, policy_id, target, tenant
 
 COUNT = 4
 KEPT = {

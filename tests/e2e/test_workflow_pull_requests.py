@@ -8,7 +8,8 @@ import shutil
 import pytest
 
 from reconciler.documents import dumps
-from tests.support.build_plans import ordinary, saved
+from tests.support.build_plans import saved
+from tests.support.example_plans import ordinary
 from tests.support.github_server import MALLORY, Fault
 from tests.support.workflow_runner import (
     Run,

@@ -28,8 +28,10 @@ from tests.properties.test_apply_machine import (
     planned_filter,
     planned_name,
 )
-from tests.support.clocks import FakeClock, Run, app_on, declare, tenant
+from tests.support.clocks import FakeClock
+from tests.support.in_process import Run, app_on
 from tests.support.property_rounds import examples
+from tests.support.tenants import declare, tenant
 
 quick = settings(examples(60), suppress_health_check=list(HealthCheck))
 EDITED = st.lists(st.tuples(st.sampled_from(POLICIES), EDITS), max_size=8)

@@ -40,13 +40,13 @@ from reconciler.model.errors import ReconcilerError
 from reconciler.model.plan import Create, Delete, Update
 from reconciler.model.result import Status
 from reconciler.sandbox import Fault
-from tests.support.clocks import (
+from tests.support.clocks import FakeClock
+from tests.support.in_process import Run, app_on
+from tests.support.property_rounds import FACTOR, IS_SEARCH
+from tests.support.tenants import (
     CORPORATE,
     KIOSKS,
     LINUX,
-    FakeClock,
-    Run,
-    app_on,
     declare,
     group,
     live,
@@ -55,7 +55,6 @@ from tests.support.clocks import (
     target,
     tenant,
 )
-from tests.support.property_rounds import FACTOR, IS_SEARCH
 
 ROUNDS = int(os.environ.get("MACHINE_ROUNDS", "0")) or 70 * max(FACTOR, 1)
 SHRINKS = os.environ.get("MACHINE_SHRINKS", "1") or None

@@ -54,6 +54,7 @@ from reconciler.runtime.deadline import Deadline
 from reconciler.runtime.retry import Backoff
 from reconciler.sandbox import SandboxApp, SandboxState
 from tests.support import build
+from tests.support.clocks import FakeClock
 from tests.support.property_rounds import examples
 from tests.support.strategies import (
     FILTER_IDS,
@@ -589,7 +590,7 @@ def kept_keys(kept: tuple[Keep, ...]):
 
 
 def read_tenant(tenant, *, page_size):
-    clock = build.FakeClock()
+    clock = FakeClock()
     app = SandboxApp(SandboxState(tenant), page_size=page_size)
     with httpx.Client(transport=httpx.WSGITransport(app=app)) as http:
         transport = Transport(

@@ -16,13 +16,11 @@ from reconciler.views import html, markdown
 from reconciler.views.escaping import markdown_cell, markdown_code, markdown_prose, visible_name
 from reconciler.views.markdown import Context
 from tests.support.build_plans import (
-    HOSTILE_NAMES,
     TENANT,
     create,
     delete,
     excluded,
     group,
-    hostile,
     inherited,
     keep,
     only,
@@ -34,6 +32,7 @@ from tests.support.build_plans import (
     update,
     without,
 )
+from tests.support.example_plans import HOSTILE_NAMES, hostile
 from tests.support.property_rounds import examples
 
 PIECES = st.sampled_from(

@@ -1,4 +1,4 @@
-"""A small sign-in service on loopback, over TLS, for MSAL itself to talk to. Serves a socket.
+"""A small sign-in service on loopback, for MSAL itself to talk to. Opens no socket.
 
 It is as strict as Microsoft Entra where a mistake of ours would show: it checks secrets, verifies the
 signature and audience of certificate assertions, matches federated tokens with the registered
@@ -11,27 +11,17 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import ssl
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import jwt
-import pytest
-import requests
-import trustme
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import pkcs12
-from cryptography.x509.oid import NameOID
+
+from tests.support.certificates import AppCertificate
 
 TENANT = "7d2f9a54-51d8-4c0e-9b57-0c1f5d6c7a11"
 DOMAIN = "contoso.example"
@@ -44,7 +34,6 @@ GITHUB_SUBJECT = "repo:contoso/intune:ref:refs/heads/main"
 GITHUB_BEARER = "Canary-GitHub-request-token"
 KEY = "a key of thirty-two bytes or more, for the fake alone"
 USER = "adele@contoso.example"
-
 Form = Mapping[str, str]
 Reply = tuple[int, dict[str, str], bytes]
 
@@ -69,64 +58,6 @@ class Planned:
     body: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     times: int = 1
-
-
-@dataclass(frozen=True)
-class AppCertificate:
-    """A certificate with its key, in every form that a user may have it in."""
-
-    key: rsa.RSAPrivateKey
-    certificate: x509.Certificate
-
-    @property
-    def thumbprint(self) -> str:
-        digest = self.certificate.fingerprint(hashes.SHA256())
-        return base64.urlsafe_b64encode(digest).decode().rstrip("=")
-
-    def key_pem(self, password: str | None = None) -> bytes:
-        encryption = (
-            serialization.BestAvailableEncryption(password.encode())
-            if password
-            else serialization.NoEncryption()
-        )
-        return self.key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption
-        )
-
-    def certificate_pem(self) -> bytes:
-        return self.certificate.public_bytes(serialization.Encoding.PEM)
-
-    def pfx(self, password: str | None = None, *, with_key: bool = True) -> bytes:
-        encryption = (
-            serialization.BestAvailableEncryption(password.encode())
-            if password
-            else serialization.NoEncryption()
-        )
-        if not with_key:
-            return pkcs12.serialize_key_and_certificates(
-                None, None, None, [self.certificate], encryption
-            )
-        return pkcs12.serialize_key_and_certificates(
-            b"reconciler", self.key, self.certificate, None, encryption
-        )
-
-
-def make_certificate(
-    key: rsa.RSAPrivateKey, *, begins: datetime | None = None, days: int = 30
-) -> AppCertificate:
-    begins = begins or datetime.now(UTC) - timedelta(days=1)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "reconciler tests")])
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(begins)
-        .not_valid_after(begins + timedelta(days=days))
-        .sign(key, hashes.SHA256())
-    )
-    return AppCertificate(key, certificate)
 
 
 class Authority:
@@ -406,108 +337,3 @@ def _json(body: Mapping[str, Any], status: int = 200) -> Reply:
 def _pkce(asked: Form, form: Form) -> bool:
     digest = hashlib.sha256(form.get("code_verifier", "").encode()).digest()
     return asked.get("code_challenge") == base64.urlsafe_b64encode(digest).decode().rstrip("=")
-
-
-def _handler(authority: Authority) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        wbufsize = -1  # headers and body leave in one packet
-        disable_nagle_algorithm = True  # else it meets delayed ACKs in TLS handshakes: 40 ms each
-        timeout = 10
-
-        def do_GET(self) -> None:
-            self._serve("")
-
-        def do_POST(self) -> None:
-            self._serve(self.rfile.read(int(self.headers.get("Content-Length", 0))).decode())
-
-        def _serve(self, body: str) -> None:
-            parts = urlsplit(self.path)
-            headers = {name.casefold(): value for name, value in self.headers.items()}
-            query, form = dict(parse_qsl(parts.query)), dict(parse_qsl(body))
-            seen = Seen(self.command, parts.path, query, form, headers)
-            status, answer_headers, content = authority.answer(seen)
-            self.send_response_only(status)  # a Date is sent where a test plans one
-            for name, value in answer_headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, format: str, *args: object) -> None:
-            """Say nothing on stderr."""
-
-    return Handler
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that drops its connection is no fault of the fake: say nothing about it."""
-
-
-def serve(authority: Authority, context: ssl.SSLContext | None) -> ThreadingHTTPServer:
-    """Serve on a free port of loopback, in a thread; over TLS where there is a context."""
-    server = _Server(("127.0.0.1", 0), _handler(authority))
-    if context:
-        server.socket = context.wrap_socket(
-            server.socket, server_side=True, do_handshake_on_connect=False
-        )
-    authority.port = server.server_address[1]
-    authority.scheme = "https" if context else "http"
-    threading.Thread(
-        target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
-    ).start()
-    return server
-
-
-def visit(url: str) -> None:
-    """Be the browser: fetch the sign-in page without a person, and post what it would post back."""
-    page = requests.get(url, timeout=10).json()
-    target = page.pop("redirect_uri")
-    requests.post(
-        target,
-        data=urlencode(page),
-        timeout=10,
-        headers={
-            "Content-Type": "application/x-www-form-urlencoded",
-        },
-    )
-
-
-@pytest.fixture(scope="session")
-def rsa_key() -> rsa.RSAPrivateKey:
-    """One key for every certificate of the session: making one takes a tenth of a second."""
-    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
-
-
-@pytest.fixture(scope="session")
-def _tls_authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Authority]:
-    ca = trustme.CA()
-    ca_file = tmp_path_factory.mktemp("authority") / "ca.pem"
-    ca.cert_pem.write_to_path(str(ca_file))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    ca.issue_cert("127.0.0.1", "localhost").configure_cert(context)
-    authority = Authority(ca_file)
-    server = serve(authority, context)
-    yield authority
-    server.shutdown()
-    server.server_close()
-
-
-@pytest.fixture
-def authority(_tls_authority: Authority) -> Authority:
-    """The sign-in service over TLS, with nothing planned and nothing seen."""
-    _tls_authority.reset()
-    return _tls_authority
-
-
-@pytest.fixture
-def plain_authority(tmp_path: Path) -> Iterator[Authority]:
-    """The same over plain http, as a local stand-in may be."""
-    authority = Authority(tmp_path / "none.pem")
-    server = serve(authority, None)
-    yield authority
-    server.shutdown()
-    server.server_close()

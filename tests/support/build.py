@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from reconciler.differ.compare import diff
 from reconciler.documents import SavedPlan
@@ -44,44 +44,8 @@ SALES, FINANCE, KIOSK_GROUP, BREAK_GLASS = (
 CORPORATE, KIOSKS = (f"3000000{n}-0000-4000-8000-00000000000b" for n in "12")
 WINDOWS = "10000001-0000-4000-8000-00000000000c"
 POLICY_SET = "50000001-0000-4000-8000-00000000000d"
+MADE_AT = datetime(2026, 11, 23, 10, tzinfo=UTC)
 NO_FILTER = {wire.FILTER_ID: None, wire.FILTER_TYPE: "none"}
-
-
-class FakeClock:
-    """Stands still until somebody sleeps."""
-
-    def __init__(self):
-        self.elapsed = 0.0
-        self.sleeps = []
-
-    def now(self):
-        return datetime(2026, 11, 23, 10, tzinfo=UTC) + timedelta(seconds=self.elapsed)
-
-    def monotonic(self):
-        return self.elapsed
-
-    def sleep(self, seconds):
-        self.sleeps.append(seconds)
-        self.elapsed += seconds
-
-
-class Told(list):
-    """Progress as a list of what was said."""
-
-    def stage(self, title, total=None):
-        self.append(title)
-
-    def advance(self, count=1):
-        pass
-
-    def read(self, count):
-        pass
-
-    def note(self, message):
-        self.append(message)
-
-    def end(self):
-        pass
 
 
 # --- what Graph has
@@ -225,4 +189,4 @@ def plan(*policies, tenant=TENANT, complete=True, **parts):
 
 
 def saved(made=None):
-    return SavedPlan(made or plan(), FakeClock().now(), "0.1.0")
+    return SavedPlan(made or plan(), MADE_AT, "0.1.0")

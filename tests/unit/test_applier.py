@@ -13,12 +13,11 @@ from reconciler.applier.policy import DOUBT_WAITS
 from reconciler.model.errors import ExitCode
 from reconciler.model.result import Status
 from reconciler.sandbox import Fault
-from tests.support.clocks import (
+from tests.support.clocks import FakeClock
+from tests.support.in_process import Run, app_on
+from tests.support.tenants import (
     CORPORATE,
     KIOSKS,
-    FakeClock,
-    Run,
-    app_on,
     declare,
     group,
     live,

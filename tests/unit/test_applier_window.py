@@ -7,7 +7,7 @@ import pytest
 from reconciler.model.errors import ExitCode
 from reconciler.model.result import Status
 from reconciler.sandbox import Fault
-from tests.support.clocks import declare, group, live, policy_id, target, targets_of
+from tests.support.tenants import declare, group, live, policy_id, target, targets_of
 from tests.unit.test_applier import (
     BEFORE,
     INHERITED,

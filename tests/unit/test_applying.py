@@ -12,7 +12,7 @@ from reconciler.model.errors import GuardrailError, StalePlanError
 from reconciler.model.state import BroadTargets
 from reconciler.operations import applying
 from reconciler.operations.connect import Connection
-from tests.support.clocks import CORPORATE, declare, group
+from tests.support.tenants import CORPORATE, declare, group
 from tests.unit.test_applier import WANTED, run_on, world
 
 NO_LIMITS = Limits(None, None, None, False)

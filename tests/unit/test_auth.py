@@ -5,34 +5,8 @@ from __future__ import annotations
 import pytest
 
 from reconciler.model.errors import UsageError
-from tests.support.authority import (
-    CLIENT,
-    SECRET,
-    TENANT,
-    _tls_authority,
-    authority,
-    plain_authority,
-    rsa_key,
-)
-from tests.support.signin import (
-    bare_environment,
-    clock,
-    not_chosen,
-    person,
-    pick,
-    refused,
-)
-
-__all__ = [
-    "_tls_authority",
-    "authority",
-    "bare_environment",
-    "clock",
-    "person",
-    "pick",
-    "plain_authority",
-    "rsa_key",
-]
+from tests.support.authority import CLIENT, SECRET, TENANT
+from tests.support.signin import not_chosen, refused
 
 
 def test_nothing_set_says_what_could_be(pick):

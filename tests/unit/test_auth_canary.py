@@ -14,19 +14,8 @@ from reconciler.graph.auth.sign_in import choose
 from reconciler.graph.clouds import endpoints
 from reconciler.model.errors import ReconcilerError
 from reconciler.model.state import Cloud
-from tests.support.authority import (
-    CLIENT,
-    GITHUB_BEARER,
-    KEY,
-    OIDC_AUDIENCE,
-    TENANT,
-    _tls_authority,
-    authority,
-    make_certificate,
-    rsa_key,
-)
-
-__all__ = ["_tls_authority", "authority", "rsa_key"]
+from tests.support.authority import CLIENT, GITHUB_BEARER, KEY, OIDC_AUDIENCE, TENANT
+from tests.support.certificates import make_certificate
 
 TOKEN = "/oauth2/v2.0/token"
 DISCOVERY = "/openid-configuration"

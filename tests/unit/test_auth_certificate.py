@@ -10,33 +10,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from reconciler.graph.auth.token_claims import read_claims
-from tests.support.authority import (
-    CLIENT,
-    _tls_authority,
-    authority,
-    make_certificate,
-    plain_authority,
-    rsa_key,
-)
-from tests.support.signin import (
-    TOKEN,
-    bare_environment,
-    clock,
-    person,
-    pick,
-    refused,
-)
-
-__all__ = [
-    "_tls_authority",
-    "authority",
-    "bare_environment",
-    "clock",
-    "person",
-    "pick",
-    "plain_authority",
-    "rsa_key",
-]
+from tests.support.authority import CLIENT
+from tests.support.certificates import make_certificate
+from tests.support.signin import TOKEN, refused
 
 
 @pytest.fixture

@@ -6,34 +6,8 @@ import jwt
 import pytest
 
 from reconciler.model.state import Cloud
-from tests.support.authority import (
-    GITHUB_BEARER,
-    KEY,
-    OIDC_AUDIENCE,
-    _tls_authority,
-    authority,
-    plain_authority,
-    rsa_key,
-)
-from tests.support.signin import (
-    TOKEN,
-    bare_environment,
-    clock,
-    person,
-    pick,
-    refused,
-)
-
-__all__ = [
-    "_tls_authority",
-    "authority",
-    "bare_environment",
-    "clock",
-    "person",
-    "pick",
-    "plain_authority",
-    "rsa_key",
-]
+from tests.support.authority import GITHUB_BEARER, KEY, OIDC_AUDIENCE
+from tests.support.signin import TOKEN, refused
 
 
 def assertion(subject="me"):

@@ -8,33 +8,8 @@ from reconciler.graph.auth.tenant_of_domain import tenant_id_of_domain
 from reconciler.graph.clouds import endpoints
 from reconciler.model.errors import AuthError
 from reconciler.model.state import Cloud
-from tests.support.authority import (
-    CLIENT,
-    DOMAIN,
-    TENANT,
-    _tls_authority,
-    authority,
-    plain_authority,
-    rsa_key,
-)
-from tests.support.signin import (
-    bare_environment,
-    clock,
-    person,
-    pick,
-    refused,
-)
-
-__all__ = [
-    "_tls_authority",
-    "authority",
-    "bare_environment",
-    "clock",
-    "person",
-    "pick",
-    "plain_authority",
-    "rsa_key",
-]
+from tests.support.authority import CLIENT, DOMAIN, TENANT
+from tests.support.signin import refused
 
 
 @pytest.fixture

@@ -15,35 +15,9 @@ from reconciler.graph.auth.sign_in_http import Wire
 from reconciler.graph.auth.token_claims import read_claims
 from reconciler.graph.clouds import endpoints
 from reconciler.model.state import Cloud
-from tests.support.authority import (
-    CLIENT,
-    DOMAIN,
-    TENANT,
-    USER,
-    _tls_authority,
-    authority,
-    plain_authority,
-    rsa_key,
-    visit,
-)
-from tests.support.signin import (
-    bare_environment,
-    clock,
-    person,
-    pick,
-    refused,
-)
-
-__all__ = [
-    "_tls_authority",
-    "authority",
-    "bare_environment",
-    "clock",
-    "person",
-    "pick",
-    "plain_authority",
-    "rsa_key",
-]
+from tests.support.authority import CLIENT, DOMAIN, TENANT, USER
+from tests.support.authority_server import visit
+from tests.support.signin import refused
 
 
 def by_hand(authority, kind):

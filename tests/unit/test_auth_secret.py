@@ -10,37 +10,8 @@ import pytest
 from reconciler.graph.auth.msal_source import MsalSource
 from reconciler.graph.auth.sign_in_http import SigninHttp, Wire
 from reconciler.graph.auth.token_claims import read_claims
-from tests.support.authority import (
-    CLIENT,
-    DOMAIN,
-    SECRET,
-    TENANT,
-    _tls_authority,
-    authority,
-    entra,
-    plain_authority,
-    rsa_key,
-)
-from tests.support.signin import (
-    DISCOVERY,
-    TOKEN,
-    bare_environment,
-    clock,
-    person,
-    pick,
-    refused,
-)
-
-__all__ = [
-    "_tls_authority",
-    "authority",
-    "bare_environment",
-    "clock",
-    "person",
-    "pick",
-    "plain_authority",
-    "rsa_key",
-]
+from tests.support.authority import CLIENT, DOMAIN, SECRET, TENANT, entra
+from tests.support.signin import DISCOVERY, TOKEN, refused
 
 
 def test_a_client_secret_signs_in(pick, authority):

@@ -8,33 +8,8 @@ from datetime import UTC, datetime
 import pytest
 
 from reconciler.model.errors import DeadlineError
-from tests.support.authority import (
-    SECRET,
-    _tls_authority,
-    authority,
-    plain_authority,
-    rsa_key,
-)
-from tests.support.signin import (
-    DISCOVERY,
-    TOKEN,
-    bare_environment,
-    clock,
-    person,
-    pick,
-    refused,
-)
-
-__all__ = [
-    "_tls_authority",
-    "authority",
-    "bare_environment",
-    "clock",
-    "person",
-    "pick",
-    "plain_authority",
-    "rsa_key",
-]
+from tests.support.authority import SECRET
+from tests.support.signin import DISCOVERY, TOKEN, refused
 
 
 @pytest.mark.parametrize("path", [DISCOVERY, TOKEN])

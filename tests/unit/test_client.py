@@ -12,7 +12,9 @@ from reconciler.graph.client import Version
 from reconciler.graph.parallel import in_parallel
 from reconciler.model.errors import DeadlineError, GraphError
 from reconciler.sandbox import Fault
-from tests.support.clocks import GRAPH, FakeClock, app_on, client_on, group, tenant
+from tests.support.clocks import FakeClock
+from tests.support.in_process import GRAPH, app_on, client_on
+from tests.support.tenants import group, tenant
 
 BATCH_ENTRY = r"/v1\.0/groups/"
 

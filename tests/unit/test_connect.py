@@ -15,7 +15,9 @@ from reconciler.model.state import Cloud, Policy
 from reconciler.operations.connect import SandboxAccess, connect, kept_file
 from reconciler.runtime.http_client import NoResponseError, open_client
 from reconciler.sandbox import SandboxApp, SandboxServer, SandboxState
-from tests.support.clocks import TENANT, FakeClock, group, policy_id, session, target, tenant
+from tests.support.clocks import FakeClock
+from tests.support.in_process import session
+from tests.support.tenants import TENANT, group, policy_id, target, tenant
 
 ONE = Policy(policy_id(1), "Policy 1", "classic")
 

@@ -22,7 +22,9 @@ from reconciler.operations.connect import SandboxAccess, Session, connect, kept_
 from reconciler.operations.selection import Selection
 from reconciler.runtime.deadline import Deadline
 from reconciler.runtime.retry import Backoff
-from tests.support.build import TENANT, FakeClock, Told
+from tests.support.build import TENANT
+from tests.support.clocks import FakeClock
+from tests.support.in_process import Heard
 
 CASES = Path(__file__).parents[1] / "cases" / "differ"
 FOLDERS = sorted(CASES.iterdir())
@@ -106,7 +108,7 @@ def opened(case, root):
         clock=clock,
         deadline=Deadline(clock, 600),
         backoff=Backoff(random.Random(1)),
-        progress=Told(),
+        progress=Heard(),
         environ={},
         interactive=False,
         parallelism=1,

@@ -6,7 +6,7 @@ import pytest
 
 from reconciler.cli import github_actions
 from reconciler.model.diagnostics import Location, error, warning
-from tests.support.build_plans import ordinary
+from tests.support.example_plans import ordinary
 
 JOB = {"GITHUB_ACTIONS": "true"}
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from reconciler.github.hidden_changes import read_changes, with_changes
 from reconciler.model.plan import change_lines, digest_of_lines
-from tests.support.build_plans import hostile, large, ordinary
+from tests.support.example_plans import hostile, large, ordinary
 
 BODY = "<!-- reconciler:plan v=1 -->\n# Plan\n"
 

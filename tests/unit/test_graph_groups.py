@@ -8,7 +8,9 @@ import pytest
 from reconciler.graph.groups import find_groups
 from reconciler.model.errors import GraphError
 from reconciler.sandbox import Fault
-from tests.support.clocks import FakeClock, app_on, client_on, group, guid, tenant
+from tests.support.clocks import FakeClock
+from tests.support.in_process import app_on, client_on
+from tests.support.tenants import group, guid, tenant
 
 
 @pytest.fixture

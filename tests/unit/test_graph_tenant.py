@@ -18,20 +18,18 @@ from reconciler.model.requests import (
 )
 from reconciler.model.state import Assignment, Filter, FilterMode, Policy, Target, TargetKind
 from reconciler.sandbox import Fault
-from tests.support.clocks import (
+from tests.support.clocks import FakeClock
+from tests.support.in_process import GRAPH, app_on, tenant_on
+from tests.support.tenants import (
     CORPORATE,
-    GRAPH,
     KIOSKS,
     LINUX,
-    FakeClock,
-    app_on,
     group,
     live,
     opaque,
     policy_id,
     target,
     tenant,
-    tenant_on,
 )
 
 ONE = policy_id(1)

@@ -10,11 +10,10 @@ import pytest
 from reconciler.model.errors import ExitCode, ReconcilerError
 from reconciler.model.result import Status
 from reconciler.sandbox import Fault
-from tests.support.clocks import (
+from tests.support.clocks import FakeClock
+from tests.support.in_process import Run, app_on
+from tests.support.tenants import (
     CORPORATE,
-    FakeClock,
-    Run,
-    app_on,
     declare,
     group,
     live,

@@ -19,7 +19,7 @@ from reconciler.operations.pull_request_approval import (
     check_pull_request_approval,
 )
 from reconciler.views.markdown import marker_prefix
-from tests.support import build_plans
+from tests.support import example_plans
 from tests.support.github_server import clock, connect, github_server
 
 __all__ = ["clock", "connect", "github_server"]
@@ -28,7 +28,7 @@ BOT = Author("github-actions[bot]", 41898282)
 START, FIRST, SECOND, THIRD = ("a" * 40, "b" * 40, "c" * 40, "d" * 40)
 HEADS = {7: "7" * 40, 8: "8" * 40, 9: "9" * 40}
 NOW = datetime(2026, 11, 20, 10, tzinfo=UTC)
-PLAN = build_plans.ordinary()
+PLAN = example_plans.ordinary()
 LINES = change_lines(PLAN.changes)
 LABEL = PLAN.tenant.label
 
@@ -82,7 +82,7 @@ def test_the_plan_that_was_shown(repository, check):
 
 
 def test_an_empty_plan_asks_nobody(github_server, check):
-    assert check(plan=build_plans.unchanged()) == Approved(())
+    assert check(plan=example_plans.unchanged()) == Approved(())
     assert github_server.seen == []
 
 

@@ -12,7 +12,7 @@ from reconciler.model.errors import NotExecutedError, RouteMissingError, Throttl
 from reconciler.model.plan import Create, Delete
 from reconciler.model.ports import Receipt
 from reconciler.model.state import Assignment, Policy, Target, TargetKind, Writes
-from tests.support.clocks import Heard
+from tests.support.in_process import Heard
 
 POLICY = Policy("p", "Policy", "classic")
 CREATE = Create(POLICY, Target(TargetKind.GROUP, "g"), None, Location("f", 1, 1))

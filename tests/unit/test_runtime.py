@@ -10,7 +10,7 @@ from reconciler.model.errors import DeadlineError
 from reconciler.runtime.deadline import Deadline
 from reconciler.runtime.pace import Pacer
 from reconciler.runtime.retry import Backoff
-from tests.support.build import FakeClock
+from tests.support.clocks import FakeClock
 
 
 def test_a_wait_that_fits_is_taken_and_one_that_does_not_fails_at_once():
@@ -23,7 +23,7 @@ def test_a_wait_that_fits_is_taken_and_one_that_does_not_fails_at_once():
         "throttled; waiting 6 s more would go over --timeout (10 s); "
         "run again, or allow more time with --timeout"
     )
-    assert (clock.sleeps, deadline.remaining()) == ([4], 6)
+    assert (clock.slept, deadline.remaining()) == ([4], 6)
 
 
 def test_once_the_time_is_up_nothing_goes_on():

@@ -11,18 +11,9 @@ from reconciler.model.errors import AuthError, GraphError
 from reconciler.model.state import Cloud, TenantIdentity
 from reconciler.operations.tenant_check import check_tenant, identify
 from reconciler.sandbox import Fault
-from tests.support.clocks import (
-    TENANT,
-    FakeClock,
-    Run,
-    Tokens,
-    app_on,
-    declare,
-    guid,
-    session,
-    tenant,
-    tenant_on,
-)
+from tests.support.clocks import FakeClock
+from tests.support.in_process import Run, Tokens, app_on, session, tenant_on
+from tests.support.tenants import TENANT, declare, guid, tenant
 
 CONTOSO = TenantIdentity(TENANT, "Contoso", ("contoso.example",))
 

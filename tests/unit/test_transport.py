@@ -23,18 +23,9 @@ from reconciler.model.errors import (
 from reconciler.runtime.pace import Pacer
 from reconciler.runtime.retry import Backoff
 from reconciler.sandbox import Fault
-from tests.support.clocks import (
-    CANARY,
-    GRAPH,
-    FakeClock,
-    Tokens,
-    app_on,
-    group,
-    policy_id,
-    target,
-    tenant,
-    transport_on,
-)
+from tests.support.clocks import FakeClock
+from tests.support.in_process import CANARY, GRAPH, Tokens, app_on, transport_on
+from tests.support.tenants import group, policy_id, target, tenant
 
 ORGANIZATION = f"{GRAPH}/v1.0/organization"
 ASSIGN = f"{GRAPH}/beta/deviceManagement/deviceCompliancePolicies/{policy_id(1)}/assign"

@@ -6,13 +6,8 @@ import re
 
 from reconciler.model.diagnostics import Location, error, warning
 from reconciler.views import annotations as annotations_view
-from tests.support.build_plans import (
-    HOSTILE_NAMES,
-    STATES,
-    assert_golden,
-    broad_and_deleting,
-    hostile,
-)
+from tests.support.example_plans import HOSTILE_NAMES, STATES, broad_and_deleting, hostile
+from tests.support.golden import assert_golden
 
 COMMAND = re.compile(r"::(error|warning) ((?:[a-z]+=[^,:]*)(?:,[a-z]+=[^,:]*)*)::(.*)")
 

@@ -10,16 +10,9 @@ from markdown_it import MarkdownIt
 from reconciler.model.result import PolicyOutcome, Status
 from reconciler.views import apply_markdown
 from reconciler.views.markdown import Context, marker_prefix
-from tests.support.build_plans import (
-    HOSTILE_NAMES,
-    WINDOWS,
-    applied,
-    assert_golden,
-    create,
-    group,
-    mixed_outcomes,
-    policy,
-)
+from tests.support.build_plans import WINDOWS, create, group, policy
+from tests.support.example_plans import HOSTILE_NAMES, applied, mixed_outcomes
+from tests.support.golden import assert_golden
 
 CONTEXT = Context(kind="apply", commit="0123456789ab")
 OPERATION = create(WINDOWS, group("Sales laptops"))

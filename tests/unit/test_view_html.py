@@ -18,23 +18,20 @@ from reconciler.views.html.matrix import MOST_COLUMNS, State, matrices
 from tests.support.build_plans import (
     ALL_DEVICES,
     MACS,
-    STATES,
     WINDOWS,
-    assert_golden,
     create,
     delete,
     excluded,
     group,
-    hostile,
     inherited,
     keep,
-    large,
-    ordinary,
     plan,
     policy_plan,
     saved,
     unmanaged,
 )
+from tests.support.example_plans import STATES, hostile, large, ordinary
+from tests.support.golden import assert_golden
 
 
 def without_style_and_script(page):

@@ -11,23 +11,20 @@ from reconciler.model.state import Filter, FilterMode, Guardrails, Target, Targe
 from reconciler.views import markdown
 from reconciler.views.markdown import Context, marker_prefix
 from tests.support.build_plans import (
-    STATES,
     WINDOWS,
-    assert_golden,
     at,
     create,
     delete,
     excluded,
     group,
-    large,
-    ordinary,
     plan,
     policy,
     policy_plan,
     saved,
-    unchanged,
     update,
 )
+from tests.support.example_plans import STATES, large, ordinary, unchanged
+from tests.support.golden import assert_golden
 
 CONTEXT = Context(
     commit="0123456789abcdef0123456789abcdef01234567",

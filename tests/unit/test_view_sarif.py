@@ -10,7 +10,9 @@ from jsonschema import Draft202012Validator
 
 from reconciler.model.diagnostics import Location, error, warning
 from reconciler.views import sarif
-from tests.support.build_plans import STATES, assert_golden, at
+from tests.support.build_plans import at
+from tests.support.example_plans import STATES
+from tests.support.golden import assert_golden
 
 TEXT = {"type": "object", "required": ["text"], "properties": {"text": {"minLength": 1}}}
 LEVEL = {"enum": ["none", "note", "warning", "error"]}

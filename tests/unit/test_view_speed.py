@@ -11,7 +11,8 @@ from reconciler import documents
 from reconciler.model.diagnostics import warning
 from reconciler.views import annotations as annotations_view
 from reconciler.views import html, markdown, sarif
-from tests.support.build_plans import large, saved
+from tests.support.build_plans import saved
+from tests.support.example_plans import large
 
 
 def with_warnings(plan):

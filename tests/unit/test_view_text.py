@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from reconciler.cli.paint import paint
+from reconciler.model import diagnostics, state
 from reconciler.model.result import PolicyOutcome, Status
 from reconciler.views import apply_text, text, validation
-from tests.support import build_plans
+from tests.support import build_plans, example_plans
 from tests.support.run_cli import plain
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "text"
@@ -39,7 +40,7 @@ def test_a_plan_reads_as_it_always_did(name, width):
 
 @pytest.mark.parametrize("width", [80, 120])
 def test_a_verbose_plan_reads_as_it_always_did(width):
-    check(f"verbose.{width}", text.render(build_plans.ordinary(), width=width, verbose=True))
+    check(f"verbose.{width}", text.render(example_plans.ordinary(), width=width, verbose=True))
 
 
 @pytest.mark.parametrize("name", PLANS)
@@ -51,7 +52,7 @@ def test_a_coloured_plan_looks_as_it_always_did(name):
 
 @pytest.mark.parametrize("width", [80, 120])
 def test_a_result_reads_as_it_always_did(width):
-    check(f"result.{width}", apply_text.render(build_plans.mixed_outcomes(), width=width))
+    check(f"result.{width}", apply_text.render(example_plans.mixed_outcomes(), width=width))
 
 
 @pytest.mark.parametrize("name", [*PLANS, "hostile"])
@@ -62,7 +63,7 @@ def test_colours_change_nothing_but_colours(name):
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_no_name_brings_a_control_character_or_a_line_of_its_own(width):
-    made = build_plans.hostile()
+    made = example_plans.hostile()
     shown = text.render(made, width=width, verbose=True)
     unseen = {
         character
@@ -75,14 +76,14 @@ def test_no_name_brings_a_control_character_or_a_line_of_its_own(width):
 
 @pytest.mark.parametrize("width", [*WIDTHS, 1])
 def test_running_text_is_wrapped_to_the_screen(width):
-    shown = text.render(build_plans.broad_and_deleting(), width=width)
+    shown = text.render(example_plans.broad_and_deleting(), width=width)
     stops = shown[shown.index("Apply would stop") :].splitlines()
     room = max(width, 40)
     assert [line for line in stops if len(line) > room and "sha256:" not in line] == []
 
 
 def test_every_change_says_its_sign_and_its_side():
-    shown = text.render(build_plans.ordinary(), width=200)
+    shown = text.render(example_plans.ordinary(), width=200)
     changes = [line.split()[:2] for line in shown.splitlines() if line.startswith("  ")]
     assert [pair for pair in changes if pair[0] in "+~-"] == [
         ["+", "include"],
@@ -93,7 +94,7 @@ def test_every_change_says_its_sign_and_its_side():
 
 
 def test_an_empty_root_leaves_file_names_as_they_are():
-    made = build_plans.ordinary()
+    made = example_plans.ordinary()
     assert text.render(made, width=80) == text.render(made, width=80, root=".")
 
 
@@ -101,8 +102,8 @@ def test_an_empty_root_leaves_file_names_as_they_are():
 @pytest.mark.parametrize("width", WIDTHS)
 def test_a_long_line_is_cut_around_the_place_and_the_caret_points_at_it(width, column):
     line = "".join(chr(97 + index % 26) for index in range(400))
-    place = build_plans.Location("a.yaml", 7, column, line)
-    shown = validation.render([build_plans.error("x", "wrong", place)], width=width)
+    place = diagnostics.Location("a.yaml", 7, column, line)
+    shown = validation.render([diagnostics.error("x", "wrong", place)], width=width)
     _, excerpt, caret = shown.splitlines()
     assert len(excerpt) <= width
     under = excerpt[caret.index("^")] if caret.index("^") < len(excerpt) else None
@@ -111,13 +112,13 @@ def test_a_long_line_is_cut_around_the_place_and_the_caret_points_at_it(width, c
 
 @pytest.mark.parametrize("width", range(40, 130))
 def test_what_is_to_be_copied_is_never_broken(width):
-    shown = text.render(build_plans.broad_and_deleting(), width=width)
+    shown = text.render(example_plans.broad_and_deleting(), width=width)
     assert shown.count('"broad: true"') == 2
     assert shown.count("(max_deletes)") == 1
 
 
 def test_a_deleted_exclusion_says_what_it_means():
-    shown = text.render(build_plans.broad_and_deleting(), width=80)
+    shown = text.render(example_plans.broad_and_deleting(), width=80)
     assert (
         '- exclude group "Contractors"\n      no longer excluded: its members may then be reached\n'
         in shown
@@ -127,10 +128,10 @@ def test_a_deleted_exclusion_says_what_it_means():
 
 def test_an_incomplete_plan_without_changes_does_not_look_like_one_with_nothing_to_do():
     found = [
-        build_plans.error("x", "wrong", None, policy=build_plans.WINDOWS.name),
-        build_plans.error("x", "wrong", None, policy=build_plans.MACS.name),
-        build_plans.error("x", "wrong again", None, policy=build_plans.MACS.name),
-        build_plans.error("x", "wrong", None),
+        diagnostics.error("x", "wrong", None, policy=build_plans.WINDOWS.name),
+        diagnostics.error("x", "wrong", None, policy=build_plans.MACS.name),
+        diagnostics.error("x", "wrong again", None, policy=build_plans.MACS.name),
+        diagnostics.error("x", "wrong", None),
     ]
     planned = build_plans.policy_plan(build_plans.WINDOWS)
     made = build_plans.plan(planned, diagnostics=tuple(found))
@@ -141,8 +142,8 @@ def test_an_incomplete_plan_without_changes_does_not_look_like_one_with_nothing_
 
 
 def test_a_group_without_a_name_was_not_in_the_directory_and_other_targets_are_not_looked_up():
-    kind = build_plans.TargetKind.COLLECTION
-    others = [build_plans.Target(kind, "sms1"), build_plans.group(""), build_plans.ALL_USERS]
+    kind = state.TargetKind.COLLECTION
+    others = [state.Target(kind, "sms1"), build_plans.group(""), build_plans.ALL_USERS]
     made = build_plans.plan(
         build_plans.policy_plan(
             build_plans.WINDOWS,
@@ -158,7 +159,7 @@ def test_a_group_without_a_name_was_not_in_the_directory_and_other_targets_are_n
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_a_terminal_breaks_no_diagnostic_inside_a_word(width):
-    long = build_plans.warning("x", "word " * 60 + "end", build_plans.at(), policy="macOS")
+    long = diagnostics.warning("x", "word " * 60 + "end", build_plans.at(), policy="macOS")
     shown = validation.render([long], width=width, on_screen=True)
     message = shown.splitlines()[: -len(("excerpt", "caret"))]
     assert max(map(len, message)) <= max(width, 40)
@@ -167,13 +168,13 @@ def test_a_terminal_breaks_no_diagnostic_inside_a_word(width):
 
 
 def test_a_program_finds_a_diagnostic_on_one_line():
-    long = build_plans.warning("x", "word " * 60 + "end", build_plans.at())
+    long = diagnostics.warning("x", "word " * 60 + "end", build_plans.at())
     shown = validation.render([long], width=40)
     assert shown.splitlines()[0].endswith("word end")
 
 
 def test_what_stops_the_plan_is_not_told_as_a_warning_too():
-    shown = text.render(build_plans.broad_and_deleting(), width=200)
+    shown = text.render(example_plans.broad_and_deleting(), width=200)
     assert shown.count("policies/windows.yaml:4:9") == 1
     assert "warning:" not in shown
 
@@ -211,7 +212,7 @@ def test_waiting_for_approval_does_not_read_as_failure_and_says_how_to_go_on():
         outcome(Status.PENDING_APPROVAL, policy, approval_code=code)
         for policy, code in zip((build_plans.WINDOWS, build_plans.MACS), CODES, strict=True)
     ]
-    made = build_plans.applied(*waiting, outcome(Status.APPLIED, build_plans.PHONES))
+    made = example_plans.applied(*waiting, outcome(Status.APPLIED, build_plans.PHONES))
     shown = apply_text.render(made, width=80)
     assert "\nApply waiting for approval: 1 added, 0 changed, 0 removed.\n" in shown
     assert "\n  Tenant administration > Multi Admin Approval > Received requests\n" in shown
@@ -221,7 +222,7 @@ def test_waiting_for_approval_does_not_read_as_failure_and_says_how_to_go_on():
 
 
 def test_a_failure_beside_what_waits_is_still_a_failure():
-    made = build_plans.applied(
+    made = example_plans.applied(
         outcome(Status.PENDING_APPROVAL, approval_code=CODES[0]),
         outcome(Status.FAILED, build_plans.MACS, error="no"),
     )
@@ -229,8 +230,8 @@ def test_a_failure_beside_what_waits_is_still_a_failure():
 
 
 def test_request_ids_of_what_went_well_are_shown_with_verbose_alone():
-    made = build_plans.applied(outcome(Status.APPLIED, request_id="0f1e2d3c"))
+    made = example_plans.applied(outcome(Status.APPLIED, request_id="0f1e2d3c"))
     assert "0f1e2d3c" not in apply_text.render(made, width=80)
     assert "request-id 0f1e2d3c" in apply_text.render(made, width=80, verbose=True)
-    failed = build_plans.applied(outcome(Status.FAILED, request_id="0f1e2d3c", error="no"))
+    failed = example_plans.applied(outcome(Status.FAILED, request_id="0f1e2d3c", error="no"))
     assert "request-id 0f1e2d3c" in apply_text.render(failed, width=80)
