@@ -30,6 +30,7 @@ def plan_outputs(plan: Plan, plan_path: str | None) -> dict[str, str]:
         "deletes": str(summary.delete),
         "digest": plan.digest,
         "plan_path": plan_path or "",
+        "applyable": "true" if plan.applyable else "false",
     }
 
 

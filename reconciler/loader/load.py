@@ -46,12 +46,14 @@ class Loaded:
     ``config`` is what ``tenant.yaml`` says, where that file by itself is good.
 
     ``sources`` are the files that count, ``tenant.yaml`` first, in the order they were read.
+    ``folders`` are the folders that they come from, resolved: the root, then what it extends.
     """
 
     state: DesiredState | None
     diagnostics: tuple[Diagnostic, ...]
     sources: tuple[Source, ...] = ()
     config: TenantConfig | None = None
+    folders: tuple[Path, ...] = ()
 
 
 def load(root: Path, overlay: ReadOnly[str, bytes] | None = None) -> Loaded:
@@ -87,10 +89,10 @@ def load(root: Path, overlay: ReadOnly[str, bytes] | None = None) -> Loaded:
     ordered = _bounded(sort_diagnostics(_once_each(diagnostics)))
     sources = (files.tenant, *files.policy_files)
     if shape is None or document is None:
-        return Loaded(None, ordered, sources)
+        return Loaded(None, ordered, sources, folders=tuple(files.folders))
     config = _config(shape, document, root)
     state = None if has_errors(ordered) else DesiredState(config, policies)
-    return Loaded(state, ordered, sources, config)
+    return Loaded(state, ordered, sources, config, tuple(files.folders))
 
 
 def _require_tenant_file(root: Path) -> None:

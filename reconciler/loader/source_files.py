@@ -48,7 +48,7 @@ class SourceFiles:
         self.policy_files: list[Source] = []
         self.diagnostics: list[Diagnostic] = []
         self._seen: set[tuple[int, int]] = set()
-        self._allowed = [root.resolve()]
+        self.folders = [root.resolve()]
         self._repository = _repository(root.resolve())
 
     def add_extended(self, text: str, place: Location) -> None:
@@ -81,11 +81,11 @@ class SourceFiles:
         elif real == self.root.resolve():
             advice = "remove the entry: a tenant root's own files count anyway"
             self._error("extends-itself", "the tenant root extends itself", place, advice)
-        elif real in self._allowed:
+        elif real in self.folders:
             message, advice = "this folder is listed already", "remove the entry"
             self.diagnostics.append(warning("extends-repeated", message, place, help=advice))
         else:
-            self._allowed.append(real)
+            self.folders.append(real)
             before = len(self.policy_files)
             shown = os.path.relpath(folder, self.root).replace(os.sep, "/")
             self.add_folder(folder, shown)
@@ -189,7 +189,7 @@ class SourceFiles:
 
     def _is_allowed(self, path: Path) -> bool:
         real = path.resolve()
-        return any(_is_within(real, folder) for folder in self._allowed)
+        return any(_is_within(real, folder) for folder in self.folders)
 
     def _error(self, code: str, message: str, place: Location, help: str = "") -> None:
         self.diagnostics.append(error(code, message, place, help=help))

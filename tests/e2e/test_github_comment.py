@@ -22,7 +22,7 @@ from tests.support.github_server import (
     github_server,
 )
 from tests.support.run_cli import run
-from tests.support.workflow_runner import acting_parts
+from tests.support.workflow_story import acting_parts
 
 __all__ = ["github_server"]
 

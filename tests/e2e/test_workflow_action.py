@@ -81,6 +81,7 @@ def test_the_inputs_and_outputs_are_those_of_the_contract():
         "deletes",
         "digest",
         "plan_path",
+        "applyable",
     ]
     for name, output in action["outputs"].items():
         assert output["value"] == f"${{{{ steps.run.outputs.{name} }}}}"
@@ -150,6 +151,7 @@ def test_a_command_runs_with_its_arguments_one_per_line_and_sets_the_outputs(tmp
         "deletes": "0",
         "digest": plan["digest"],
         "plan_path": "the plan.json",
+        "applyable": "true",
     }
     assert plan["digest"] in (tmp_path / "summary").read_text()
 

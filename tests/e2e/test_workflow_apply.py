@@ -11,16 +11,9 @@ from reconciler.sandbox.faults import Fault
 from reconciler.sandbox.state import SandboxState
 from tests.support.github_server import ADELE
 from tests.support.recorded_sandbox import RecordedSandbox
-from tests.support.workflow_runner import (
-    Event,
-    World,
-    calm,
-    commit_id,
-    digest_in,
-    replace,
-    settled,
-    world,
-)
+from tests.support.workflow_events import Event
+from tests.support.workflow_runner import WORKFLOWS
+from tests.support.workflow_story import World, calm, digest_in, in_root, replace, settled, world
 
 __all__ = ["calm", "settled", "world"]
 
@@ -38,24 +31,35 @@ DEVELOPERS = replace(
 LESS = replace("policies/linux.yaml", "      - group: Engineering staff\n", "")
 APPLY = "Apply what was approved"
 JOB = "apply contoso-prod"
+HEAL = "heal contoso-prod"
 REFUSAL = Fault("status", method="POST", path="/assign$", code=403)
+
+
+def report_of(run, slug="contoso-prod"):
+    """The folder of a tenant's report, inside the artifact that holds it."""
+    return run.artifacts[f"apply-{slug}"] / slug
 
 
 def test_a_merge_applies_the_plan_that_was_shown_and_once(world):
     world.commit("feature", MORE)
     world.push(7, "feature")
     run = world.merge(7, "feature")
-    assert run.results == {"list tenants": "success", JOB: "success", "report": "skipped"}
+    assert run.results == {
+        "list tenants": "success",
+        "first push": "skipped",
+        JOB: "success",
+        "heal ${{ matrix.label }}": "skipped",
+        "report": "skipped",
+    }
     assert "Engineering staff" in world.assigned(WORKSTATIONS)
     job = run[JOB]
     assert (job.environment, job.group) == ("apply-contoso-prod", "apply-contoso-prod")
     assert "## Applied: 9 added, 1 changed, 0 removed" in job.summary
-    report = run.artifacts["apply-contoso-prod"]
+    report = report_of(run)
     assert json.loads((report / "result.json").read_text())["complete"] is True
     assert len((report / "journal.jsonl").read_text().splitlines()) > 2
     assert [step.name for step in job.steps if step.outcome == "skipped"] == [
         "Apply the given digest",
-        "Put back what was lost",
         "Show what is left, and its digest",
     ]
     written = world.writes
@@ -88,7 +92,7 @@ def test_after_the_tenant_moved_nothing_is_written_and_the_summary_says_how_to_a
     assert done[JOB].step("Apply the given digest").outcome == "success"
     assert calm.assigned("Linux - Build servers") == {"Linux workstations"}
     assert "Engineering staff" in calm.assigned(WORKSTATIONS)
-    assert "journal.jsonl" in {file.name for file in done.artifacts["apply-contoso-prod"].iterdir()}
+    assert "journal.jsonl" in {file.name for file in report_of(done).iterdir()}
 
 
 def test_what_somebody_did_by_hand_meanwhile_is_skipped_and_the_rest_is_applied(calm):
@@ -155,7 +159,7 @@ def test_a_comment_that_a_person_edited_approves_nothing(shown):
 
 
 def test_the_plan_of_an_older_commit_approves_nothing(shown):
-    shown.github.push(7, commit_id("sneaked in"))
+    shown.github.push(7, shown.id("sneaked in"))
     refused(shown.pushed("first"), shown, because="is of an older commit than the one")
 
 
@@ -174,7 +178,7 @@ def test_what_was_pushed_directly_since_is_not_applied_by_a_run_that_waited(show
 
 def test_a_history_that_was_rewritten_since_applies_nothing(shown):
     shown.commit("other", MORE)
-    shown.github.history[-1:] = [commit_id("other")]
+    shown.land("other")
     refused(shown.pushed("first"), shown, because="main does not build on commit")
 
 
@@ -191,15 +195,15 @@ def test_the_plan_of_another_tenant_approves_nothing(tmp_path):
         assert world.apps["us"].bodies == []
         assert "Break glass devices" in world.assigned("macOS - Baseline", "eu")
         assert {run["apply eu"].group, run["apply us"].group} == {"apply-eu", "apply-us"}
-        eu, us = run.artifacts["apply-eu"], run.artifacts["apply-us"]
+        eu, us = report_of(run, "eu"), report_of(run, "us")
         assert (eu / "journal.jsonl").exists()
         assert not (us / "journal.jsonl").exists()
         done = world.dispatch(digest_in(run["apply us"].step(APPLY).log), "us")
-        assert list(done.results) == ["list tenants", "apply us", "report"]
-        assert done.result == "success"
+        assert done.results["apply us"] == done.result == "success"
+        assert "apply eu" not in done.results
         written = world.writes
         lost = world.dispatch("sha256:" + "0" * 64, "uk")
-        assert lost.results == {"list tenants": "failure", "apply": "skipped", "report": "skipped"}
+        assert set(lost.results.values()) == {"failure", "skipped"}
         assert (
             'no tenant root below desired-state has the label "uk"; there is "eu", "us"' in lost.log
         )
@@ -248,6 +252,95 @@ def test_a_run_that_waited_applies_what_was_approved_since_and_the_next_finds_no
     assert calm.writes == written
 
 
+# Somebody cancels the run
+
+
+SLOW = Fault("slow", method="POST", seconds=0.2, times=None)
+
+
+def cancel_at_the_first_write(world: World, step: str) -> None:
+    world.app.faults.add(SLOW)
+    world.cancel(step, when=lambda: world.writes > 0)
+
+
+def test_a_run_that_is_cancelled_ends_the_writes_at_hand_and_no_more_follow(world):
+    world.commit("feature")
+    world.push(7, "feature")
+    cancel_at_the_first_write(world, APPLY)
+    run = world.merge(7, "feature")
+    assert run[JOB].result == run.result == "cancelled"
+    assert run[JOB].step(APPLY).code == 130
+    settled_with_the_rest_not_tried(run, world)
+    world.runner.cancellation = None
+    assert world.pushed("feature").result == "success"
+
+
+def settled_with_the_rest_not_tried(run, world: World) -> None:
+    """Nothing is in flight and nothing unknown; what was not begun is said to be so."""
+    result = json.loads((report_of(run) / "result.json").read_text())
+    statuses = [outcome["status"] for outcome in result["outcomes"]]
+    assert "not_tried" in statuses
+    assert "unknown" not in statuses
+    assert (report_of(run) / "journal.jsonl").read_text().count("\n") >= world.writes
+
+
+def test_a_shell_that_is_cancelled_passes_nothing_on_to_what_it_started(world, tmp_path):
+    """The runner of these tests signals as GitHub's does: without exec all would be written."""
+    text = (
+        (WORKFLOWS / "apply.yml").read_text().replace("exec reconciler apply", "reconciler apply")
+    )
+    (tmp_path / "w").mkdir()
+    (tmp_path / "w" / "apply.yml").write_text(text)
+    world.commit("feature")
+    world.push(7, "feature")
+    world.runner.workflows = tmp_path / "w"
+    cancel_at_the_first_write(world, APPLY)
+    assert world.merge(7, "feature").result == "cancelled"
+    assert "Break glass devices" in world.assigned("macOS - Baseline")
+    assert (
+        json.loads(next(tmp_path.rglob("artifacts/**/result.json")).read_text())["complete"] is True
+    )
+
+
+def test_a_schedule_that_is_cancelled_stops_too(world, tmp_path):
+    text = (WORKFLOWS / "apply.yml").read_text()
+    wide = text.replace("{CREATES:-10}", "{CREATES:-50}").replace("{UPDATES:-0}", "{UPDATES:-50}")
+    (tmp_path / "w").mkdir()
+    (tmp_path / "w" / "apply.yml").write_text(wide)
+    world.runner.workflows = tmp_path / "w"
+    cancel_at_the_first_write(world, "Put back what was lost")
+    run = world.scheduled()
+    assert run[HEAL].result == "cancelled"
+    assert run[HEAL].step("See what is left").outcome == "skipped"
+    assert run["report"].result == "cancelled"
+    settled_with_the_rest_not_tried(run, world)
+
+
+# What a push touches
+
+
+def test_a_push_applies_only_the_tenants_that_it_touches(tmp_path):
+    world = World(tmp_path, ("eu", "us"))
+    try:
+        world.commit("one", in_root(1, MORE))
+        world.push(7, "one")
+        run = world.merge(7, "one")
+        assert run["apply us"].result == "success"
+        assert "apply eu" not in run.results
+        assert world.apps["eu"].bodies == []
+    finally:
+        world.close()
+
+
+def test_the_first_push_of_a_repository_applies_nothing_and_says_what_to_do(world):
+    run = world.pushed_first()
+    assert run.result == "success"
+    assert run["first push"].result == "success"
+    assert "nobody has approved what its files declare" in run["first push"].summary
+    assert run["apply ${{ matrix.label }}"].result == "skipped"
+    assert world.writes == 0
+
+
 # Trouble
 
 
@@ -269,7 +362,7 @@ def test_a_failure_in_part_keeps_the_journal_and_running_it_again_does_the_rest(
     run = calm.merge(7, "first")
     assert run[JOB].step(APPLY).code == 1
     assert "## Apply failed" in run[JOB].summary
-    assert (run.artifacts["apply-contoso-prod"] / "journal.jsonl").exists()
+    assert (report_of(run) / "journal.jsonl").exists()
     assert "1 to add" in run[JOB].step("Show what is left, and its digest").summary
     assert calm.pushed("first").result == "success"
     assert "Engineering staff" in calm.assigned(WORKSTATIONS)
@@ -323,10 +416,11 @@ def test_the_schedule_puts_back_what_was_lost_and_closes_the_issue(calm):
     assert issue["state"] == "open"
     run = calm.scheduled()
     assert run.result == "success"
-    assert run[JOB].environment == "heal-contoso-prod"
-    assert run[JOB].group == "apply-contoso-prod"
+    assert run[HEAL].environment == "heal-contoso-prod"
+    assert run[HEAL].group == "apply-contoso-prod"
+    assert not run[HEAL].is_deployment
     assert calm.assigned("Linux - Build servers") == {"Linux workstations"}
-    assert (run.artifacts["apply-contoso-prod"] / "journal.jsonl").exists()
+    assert (report_of(run) / "journal.jsonl").exists()
     assert issue["state"] == "closed"
     assert len(calm.github.issues) == 1
     calm.app.bodies.clear()
@@ -359,10 +453,11 @@ def test_the_schedule_keeps_a_limit_of_the_tenant_that_is_tighter_than_its_own(c
 
 
 def test_the_schedule_never_deletes(world):
-    world.commit("strict", replace("tenant.yaml", "max_deletes: 0", "max_deletes: 50"))
-    replace("tenant.yaml", "ownership: additive", "ownership: authoritative")(
-        world.root("strict", "contoso-prod")
-    )
+    def strict(root):
+        replace("tenant.yaml", "max_deletes: 0", "max_deletes: 50")(root)
+        replace("tenant.yaml", "ownership: additive", "ownership: authoritative")(root)
+
+    world.commit("strict", strict)
     world.land("strict")
     assert world.scheduled().result == "success"
     assert world.writes == 0
@@ -375,7 +470,7 @@ def test_the_schedule_takes_main_as_it_is_when_its_turn_comes(calm):
     calm.land("more")
     calm.commit("less", LESS, after="more")
     calm.land("less")
-    run = calm.runner.run("apply.yml", Event("schedule", commit_id("more")))
+    run = calm.run("apply.yml", Event("schedule", calm.id("more")))
     assert run.result == "success"
     assert calm.writes == 0
 
@@ -388,7 +483,7 @@ def test_an_approval_that_the_schedule_waits_for_is_told_in_the_issue(calm):
     [issue] = calm.github.issues
     assert "Writes wait for a second administrator (Multi Admin Approval)." in issue["body"]
     [request] = calm.app.state.approvals
-    assert request["id"] in run[JOB].summary
+    assert request["id"] in run[HEAL].summary
     calm.app.state.decide(request["id"], "approved")
     done = calm.dispatch(digest_in(issue["body"]), codes=request["id"])
     assert done.result == "success"
@@ -399,7 +494,7 @@ def test_a_schedule_that_failed_is_red_even_where_the_issue_could_be_written(cal
     calm.unassign("Linux - Build servers", "Linux workstations")
     calm.app.faults.add(REFUSAL)
     run = calm.scheduled()
-    assert (run[JOB].result, run["report"].result) == ("failure", "success")
+    assert (run[HEAL].result, run["report"].result) == ("failure", "success")
     [issue] = calm.github.issues
     assert "its run failed" in issue["body"]
 
@@ -408,11 +503,8 @@ def test_a_schedule_that_was_stopped_and_cannot_tell_of_the_rest_is_red(world):
     """The guardrail alone would be green, as the issue tells of it; here no issue can."""
     world.app.faults.add(Fault("status", path="/organization", code=403, skip=1, times=None))
     run = world.scheduled()
-    assert (
-        "The schedule put nothing back"
-        in (run.artifacts["apply-contoso-prod"] / "note.txt").read_text()
-    )
-    assert run[JOB].result == "failure"
+    assert "The schedule put nothing back" in (report_of(run) / "note.txt").read_text()
+    assert run[HEAL].result == "failure"
     assert world.github.issues == []
 
 
@@ -421,5 +513,25 @@ def test_nobody_is_told_that_all_is_well_where_the_tenants_cannot_be_listed(worl
     world.land("nothing")
     run = world.scheduled()
     assert run["list tenants"].result == "failure"
-    assert run["apply"].result == "skipped"
+    assert run["heal ${{ matrix.label }}"].result == "skipped"
     assert world.github.issues == []
+
+
+def test_without_the_variable_of_its_environment_the_schedule_is_passed_over_with_a_notice(world):
+    world.runner.without_variables.add("heal-contoso-prod")
+    run = world.scheduled()
+    assert run.result == "success"
+    assert "::notice::The environment of this job has no variable AZURE_CLIENT_ID" in run[HEAL].log
+    assert world.github.issues == []
+    assert world.writes == 0
+
+
+def test_the_schedule_keeps_an_issue_for_each_of_several_tenants(tmp_path):
+    world = World(tmp_path, ("eu", "us"))
+    try:
+        world.runner.without_variables.add("heal-eu")
+        run = world.scheduled()
+        assert run.result == "success"
+        assert [issue["title"].split(":")[0] for issue in world.github.issues] == ["Drift in us"]
+    finally:
+        world.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.support.github_server import ADELE, Fault
-from tests.support.workflow_runner import World, digest_in, replace, world
+from tests.support.workflow_story import World, digest_in, replace, world
 
 __all__ = ["world"]
 
@@ -24,7 +24,7 @@ def test_drift_opens_one_issue_keeps_it_up_to_date_and_closes_it_when_clean(worl
     assert "run the apply workflow by hand with the label and the digest below" in issue["body"]
     plan = run["compare contoso-prod"].step("Plan").outputs
     assert digest_in(issue["body"]) == plan["digest"]
-    assert (run.artifacts["drift-contoso-prod"] / "plan.json").exists()
+    assert (run.artifacts["drift-contoso-prod"] / "contoso-prod" / "plan.json").exists()
     world.unassign("Linux - Workstations", "Linux workstations")
     world.scheduled("drift.yml")
     assert issue["title"] == "Drift in contoso-prod: 9 to add, 1 to change, 0 to remove"
@@ -52,7 +52,8 @@ def test_several_tenants_have_an_issue_each_and_one_that_fails_hides_no_other(tm
         world.land("half")
         run = world.scheduled("drift.yml")
         assert (run["compare eu"].result, run["compare us"].result) == ("failure", "success")
-        assert run["keep the issues"].result == "success"
+        assert run["keep the issues"].result == "failure"
+        assert "::error::there is no plan of the tenant eu: its job says why" in run.log
         assert [issue["title"] for issue in world.github.issues] == [
             "Drift in eu",
             "Drift in us: 8 to add, 1 to change, 0 to remove",

@@ -11,13 +11,14 @@ from reconciler.documents import dumps
 from tests.support.build_plans import saved
 from tests.support.example_plans import ordinary
 from tests.support.github_server import MALLORY, Fault
-from tests.support.workflow_runner import (
-    Run,
+from tests.support.workflow_runner import WORKFLOWS, Run
+from tests.support.workflow_story import (
     World,
     acting_parts,
     calm,
-    commit_id,
     digest_in,
+    in_root,
+    note,
     replace,
     settled,
     world,
@@ -35,6 +36,10 @@ BROKEN = replace(
 )
 
 
+TIGHT = replace("tenant.yaml", "max_creates: 50", "max_creates: 3")
+PLAN, SKIPPED_PLAN = "plan contoso-prod", "plan ${{ matrix.label }}"
+
+
 def test_the_first_plan_is_commented_kept_and_annotated_and_nothing_is_written(world):
     world.commit("feature", MORE)
     run = world.push(7, "feature")
@@ -42,17 +47,24 @@ def test_the_first_plan_is_commented_kept_and_annotated_and_nothing_is_written(w
         "list tenants": "success",
         "plan contoso-prod": "success",
         "comment": "success",
-        "fork": "skipped",
+        "validate a fork": "skipped",
+        "all plans": "success",
     }
     [comment] = world.github.bodies(7)
-    plan = json.loads((run.artifacts["plan-contoso-prod"] / "plan.json").read_text())
+    plan = json.loads(
+        (run.artifacts["plan-contoso-prod"] / "contoso-prod" / "plan.json").read_text()
+    )
     assert comment.startswith(
         f"<!-- reconciler:plan tenant=contoso-prod digest={plan['digest']} "
-        f"commit={commit_id('feature')} run=1 changes=9/1/0 v=1 -->\n"
+        f"commit={world.id('feature')} run=1 changes=9/1/0 v=1 -->\n"
     )
     assert "Engineering staff" in comment
     assert f"{world.github.root}/contoso/intune/actions/runs/1" in comment
-    assert (run.artifacts["plan-contoso-prod"] / "plan.html").read_text().startswith("<!")
+    assert (
+        (run.artifacts["plan-contoso-prod"] / "contoso-prod" / "plan.html")
+        .read_text()
+        .startswith("<!")
+    )
     planned = run["plan contoso-prod"]
     assert planned.environment == "plan-contoso-prod"
     assert plan["digest"] in planned.step("Plan").summary
@@ -62,7 +74,8 @@ def test_the_first_plan_is_commented_kept_and_annotated_and_nothing_is_written(w
         "updates": "1",
         "deletes": "0",
         "digest": plan["digest"],
-        "plan_path": "report/plan.json",
+        "plan_path": "report/contoso-prod/plan.json",
+        "applyable": "true",
     }
     assert "\n::warning file=desired-state/policies/windows.yaml,line=26,col=9," in planned.log
     assert world.writes == 0
@@ -79,7 +92,7 @@ def test_a_new_push_edits_the_comment_in_place_and_leaves_those_of_others(world)
     world.push(7, "more")
     ours, theirs = world.github.comments
     assert ours["id"] == before["id"]
-    assert f"commit={commit_id('more')}" in ours["body"]
+    assert f"commit={world.id('more')}" in ours["body"]
     assert digest_in(ours["body"].partition("\n")[0]) not in first
     assert theirs["body"].endswith("nothing to see here")
 
@@ -88,7 +101,7 @@ def test_mistakes_in_the_files_are_commented_and_annotated_at_their_lines(world)
     world.commit("broken", BROKEN)
     run = world.push(7, "broken")
     assert run["plan contoso-prod"].result == "failure"
-    assert run["comment"].result == "success"
+    assert run["comment"].result == run["all plans"].result == "failure"
     assert "::error file=desired-state/policies/linux.yaml,line=3,col=5," in run.log
     [comment] = world.github.bodies(7)
     assert "No plan: 1 error" in comment
@@ -125,9 +138,9 @@ def test_two_roots_with_one_label_fail_the_check_that_is_required(world):
     run = world.push(7, "twice")
     assert run["list tenants"].result == "failure"
     assert "have one label" in run["list tenants"].log
-    assert run["plan"].result == "skipped"
-    assert run["comment"].result == "failure"
-    assert "::error::no tenant was planned; the jobs before this one say why" in run.log
+    assert run["plan ${{ matrix.label }}"].result == run["comment"].result == "skipped"
+    assert run["all plans"].result == "failure"
+    assert "::error::the tenants could not be listed" in run.log
     assert world.github.bodies(7) == []
 
 
@@ -137,17 +150,18 @@ HOSTILE = ("EU: prod/../x", 'us "$(touch pwned)`id`;|<@adele>')
 def test_several_tenants_with_hostile_labels_get_a_comment_each_and_one_hides_no_other(tmp_path):
     world = World(tmp_path, HOSTILE)
     try:
-        world.commit("half", lambda root: BROKEN(root) if root.name == "root-0" else None)
+        world.commit("half", in_root(0, BROKEN, otherwise=note))
         run = world.push(7, "half")
         assert run[f"plan {HOSTILE[0]}"].result == "failure"
-        assert run[f"plan {HOSTILE[1]}"].result == run["comment"].result == "success"
+        assert run[f"plan {HOSTILE[1]}"].result == "success"
+        assert run["comment"].result == "failure"
         assert list(run.artifacts) == ["plan-EU-prod-..-x", "plan-us-touch-pwned-id-adele"]
         broken, planned = world.github.bodies(7)
         assert "No plan: 1 error" in broken
         assert "8 to add" in planned
         assert '`us "$(touch pwned)`id`;|<@adele>`' in planned.replace("``", "`")
         assert list(tmp_path.rglob("pwned")) == []
-        assert "::group::reports/plan-EU-prod-..-x/" in run.log
+        assert "::group::EU-prod-..-x" in run.log
     finally:
         world.close()
 
@@ -166,6 +180,154 @@ def test_a_comment_that_is_refused_fails_the_check_and_holds_up_no_other(tmp_pat
         world.close()
 
 
+# Which tenants a pull request plans
+
+
+@pytest.fixture
+def two(tmp_path):
+    made = World(tmp_path, ("eu", "us"))
+    yield made
+    made.close()
+
+
+def test_only_the_tenants_that_a_change_touches_are_planned(two):
+    two.commit("one", in_root(1, MORE))
+    run = two.push(7, "one")
+    assert "plan us" in run.results
+    assert "plan eu" not in run.results
+    assert run.result == "success"
+    [comment] = two.github.bodies(7)
+    assert "tenant=us " in comment
+    assert two.apps["eu"].requests == 0 or not two.apps["eu"].requests
+
+
+def test_a_change_of_what_two_tenants_extend_plans_both(two):
+    def extend(root):
+        baseline = root.parents[1] / "baseline"
+        baseline.mkdir(exist_ok=True)
+        (baseline / "note.yaml").write_text(SHARED)
+        config = root / "tenant.yaml"
+        config.write_text(config.read_text() + "extends: [../../baseline]\n")
+
+    two.commit("extended", extend)
+    two.land("extended")
+    edited = SHARED.replace("include:", "include:\n      - group: Engineering staff")
+    two.commit(
+        "shared",
+        lambda root: (root.parents[1] / "baseline" / "note.yaml").write_text(edited),
+        after="extended",
+    )
+    run = two.push(7, "shared")
+    assert [name for name in run.results if name.startswith("plan ")] == ["plan eu", "plan us"]
+    merged = two.merge(7, "shared")
+    assert [name for name in merged.results if name.startswith("apply ")] == [
+        "apply eu",
+        "apply us",
+    ]
+
+
+SHARED = """policies:
+  - name: Linux - Workstations
+    override: add
+    include:
+      - group: Mac developers
+"""
+
+
+def beside(root):
+    (root.parent / "README.md").write_text("words\n")
+
+
+@pytest.mark.parametrize("by", ["adele", "dependabot[bot]"])
+def test_a_change_that_touches_no_tenant_passes_the_required_check_without_a_plan(world, by):
+    world.commit("words", beside)
+    run = world.push(7, "words", by=by)
+    assert run.results == {
+        "list tenants": "success",
+        SKIPPED_PLAN: "skipped",
+        "comment": "success",
+        "validate a fork": "skipped",
+        "all plans": "success",
+    }
+    assert world.github.bodies(7) == []
+    merged = world.merge(7, "words")
+    assert merged.result == "success"
+    assert "apply contoso-prod" not in merged.results
+
+
+def test_dependabot_cannot_plan_and_is_not_said_to_have(world):
+    world.commit("bump", MORE)
+    run = world.push(7, "bump", by="dependabot[bot]")
+    assert run[PLAN].result == run["all plans"].result == "failure"
+    assert world.github.bodies(7) == []
+
+
+def test_where_there_is_no_tenant_at_all_the_required_check_is_red(world):
+    world.commit("nothing", lambda root: (root / "tenant.yaml").unlink())
+    run = world.push(7, "nothing")
+    assert run["list tenants"].result == run["all plans"].result == "failure"
+    assert "there is no tenant root" in run.log
+
+
+# The required check
+
+
+def test_reading_announces_no_deployment(world):
+    world.commit("feature")
+    assert not world.push(7, "feature")[PLAN].is_deployment
+
+
+def test_the_merge_queue_gets_its_check_and_no_comment(world):
+    world.commit("feature", MORE)
+    world.push(7, "feature")
+    world.commit("other", beside)
+    world.land("other")
+    queued = world.queue(7)
+    assert queued.results == {
+        "list tenants": "success",
+        PLAN: "success",
+        "comment": "skipped",
+        "validate a fork": "skipped",
+        "all plans": "success",
+    }
+    assert len(world.github.comments) == 1
+    assert "9 to" in queued[PLAN].summary
+
+
+def test_what_breaks_in_the_merge_queue_is_red(world):
+    world.commit("feature", BROKEN)
+    world.github.add_pull(7, [world.id("feature")])
+    queued = world.queue(7)
+    assert queued[PLAN].result == queued["all plans"].result == "failure"
+
+
+def test_a_guardrail_is_red_before_the_merge_until_tenant_yaml_lifts_it(world):
+    world.commit("tight", TIGHT)
+    run = world.push(7, "tight")
+    assert run[PLAN].step("Plan").outcome == "success"
+    assert run[PLAN].step("Guardrails").outcome == "failure"
+    assert run["all plans"].result == "failure"
+    [comment] = world.github.bodies(7)
+    assert "--max-creates" not in comment
+    world.commit(
+        "lifted", replace("tenant.yaml", "max_creates: 3", "max_creates: 9"), after="tight"
+    )
+    assert world.push(7, "lifted").result == "success"
+
+
+def test_a_report_that_is_not_there_is_an_error(world, tmp_path):
+    text = (WORKFLOWS / "plan.yml").read_text()
+    (tmp_path / "w").mkdir()
+    lost = text.replace("name: plan-${{ matrix.slug }}", "name: lost-${{ matrix.slug }}")
+    (tmp_path / "w" / "plan.yml").write_text(lost)
+    world.runner.workflows = tmp_path / "w"
+    world.commit("feature")
+    run = world.push(7, "feature")
+    assert run[PLAN].result == "success"
+    assert run["comment"].result == run["all plans"].result == "failure"
+    assert "::error::there is no report on the tenant contoso-prod" in run.log
+
+
 # Forks
 
 
@@ -178,9 +340,10 @@ def forked(world) -> Run:
 def test_a_fork_gets_no_credentials_and_is_told_why(world, forked):
     assert forked.results == {
         "list tenants": "success",
-        "plan": "skipped",
+        "plan ${{ matrix.label }}": "skipped",
         "comment": "skipped",
         "validate a fork": "success",
+        "all plans": "success",
     }
     assert (
         "There is no plan: pull requests from forks get no credentials."
@@ -212,14 +375,14 @@ def test_a_forks_mistakes_are_annotated_and_commented(world):
 @pytest.fixture
 def lie(world, tmp_path):
     """Post what a fork claims to have found, whatever its own run was."""
-    world.github.add_pull(7, [commit_id("fork")], from_fork=True)
+    world.github.add_pull(7, [world.id("fork")], from_fork=True)
 
     def lie(*, number: str = "7\n", validate: str = "") -> Run:
         folder = tmp_path / "lie"
         folder.mkdir()
         (folder / "number.txt").write_text(number)
         (folder / "validate.json").write_text(validate or report(VALID))
-        return world.after_fork(Run({}, {"fork-report": folder}), "fork")
+        return world.after_fork(Run(artifacts={"fork-report": folder}), "fork")
 
     return lie
 
@@ -229,7 +392,7 @@ VALID = {"path": "desired-state", "label": "contoso-prod", "valid": True}
 
 def test_a_report_is_posted_on_a_pull_request_of_its_own_fork_alone(world, lie):
     """Anybody can push the head of another pull request to a fork of their own."""
-    world.github.add_pull(7, [commit_id("fork")])
+    world.github.add_pull(7, [world.id("fork")])
     run = lie()
     assert run.result == "failure"
     assert "does not come from the repository whose run wrote this report" in run.log
@@ -237,7 +400,7 @@ def test_a_report_is_posted_on_a_pull_request_of_its_own_fork_alone(world, lie):
 
 
 def test_the_report_of_an_older_commit_is_not_posted_any_more(world, lie):
-    world.github.push(7, commit_id("newer"))
+    world.github.push(7, world.id("newer"))
     run = lie()
     assert run.result == "failure"
     assert "is not the head of pull request #7" in run.log
@@ -253,7 +416,7 @@ def test_the_report_of_an_older_commit_is_not_posted_any_more(world, lie):
     ],
 )
 def test_a_run_that_is_none_of_a_forks_pull_request_is_passed_over(world, told, because):
-    assert world.after_fork(Run({}, {}), "fork", **told).results == {"comment": "skipped"}, because
+    assert world.after_fork(Run(), "fork", **told).results == {"comment": "skipped"}, because
 
 
 def report(*roots: dict, diagnostics: list | None = None) -> str:
@@ -272,7 +435,7 @@ def report(*roots: dict, diagnostics: list | None = None) -> str:
     ],
 )
 def test_a_fork_cannot_name_the_pull_request_of_another(world, lie, number, said):
-    world.github.add_pull(8, [commit_id("somebody else's")])
+    world.github.add_pull(8, [world.id("somebody else's")])
     run = lie(number=number)
     assert run.result == "failure"
     assert said in run.log
@@ -307,7 +470,7 @@ def test_a_forks_report_that_is_none_is_refused_and_nothing_is_posted(world, lie
 
 def test_a_forks_words_can_neither_forge_an_approval_nor_steer_the_log(world, lie):
     digest = "sha256:" + "d" * 64
-    label = f"contoso-prod digest={digest} commit={commit_id('fork')} v=1 -->\n@adele\r::error::x\x1b[31m##[add-mask]a"
+    label = f"contoso-prod digest={digest} commit={world.id('fork')} v=1 -->\n@adele\r::error::x\x1b[31m##[add-mask]a"
     finding = {
         "root": "a](https://evil.example)",
         "severity": "error",
@@ -338,6 +501,7 @@ def test_a_forks_words_can_neither_forge_an_approval_nor_steer_the_log(world, li
 
 def test_what_a_fork_was_told_approves_nothing(world, lie):
     world.commit("fork", MORE)
+    world.github.push(7, world.id("fork"))
     assert lie().result == "success"
     run = world.merge(7, "fork")
     assert run["apply contoso-prod"].step("Apply what was approved").code == 3

@@ -6,16 +6,10 @@ import re
 
 import pytest
 
-from tests.support.workflow_runner import (
-    ACTION,
-    WORKFLOWS,
-    Event,
-    Scope,
-    UnknownExpressionError,
-    broken_rules,
-    read,
-    world,
-)
+from tests.support.workflow_expressions import Scope, UnknownExpressionError
+from tests.support.workflow_rules import broken_rules
+from tests.support.workflow_runner import ACTION, WORKFLOWS, read
+from tests.support.workflow_story import world
 
 __all__ = ["world"]
 
@@ -39,7 +33,10 @@ def test_a_workflow_keeps_every_rule(file):
         ("apply.yml", "@3d3c42e5aac5ba805825da76410c181273ba90b1", "@v7", "not pinned"),
         ("apply.yml", " # v7.0.1", "", "not pinned"),
         ("plan.yml", "persist-credentials: false", "persist-credentials: true", "keeps its credentials"),
-        ("plan.yml", '"$ROOT" --out', '"${{ matrix.path }}" --out', "an expression in the text"),
+        ("plan.yml", 'plan "$ROOT"', 'plan "${{ matrix.path }}"', "an expression in the text"),
+        ("plan.yml", "--timeout 600", "--timeout 900", "may take 900 seconds"),
+        ("apply.yml", "exec reconciler apply", "reconciler apply", "would not reach the program"),
+        ("apply.yml", "cancel-in-progress: false\n      queue", "cancel-in-progress: true\n      queue", "a queue that cancels"),
     ],
 )  # fmt: skip
 def test_a_broken_rule_is_found(tmp_path, file, old, new, said):
@@ -72,6 +69,8 @@ def test_who_may_do_what():
     assert rights == {
         "apply.tenants": read_code,
         "apply.apply": {**sign_in, "pull-requests": "read"},
+        "apply.first": {},
+        "apply.heal": sign_in,
         "apply.report": {**read_code, "issues": "write"},
         "comment-fork.comment": {**read_code, "actions": "read", "pull-requests": "write"},
         "drift.tenants": read_code,
@@ -81,6 +80,7 @@ def test_who_may_do_what():
         "plan.plan": sign_in,
         "plan.comment": {**read_code, "pull-requests": "write"},
         "plan.fork": read_code,
+        "plan.result": {},
     }
 
 
@@ -95,15 +95,26 @@ def test_no_workflow_hands_a_forks_code_a_token_that_can_write():
         assert "secrets." not in file.read_text()
 
 
-def test_the_journal_is_kept_even_of_a_run_that_was_cancelled():
-    steps = read(WORKFLOWS / "apply.yml")["jobs"]["apply"]["steps"]
+@pytest.mark.parametrize("id", ["apply", "heal"])
+def test_the_journal_is_kept_even_of_a_run_that_was_cancelled(id):
+    steps = read(WORKFLOWS / "apply.yml")["jobs"][id]["steps"]
     [upload] = [step for step in steps if step.get("uses", "").startswith("actions/upload")]
     assert upload["if"] == "${{ always() }}"
 
 
-def test_runs_that_write_to_one_tenant_wait_for_each_other_and_cancel_none():
-    job = read(WORKFLOWS / "apply.yml")["jobs"]["apply"]
-    assert job["concurrency"] == {"group": "apply-${{ matrix.label }}", "cancel-in-progress": False}
+def test_runs_that_write_to_one_tenant_wait_for_each_other_and_none_is_dropped():
+    jobs = read(WORKFLOWS / "apply.yml")["jobs"]
+    group = "${{ inputs.environment_prefix }}apply-${{ matrix.label }}"
+    wanted = {"group": group, "cancel-in-progress": False, "queue": "max"}
+    assert jobs["apply"]["concurrency"] == jobs["heal"]["concurrency"] == wanted
+
+
+def test_jobs_that_read_announce_no_deployment():
+    for file in FILES:
+        for job in read(file)["jobs"].values():
+            environment = job.get("environment")
+            if environment is not None and "plan-" in str(environment):
+                assert environment["deployment"] is False
 
 
 # The runner itself
@@ -134,7 +145,7 @@ def test_an_expression_means_what_it_means_on_github(expression, value):
     [
         "github.evnt_name",
         "secrets.TOKEN",
-        "toJSON(github)",
+        "join(github)",
         "contains('a', 'b')",
         "hashFiles('x')",
         "github.event_name ==",
@@ -164,7 +175,7 @@ def test_a_step_that_uses_anything_else_is_an_error(world, tmp_path):
     (tmp_path / "w" / "drift.yml").write_text(text.replace("actions/checkout@", "evil/checkout@"))
     world.runner.workflows = tmp_path / "w"
     with pytest.raises(UnknownExpressionError, match="evil/checkout"):
-        world.runner.run("drift.yml", Event("schedule", world.github.history[-1]))
+        world.scheduled("drift.yml")
 
 
 def test_what_a_script_shows_of_a_secret_is_an_error(world, tmp_path):

@@ -42,6 +42,7 @@ def test_a_plan_has_the_published_outputs():
         "deletes": "0",
         "digest": plan.digest,
         "plan_path": "",
+        "applyable": "true",
     }
 
 
