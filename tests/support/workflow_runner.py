@@ -505,10 +505,8 @@ class _JobRunner:
                     )
                     outputs["artifact-url"] = f"{self.runner.github.root}/artifacts/1"
                 case "actions/download-artifact":
-                    artifacts = self._artifacts(options)
-                    workflow_artifacts.download(
-                        options, workspace=self.workspace, artifacts=artifacts
-                    )
+                    found = self._artifacts(options)
+                    workflow_artifacts.download(options, workspace=self.workspace, artifacts=found)
                 case _ if step["uses"] == OUR_ACTION and not options:
                     self._install()
                 case _:

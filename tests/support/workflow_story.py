@@ -217,8 +217,11 @@ class World:
     def pushed(self, name: str) -> Run:
         """Run apply.yml for a commit that came to main, or run it again."""
         commit = self.id(name)
-        place = self.github.history.index(commit)
-        before = self.github.history[place - 1] if place else NO_COMMIT
+        history = self.github.history
+        if commit in history:
+            before = history[history.index(commit) - 1]
+        else:  # main was rewritten since
+            before = self.repository.git("rev-parse", f"{commit}^")
         return self.run("apply.yml", events.push(before, commit))
 
     def pushed_first(self) -> Run:
