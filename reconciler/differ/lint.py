@@ -12,8 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from reconciler.differ.guardrails import everybody, reaches_everybody
-from reconciler.differ.resolve import ONE_SIDE
-from reconciler.model.diagnostics import Diagnostic, Location, error, warning
+from reconciler.model.diagnostics import ONE_SIDE, Diagnostic, Location, error, warning
 from reconciler.model.identifiers import short_ids
 from reconciler.model.plan import Create, Delete, PolicyPlan, Update
 from reconciler.model.policy_types import LINUX, fitting_filter_platforms, title_of

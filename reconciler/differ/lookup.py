@@ -16,7 +16,7 @@ from typing import Generic, Protocol, TypeVar
 
 from reconciler.model.diagnostics import Diagnostic, error
 from reconciler.model.state import Reference
-from reconciler.model.text import describe_name_difference
+from reconciler.model.text import describe_name_difference, explain_quotes
 
 _NEAREST = 3
 _MAX_CANDIDATES = 10
@@ -104,7 +104,7 @@ class Index(Generic[N]):
             )
             difference = describe_name_difference(here, there)
             if reference.uncut_name == there:
-                difference = _quotes_needed(there)
+                difference = explain_quotes(there)
             advice = f"{difference}; {advice}" if difference else advice
         return error(
             f"{self.kind}-name-mismatch",
@@ -129,7 +129,7 @@ class Index(Generic[N]):
             if is_known
             else f'no {self.kind} is called {reference}, but there is "{whole}"'
         )
-        advice = _quotes_needed(whole)
+        advice = explain_quotes(whole)
         if is_known:
             advice += f"; if {reference} is meant, put that in quotes"
         return error("unquoted-text", message, reference.location, help=advice, policy=policy)
@@ -167,7 +167,7 @@ class Index(Generic[N]):
         elif not advice:
             advice = _suggest(name, [*self.by_name, *nearby(name)])
         if reference.uncut_name is not None:
-            advice += f"; {_quotes_needed(reference.uncut_name)}, if that is the whole name"
+            advice += f"; {explain_quotes(reference.uncut_name)}, if that is the whole name"
         return error(
             f"unknown-{self.kind}",
             f"no {self.kind} is called {reference}",
@@ -189,15 +189,6 @@ def _spelt(name: str) -> str:
     """Spell a name so that it can be pasted into YAML, between braces too."""
     is_plain = _PLAIN.fullmatch(name) is not None and name.lower() not in _NO_TEXT
     return name if is_plain else json.dumps(name, ensure_ascii=False)
-
-
-def _quotes_needed(whole: str) -> str:
-    """Say why YAML reads less than the line says, and how to write it."""
-    reason = {
-        "&": "& names an anchor in YAML",
-        "!": "! begins a tag in YAML",
-    }.get(whole[:1], "# after a space begins a comment in YAML")
-    return f"{reason}: put the name in quotes: {json.dumps(whole, ensure_ascii=False)}"
 
 
 _EVERYBODY = frozenset({"all", "any", "entire", "every", "everybody", "everyone", "whole"})

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from reconciler.differ.lookup import Index
-from reconciler.model.diagnostics import Diagnostic, Location, error
+from reconciler.model.diagnostics import ONE_SIDE, Diagnostic, Location, error
 from reconciler.model.identifiers import short_ids
 from reconciler.model.plan import key_of
 from reconciler.model.ports import Directory
@@ -113,7 +113,7 @@ class Resolution:
 def resolve(desired: DesiredState, live: LiveState, directory: Directory) -> Resolution:
     """Follow every reference of the desired state.
 
-    A policy with any mistake is left out whole: half of its assignments is not what was declared.
+    A policy with any error is left out completely: half of its assignments is not what was declared.
     """
     resolver = _Resolver(live, directory)
     policies = [
@@ -284,9 +284,6 @@ class _Resolver:
                         policy=policy,
                     )
                 )
-
-
-ONE_SIDE = "write it under exclude if it must not get the policy, under include if it must"
 
 
 def _name_or_id(reference: Reference) -> str:

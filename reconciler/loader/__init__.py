@@ -1,4 +1,4 @@
-"""Read a tenant root's YAML into a desired state, or into every mistake it holds, with its place."""
+"""Read a tenant root's YAML into a desired state, or into every error in it, with its place."""
 
 from reconciler.loader.load import Loaded, Source, discover_roots, load
 

@@ -15,7 +15,8 @@ from typing import Generic, TypeVar
 from pydantic import ValidationError
 
 from reconciler.loader.document import Document
-from reconciler.loader.messages import Path, PathDiagnostic, nearest
+from reconciler.loader.messages import LIST_TARGETS, Path, PathDiagnostic
+from reconciler.loader.scalar_types import MAX_NAME
 from reconciler.loader.schema import (
     AllDevices,
     AllUsers,
@@ -33,7 +34,7 @@ from reconciler.loader.validation_errors import describe_refusals, missing_parts
 from reconciler.loader.yaml_nodes import Mapping, Node, Scalar, Sequence, plain, value_of
 from reconciler.model.diagnostics import Diagnostic, Location, error, warning
 from reconciler.model.identifiers import is_guid
-from reconciler.model.policy_types import PLATFORMS
+from reconciler.model.policy_types import PLATFORMS, similar_platforms
 from reconciler.model.state import (
     DesiredAssignment,
     DesiredPolicy,
@@ -112,9 +113,10 @@ class PolicyReader:
                 self._damaged.add((nodes[position].line, nodes[position].column))
 
     def _policy(self, shape: PolicyShape, node: Mapping) -> DesiredPolicy:
-        name_place = self._place_of(node, "name" if shape.name is not None else "id")
+        name_node = value_of(node, "name" if shape.name is not None else "id") or node
         policy = shape.name or shape.id or ""
-        reference = Reference(shape.id, shape.name, name_place)
+        name_place = self.document.place(name_node)
+        reference = Reference(shape.id, shape.name, name_place, _uncut_name(name_node))
         self._check_name(shape.name, name_place, policy)
         assignments = (
             *(
@@ -140,13 +142,17 @@ class PolicyReader:
         ):
             return
         key = "include" if shape.include is not None else "exclude"
-        found = node.find(key)
-        place = self.document.place(found[0] if found else node)
-        advice = (
-            'list a target, or write "include: []" with "ownership: authoritative" for none at all'
+        entry = node.find(key)
+        place = self.document.place(entry[0] if entry else node)
+        self.diagnostics.append(
+            error(
+                "policy-without-targets",
+                f'"{key}" is empty, so the policy declares nothing',
+                place,
+                help=LIST_TARGETS,
+                policy=policy,
+            )
         )
-        message = f'"{key}" is empty, so the policy declares nothing'
-        self.diagnostics.append(error("empty-include", message, place, help=advice, policy=policy))
 
     def _inclusion(self, shape: Inclusion, node: Node, policy: str) -> DesiredAssignment:
         place = self.document.place(node)
@@ -163,7 +169,7 @@ class PolicyReader:
                     TargetKind.ALL_USERS, place, filter=narrowed, broad=shape.broad
                 )
             case GroupTarget():
-                group = self._reference(shape.group, self._place_of(node, "group"), policy)
+                group = self._reference(shape.group, value_of(node, "group") or node, policy)
                 return DesiredAssignment(TargetKind.GROUP, place, group=group, filter=narrowed)
             case CollectionTarget():
                 self._check_name(shape.collection, self._place_of(node, "collection"), policy)
@@ -181,7 +187,7 @@ class PolicyReader:
                 )
 
     def _exclusion(self, shape: Exclusion, node: Node, policy: str) -> DesiredAssignment:
-        group = self._reference(shape.group, self._place_of(node, "group"), policy)
+        group = self._reference(shape.group, value_of(node, "group") or node, policy)
         place = self.document.place(node)
         return DesiredAssignment(TargetKind.EXCLUSION_GROUP, place, group=group)
 
@@ -190,17 +196,18 @@ class PolicyReader:
     ) -> FilterReference | None:
         if chosen is None:
             return None
-        place = self._place_of(value_of(node, "filter") or node, chosen.mode.value)
-        return FilterReference(chosen.mode, self._reference(chosen.reference, place, policy))
+        value = value_of(value_of(node, "filter"), chosen.mode.value) or node
+        return FilterReference(chosen.mode, self._reference(chosen.reference, value, policy))
 
-    def _reference(self, shape: str | ObjectReference, place: Location, policy: str) -> Reference:
+    def _reference(self, shape: str | ObjectReference, node: Node, policy: str) -> Reference:
+        place = self.document.place(node)
         if isinstance(shape, ObjectReference):
             self._check_name(shape.name, place, policy)
-            return Reference(shape.id, shape.name, place)
+            return Reference(shape.id, shape.name, place, _uncut_name(value_of(node, "name")))
         if is_guid(shape):
             return Reference(shape, None, place)
         self._check_name(shape, place, policy)
-        return Reference(None, shape, place)
+        return Reference(None, shape, place, _uncut_name(node))
 
     def _place_of(self, node: Node, key: str) -> Location:
         return self.document.place(value_of(node, key) or node)
@@ -211,9 +218,12 @@ class PolicyReader:
         row = PLATFORMS.get(platform.casefold())
         if row:
             return row.platform
-        near = _similar_platforms(platform)
-        if near:  # a platform that resembles none may be newer than this program
-            place, advice = self._place_of(node, "platform"), f"did you mean {', '.join(near)}?"
+        similar = similar_platforms(platform)
+        if similar:  # a platform that resembles none may be newer than this program
+            place, advice = (
+                self._place_of(node, "platform"),
+                f"did you mean {' or '.join(similar)}?",
+            )
             message = f'"{platform}" is not a platform that this version knows'
             self.diagnostics.append(
                 warning("unknown-platform", message, place, help=advice, policy=policy)
@@ -240,10 +250,10 @@ class PolicyReader:
                 )
 
 
-def _similar_platforms(platform: str) -> list[str]:
-    known = [row.platform for row in PLATFORMS.values()]
-    longer = [each for each in known if each.casefold().startswith(platform.casefold())]
-    return longer or [near for near in [nearest(platform, known)] if near]
+def _uncut_name(node: Node | None) -> str | None:
+    """What the line says, where YAML reads less of it as a name, and it could be one."""
+    uncut = node.uncut if isinstance(node, Scalar) else None
+    return uncut if uncut is not None and len(uncut) <= MAX_NAME else None
 
 
 def _items(mapping: Node, key: str) -> tuple[Node, ...]:

@@ -1,6 +1,6 @@
-"""Find contradictions in the declared policies, each with both of its places. Pure.
+"""Check the declared policies for contradictions, each with both of its places. Pure.
 
-Every look-up is by key, never by comparing each with each: a file may hold fifty thousand entries.
+Every look-up is by key; nothing compares each with each: a file may hold fifty thousand entries.
 """
 
 from __future__ import annotations
@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Generic, TypeVar
 
-from reconciler.model.diagnostics import Diagnostic, Location, error
+from reconciler.model.diagnostics import ONE_SIDE, Diagnostic, Location, error
 from reconciler.model.state import DesiredAssignment, DesiredPolicy, Reference, TargetKind
+from reconciler.model.text import explain_quotes
 
 ThingT = TypeVar("ThingT")
 
@@ -27,7 +28,7 @@ class Declared(Generic[ThingT]):
         self._by_id: dict[str, ThingT] = {}
         self._by_name: dict[tuple[str, object, object], ThingT] = {}
 
-    def earlier(self, reference: Reference, qualifier: str | None = None) -> ThingT | None:
+    def find_earlier(self, reference: Reference, qualifier: str | None = None) -> ThingT | None:
         """Find the thing that was added before, if any."""
         if reference.id is not None and reference.id in self._by_id:
             return self._by_id[reference.id]
@@ -53,7 +54,7 @@ def check_policies(policies: Iterable[DesiredPolicy]) -> Iterator[Diagnostic]:
     declared: Declared[DesiredPolicy] = Declared()
     for policy in policies:
         platform = policy.platform.casefold() if policy.platform else None
-        earlier = declared.earlier(policy.reference, platform)
+        earlier = declared.find_earlier(policy.reference, platform)
         declared.add(policy, policy.reference, platform)
         if earlier is not None:
             yield _policy_twice(policy, earlier)
@@ -62,7 +63,7 @@ def check_policies(policies: Iterable[DesiredPolicy]) -> Iterator[Diagnostic]:
 
 def check_targets(policy: DesiredPolicy) -> Iterator[Diagnostic]:
     """Find targets that one policy names twice, or on both sides."""
-    label = policy.reference.name or policy.reference.id or ""
+    name = policy.reference.name or policy.reference.id or ""
     included: Declared[DesiredAssignment] = Declared()
     excluded: Declared[DesiredAssignment] = Declared()
     others: dict[tuple[str, ...], DesiredAssignment] = {}
@@ -71,30 +72,31 @@ def check_targets(policy: DesiredPolicy) -> Iterator[Diagnostic]:
             key = (assignment.kind, (assignment.id or "").casefold(), assignment.target_type or "")
             earlier = others.setdefault(key, assignment)
             if earlier is not assignment:
-                yield _target_twice(assignment, earlier, label)
+                yield _target_twice(assignment, earlier, name)
             continue
         is_exclusion = assignment.kind is TargetKind.EXCLUSION_GROUP
         same_side = excluded if is_exclusion else included
-        twin = same_side.earlier(assignment.group)
+        twin = same_side.find_earlier(assignment.group)
         same_side.add(assignment, assignment.group)
         if twin is not None:
-            yield _target_twice(assignment, twin, label)
+            yield _target_twice(assignment, twin, name)
             continue
-        opposite = included.earlier(assignment.group) if is_exclusion else None
+        opposite = included.find_earlier(assignment.group) if is_exclusion else None
         if opposite is not None:
-            yield _on_both_sides(assignment, opposite, label)
+            yield _on_both_sides(assignment, opposite, name)
 
 
 def _policy_twice(policy: DesiredPolicy, earlier: DesiredPolicy) -> Diagnostic:
     here, there = policy.reference, earlier.reference
     by_id = here.id is not None and here.id == there.id
     subject = f"the policy {here.id}" if by_id else f"the policy {here}"
-    advice = "keep one of the two: a policy's targets stand in one place"
+    advice = "list all targets of a policy in one place"
     if not by_id:
         advice += "; for two policies of one name, give both a platform or an id"
+        advice += _explain_quotes(here, there)
     return error(
         "duplicate-policy",
-        f"{subject} is already declared {_seen_from(here.location, there.location)}",
+        f"{subject} is already declared {_relative_place(here.location, there.location)}",
         here.location,
         help=advice,
         policy=here.name or here.id or "",
@@ -102,24 +104,31 @@ def _policy_twice(policy: DesiredPolicy, earlier: DesiredPolicy) -> Diagnostic:
 
 
 def _target_twice(
-    assignment: DesiredAssignment, earlier: DesiredAssignment, label: str
+    assignment: DesiredAssignment, earlier: DesiredAssignment, policy: str
 ) -> Diagnostic:
-    place = _seen_from(assignment.location, earlier.location)
+    place = _relative_place(assignment.location, earlier.location)
     verb = "excluded" if assignment.kind is TargetKind.EXCLUSION_GROUP else "included"
-    advice = "keep one of the two"
+    advice = "write each target of a policy once"
     if assignment.filter != earlier.filter:
-        advice += ": Intune takes one assignment, with one filter at most, for a target"
+        advice += ", with the filter that is meant: Intune takes one filter at most for a target"
+    if assignment.group is not None and earlier.group is not None:
+        advice += _explain_quotes(assignment.group, earlier.group)
     message = f"{_described(assignment)} is already {verb} {place}"
-    return error("duplicate-target", message, assignment.location, help=advice, policy=label)
+    return error("duplicate-target", message, assignment.location, help=advice, policy=policy)
 
 
 def _on_both_sides(
-    assignment: DesiredAssignment, included: DesiredAssignment, label: str
+    assignment: DesiredAssignment, included: DesiredAssignment, policy: str
 ) -> Diagnostic:
-    place = _seen_from(assignment.location, included.location)
+    place = _relative_place(assignment.location, included.location)
     message = f"{_described(assignment)} is excluded here and included {place}"
-    advice = "remove it from one side: for Intune the exclusion would win"
-    return error("group-on-both-sides", message, assignment.location, help=advice, policy=label)
+    return error("group-on-both-sides", message, assignment.location, help=ONE_SIDE, policy=policy)
+
+
+def _explain_quotes(*references: Reference) -> str:
+    """Two names may be equal only because YAML reads less of them than the lines say."""
+    uncut = [each.uncut_name for each in references if each.uncut_name is not None]
+    return f"; {explain_quotes(uncut[0])}, if that is the whole name" if uncut else ""
 
 
 def _described(assignment: DesiredAssignment) -> str:
@@ -132,5 +141,5 @@ def _described(assignment: DesiredAssignment) -> str:
     return str(assignment.kind)
 
 
-def _seen_from(here: Location, there: Location) -> str:
+def _relative_place(here: Location, there: Location) -> str:
     return f"on line {there.line}" if here.file == there.file else f"at {there}"

@@ -2,14 +2,14 @@
 
 The tree is built from the parser's event stream: libyaml's through ``ruamel.yaml.clib`` where that is
 installed, else ruamel.yaml's own, which is several times slower and otherwise the same. Building it
-here costs less than a stock loader does, and lets the reader be strict where loaders are lenient: a
-key that stands twice, a tag, a second document, an alias without bound are mistakes with a place.
+here costs less than a stock loader does, and the reader can be strict where loaders are lenient: a
+duplicate key, a tag, a second document, an alias without bound are errors with a place.
 
 Unquoted scalars follow YAML 1.2: ``true`` and ``false``, ``null``, numbers; ``yes``, ``no``, ``on`` and
 dates are text. Anchors, aliases and merge keys (``<<``) work. An aliased value has the alias's place
-and what is inside it keeps the anchor's, so that a mistake inside is shown where it must be fixed.
+and what is inside it keeps the anchor's, so that an error inside is shown where it must be fixed.
 
-Lines are counted as editors and GitHub count them: a line ends at LF, CR LF or CR. The parsers still
+Lines are counted as editors and GitHub do: a line ends at LF, CR LF or CR. The parsers still
 follow YAML 1.1, which ends a line at NEL, LS and PS (U+0085, U+2028, U+2029) too. Every place below
 such a character would be wrong, and what an editor shows as the rest of a comment would be read as
 YAML. So the parsers never see the three: a stand-in replaces each, and is undone in the values.
@@ -17,6 +17,7 @@ YAML. So the parsers never see the three: a stand-in replaces each, and is undon
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -86,17 +87,47 @@ def read(content: bytes, file: str, *, events: Events = DEFAULT_EVENTS) -> Docum
     if len(content) > MAX_BYTES:
         return Document(file, (), None, (too_large(file),))
     try:
-        text = content.decode("utf-8-sig")
+        text = content.removeprefix(codecs.BOM_UTF8).decode("utf-8")
     except UnicodeDecodeError as failure:
         return _not_utf8(content, file, failure)
     lines = tuple(_LINE_END.split(text))
-    mistake = _control_character(text, file, lines) or _directive(file, lines)
-    if mistake:
-        return Document(file, lines, None, (mistake,))
+    conflicts = tuple(_merge_conflicts(file, lines, _MARKER))
+    if conflicts:
+        return Document(file, lines, None, conflicts)
+    refused = _control_character(text, file, lines) or _directive(file, lines)
+    if refused:
+        return Document(file, lines, None, (refused,))
     masked, unmask = _mask(text)
     builder = TreeBuilder(file, lines, unmask)
     root = builder.build(events(masked))
-    return Document(file, lines, root, tuple(builder.diagnostics))
+    diagnostics = tuple(builder.diagnostics)
+    if any(each.code == "yaml-syntax" for each in diagnostics):
+        diagnostics = tuple(_merge_conflicts(file, lines, _INDENTED_MARKER)) or diagnostics
+    return Document(file, lines, root, diagnostics)
+
+
+_MARKER = re.compile(r"(<{7,}|\|{7,}|>{7,})(\s.*)?|={7,}\s*")
+_INDENTED_MARKER = re.compile(r"\s*(<{7,}|>{7,})(\s.*)?")
+
+
+def _merge_conflicts(
+    file: str, lines: tuple[str, ...], marker: re.Pattern[str]
+) -> Iterator[Diagnostic]:
+    """Report every merge conflict at its first marker, also where only some markers are left."""
+    is_inside = False
+    for number, line in enumerate(lines, start=1):
+        if not marker.fullmatch(line):
+            continue
+        sign = line.strip()[0]
+        if not is_inside or sign == "<":
+            yield error(
+                "merge-conflict",
+                f"a merge conflict is not resolved: {line.strip()[:80]}",
+                location_of(file, lines, number, len(line) - len(line.lstrip()) + 1),
+                help="keep what is right of both sides, and delete the lines that start with "
+                "<<<<<<<, |||||||, ======= or >>>>>>>",
+            )
+        is_inside = sign != ">"
 
 
 def _mask(text: str) -> tuple[str, UnmaskTable]:
@@ -124,35 +155,34 @@ _KNOWN_DIRECTIVE = re.compile(r"%YAML\s+1\.[12]\s*(#.*)?")
 
 
 def _not_utf8(content: bytes, file: str, failure: UnicodeDecodeError) -> Document:
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        mistake = error(
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        refused = error(
             "not-utf8",
             "the file is UTF-16, not UTF-8",
             Location(file, 1, 1),
             help='save it as UTF-8 (in PowerShell: "Set-Content -Encoding utf8")',
         )
-        return Document(file, (), None, (mistake,))
-    # What precedes the bad byte is sound, so the place is exact.
-    before = content[: failure.start].decode("utf-8-sig")
-    lines = tuple(_LINE_END.split(content.decode("utf-8-sig", errors="replace")))
-    passed = _LINE_END.split(before)
-    mistake = error(
+        return Document(file, (), None, (refused,))
+    body = content.removeprefix(codecs.BOM_UTF8)
+    lines = tuple(_LINE_END.split(body.decode("utf-8", errors="replace")))
+    passed = _LINE_END.split(body[: failure.start].decode("utf-8"))
+    refused = error(
         "not-utf8",
-        f"byte 0x{content[failure.start]:02x} is not UTF-8",
+        f"byte 0x{body[failure.start]:02x} is not UTF-8",
         location_of(file, lines, len(passed), len(passed[-1]) + 1),
         help="save the file as UTF-8",
     )
-    return Document(file, lines, None, (mistake,))
+    return Document(file, lines, None, (refused,))
 
 
 def _control_character(text: str, file: str, lines: tuple[str, ...]) -> Diagnostic | None:
-    found = _FORBIDDEN.search(text)
-    if found is None:
+    match = _FORBIDDEN.search(text)
+    if match is None:
         return None
-    passed = _LINE_END.split(text[: found.start()])
+    passed = _LINE_END.split(text[: match.start()])
     return error(
         "control-character",
-        f"the character U+{ord(found.group()):04X} is not allowed in YAML",
+        f"the character U+{ord(match.group()):04X} is not allowed in YAML",
         location_of(file, lines, len(passed), len(passed[-1]) + 1),
         help="delete it; it is invisible in most editors",
     )

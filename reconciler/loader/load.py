@@ -1,7 +1,7 @@
 """Read a tenant root's YAML files into a `DesiredState`. Does I/O: it reads files, and writes none.
 
-All mistakes of all files are reported together, and one error anywhere leaves no state at all: a
-desired state that is half there would, under authoritative ownership, take assignments away.
+All errors of all files are reported together. One error anywhere leaves no state at all: under
+authoritative ownership an incomplete desired state would remove assignments.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from reconciler.loader.scalar_types import checked_label
 from reconciler.loader.schema import GuardrailsShape, TenantFile
 from reconciler.loader.source_files import TENANT_FILE, Source, SourceFiles, discover_roots
 from reconciler.loader.validation_errors import diagnose_root
-from reconciler.loader.yaml_nodes import Mapping, Scalar, Sequence
+from reconciler.loader.yaml_nodes import Mapping, Scalar, Sequence, value_of
 from reconciler.model.diagnostics import (
     Diagnostic,
     Location,
@@ -34,14 +34,14 @@ from reconciler.model.errors import ConfigError
 from reconciler.model.state import DesiredPolicy, DesiredState, Guardrails, Ownership, TenantConfig
 
 MOST_PER_FILE = 200
-"""Mistakes of one file that are shown one by one."""
+"""Diagnostics of one file that are shown one by one."""
 
 __all__ = ["Loaded", "Source", "discover_roots", "load"]
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What reading gave. ``state`` is None when any diagnostic is an error.
+    """The result of reading. ``state`` is None when any diagnostic is an error.
 
     ``config`` is what ``tenant.yaml`` says, where that file by itself is good.
 
@@ -57,7 +57,7 @@ class Loaded:
 
 
 def load(root: Path, overlay: ReadOnly[str, bytes] | None = None) -> Loaded:
-    """Read every file of a tenant root, and report every mistake in them.
+    """Read every file of a tenant root, and report every error and warning in them.
 
     ``overlay`` holds files below the root that are not written yet, see `SourceFiles`.
     Raises `ConfigError` where there is no tenant root to read.
@@ -82,8 +82,8 @@ def load(root: Path, overlay: ReadOnly[str, bytes] | None = None) -> Loaded:
     shape = tenant.shape if tenant else None
     if shape is not None:
         diagnostics += _check_default_label(shape, root)
-    policies, found = _policies(files, shape.ownership if shape else None)
-    diagnostics += [*found, *check_policies(policies), *files.diagnostics]
+    policies, policy_diagnostics = _policies(files, shape.ownership if shape else None)
+    diagnostics += [*policy_diagnostics, *check_policies(policies), *files.diagnostics]
     if not files.policy_files and not has_errors(files.diagnostics):
         diagnostics.append(_no_policies())
     ordered = _bounded(sort_diagnostics(_once_each(diagnostics)))
@@ -96,7 +96,7 @@ def load(root: Path, overlay: ReadOnly[str, bytes] | None = None) -> Loaded:
 
 
 def _require_tenant_file(root: Path) -> None:
-    """Say in one sentence what is missing, and what to do about it."""
+    """Raise `ConfigError` where there is no tenant.yaml, with what to do about it."""
     if not root.exists():
         raise ConfigError(
             f'there is no folder "{root}"; name the folder that holds your {TENANT_FILE}'
@@ -128,15 +128,15 @@ def _tenant(document: Document) -> Checked[TenantFile] | None:
 
 
 def _extend(files: SourceFiles, document: Document, tenant: Mapping) -> None:
-    """Add the folders of ``extends``, read from the tree so that other mistakes do not hide them.
+    """Add the folders of ``extends``, read from the tree so that other errors do not hide them.
 
     Their own ``tenant.yaml``, if there is one, is not looked at: extending goes one step deep, and
     so cannot run in a circle.
     """
-    found = tenant.find("extends")
-    if found is None or not isinstance(found[1], Sequence):
+    folders = value_of(tenant, "extends")
+    if not isinstance(folders, Sequence):
         return
-    for entry in found[1].items:
+    for entry in folders.items:
         if isinstance(entry, Scalar) and isinstance(entry.value, str) and entry.value.strip():
             files.add_extended(entry.value, document.place(entry))
 
@@ -162,11 +162,11 @@ def _policies(
 
 
 def _config(shape: TenantFile, document: Document, root: Path) -> TenantConfig:
-    found = document.root.find("tenant") if isinstance(document.root, Mapping) else None
+    tenant = value_of(document.root, "tenant")
     return TenantConfig(
         tenant=shape.tenant,
         label=shape.label or _default_label(shape, root),
-        location=document.place(found[1]) if found else document.at(1, 1),
+        location=document.place(tenant) if tenant else document.at(1, 1),
         cloud=shape.cloud,
         ownership=shape.ownership,
         writes=shape.writes,
@@ -200,7 +200,7 @@ def _guardrails(shape: GuardrailsShape) -> Guardrails:
 
 
 def _once_each(diagnostics: Iterable[Diagnostic]) -> Iterable[Diagnostic]:
-    """Keep one of each mistake: what an alias repeats in many policies must be mended once."""
+    """Keep one of each diagnostic: what an alias repeats in many policies must be fixed once."""
     unique: dict[tuple[str, Location | None, str], Diagnostic] = {}
     for each in diagnostics:
         unique.setdefault((each.code, each.location, each.message), each)
@@ -208,7 +208,7 @@ def _once_each(diagnostics: Iterable[Diagnostic]) -> Iterable[Diagnostic]:
 
 
 def _bounded(ordered: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
-    """Show a file's first mistakes, and count the rest: nobody mends a million of them by hand."""
+    """Show a file's first diagnostics, and count the rest: nobody fixes a million of them by hand."""
     shown: list[Diagnostic] = []
     left_out: dict[str, list[Diagnostic]] = {}
     seen: Counter[str] = Counter()
@@ -221,8 +221,10 @@ def _bounded(ordered: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
             left_out.setdefault(file, []).append(each)
     for rest in left_out.values():
         severity = Severity.ERROR if has_errors(rest) else Severity.WARNING
-        message = f"{len(rest)} more mistakes in this file are not shown; mend the others first"
-        shown.append(Diagnostic(severity, "more-mistakes", message, rest[0].location))
+        message = (
+            f"{len(rest)} more errors or warnings in this file are not shown; fix the others first"
+        )
+        shown.append(Diagnostic(severity, "more-diagnostics", message, rest[0].location))
     return sort_diagnostics(shown)
 
 

@@ -7,13 +7,14 @@ Advice never widens: it names no broader target, no higher limit and no removal.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Collection
 from collections.abc import Mapping as ReadOnly
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from reconciler.loader.document import Document
-from reconciler.loader.schema import BROAD_WORDS, NO_MODE_HELP, TARGETS
+from reconciler.loader.schema import BROAD_WORDS, NO_MODE_HELP, TARGETS, GuardrailsShape
 from reconciler.loader.yaml_nodes import Mapping, Node, Scalar, Sequence, kind_of, quoted
 from reconciler.model.diagnostics import Diagnostic, error
 from reconciler.model.state import BroadTargets, Cloud, Ownership, Writes
@@ -29,7 +30,25 @@ VALUES: dict[str, tuple[str, ...]] = {
 }
 
 
-LIST_POLICIES = 'list policies below it, each starting with "- name:", or delete the file'
+GROUPS_ALONE = (
+    'Intune assigns policies to groups: put people or devices in a group, and write "group: NAME"'
+)
+_PEOPLE_AND_DEVICES = frozenset(
+    {
+        "user",
+        "users",
+        "device",
+        "devices",
+        "member",
+        "members",
+        "person",
+        "email",
+        "upn",
+        "computer",
+    }
+)
+LIST_TARGETS = "list at least one target under include or exclude"
+LIST_POLICIES = 'list policies below it, each starting with "- name:"'
 WRITE_TENANT = 'write "tenant: <id or domain>" in it'
 
 
@@ -76,13 +95,40 @@ class RefusedValue:
 
 
 def nearest(word: str, known: Collection[str]) -> str:
-    """Give the known word that was probably meant, or "" where none is near."""
+    """Give the known word that was probably meant, or "" where none is near.
+
+    Never one that reaches everybody, lifts a guardrail or leads to removals: those are suggested for
+    other spellings of themselves alone.
+    """
     if len(word) > 64:  # likeness takes time that grows with length, and nothing known is as long
         return ""
-    plain = word.strip().lower().replace("-", "_").replace(" ", "_")
-    by_form = {each.lower().replace("-", "_"): each for each in known}
+    plain = _plain(word)
+    by_form = {_plain(each): each for each in known}
+    if plain in by_form:
+        return by_form[plain]
     near = difflib.get_close_matches(plain, by_form, 1)
-    return by_form[near[0]] if near else ""
+    known_word = by_form[near[0]] if near else ""
+    return "" if known_word in _NOT_SUGGESTED else known_word
+
+
+_NOT_SUGGESTED = frozenset(
+    {*BROAD_WORDS, "broad", BroadTargets.ALLOW.value, Ownership.AUTHORITATIVE.value}
+)
+
+
+def broad_word(text: str) -> str:
+    """Give all_users or all_devices where a text is another spelling of it, else ""."""
+    plain = _plain(text).replace("_", "")
+    return {
+        "allusers": "all_users",
+        "alluser": "all_users",
+        "alldevices": "all_devices",
+        "alldevice": "all_devices",
+    }.get(plain, "")
+
+
+def _plain(word: str) -> str:
+    return word.strip().lower().replace("-", "_").replace(" ", "_")
 
 
 def describe_refusal(refused: RefusedValue, refusal: ReadOnly[str, Any]) -> list[PathDiagnostic]:
@@ -112,7 +158,7 @@ def describe_refusal(refused: RefusedValue, refusal: ReadOnly[str, Any]) -> list
             ]
         case "greater_than_equal":
             message = f'"{refused.name}" is {_text(refused.node)}, and a limit cannot be below 0'
-            return [refused.report("negative-limit", message, "write 0 to allow none")]
+            return [refused.report("negative-limit", message, "0 allows none")]
         case _ if "message" in refusal.get("ctx", {}):
             words = refusal["ctx"]
             return [refused.report(error_type, words["message"], words["help"])]
@@ -133,37 +179,60 @@ def _unknown_key(refused: RefusedValue) -> PathDiagnostic:
         )
     if owner == "exclude" and key in TARGETS:
         return _cannot_be_excluded(refused, key, refused.key)
-    near = nearest(key, refused.known)
+    near = broad_word(key) if "group" in refused.known else ""
+    near = near or nearest(key, refused.known)
     if near:
         advice = f'did you mean "{near}"?'
+    elif "group" in refused.known and _plain(key) in _PEOPLE_AND_DEVICES:
+        advice = GROUPS_ALONE
+    elif key in GuardrailsShape.model_fields:
+        advice = "write it under guardrails:"
+    elif key in TARGETS and "include" in refused.known:
+        advice = "a target is an entry of include or exclude"
     elif key == "policies":
         advice = "policies stand in files of their own, for example policies/windows.yaml"
     else:
-        advice = f"known keys here: {', '.join(refused.known)}"
+        listed = [each for each in refused.known if each not in _NOT_SUGGESTED]
+        advice = f"known keys here: {', '.join(listed)}"
+        if isinstance(refused.node, Scalar) and not refused.node.text:
+            advice = f"if it is part of a name with a comma or braces, quote the name; {advice}"
     return refused.report("unknown-key", f"unknown key {quoted(key)}", advice, refused.key)
 
 
 def _no_value(refused: RefusedValue) -> PathDiagnostic:
+    advice = _advise_on_no_value(refused)
+    uncut = refused.node.uncut if isinstance(refused.node, Scalar) else None
+    if uncut and not uncut.startswith("!"):
+        sign = "# begins a comment" if uncut.startswith("#") else "& names an anchor"
+        advice += f"; {sign} in YAML: text that starts with it needs quotes"
     if refused.is_entry:
-        advice = "write something after the dash, or remove the line"
         return refused.report("no-value", f'an entry of "{refused.name}" is empty', advice)
-    if refused.name in BROAD_WORDS:
-        advice = f'write "- {refused.name}" without the colon, or "{refused.name}: true"'
-    elif refused.name == "policies":
-        advice = LIST_POLICIES
-    elif refused.name == "tenant":
-        advice = "write the tenant's id or a verified domain after the colon"
-    elif refused.name in ("include", "exclude") and "filter" not in refused.path:
-        advice = "list the targets below it, each after a dash, or remove the key"
-    else:
-        advice = "write a value after the colon, or remove the key"
     return refused.report("no-value", f'"{refused.name}" has no value', advice, refused.key)
+
+
+def _advise_on_no_value(refused: RefusedValue) -> str:
+    name = refused.name
+    if refused.is_entry:
+        return "write something after the dash"
+    if name in BROAD_WORDS:
+        return f'write "- {name}" without the colon, or "{name}: true"'
+    if name == "policies":
+        return LIST_POLICIES
+    if name == "tenant":
+        return "write the tenant's id or a verified domain after the colon"
+    if name == "filter":
+        return NO_MODE_HELP
+    if name in ("include", "exclude") and "filter" not in refused.path:
+        return "list the targets below it, each after a dash"
+    if name in VALUES:
+        return f"write one of: {', '.join(VALUES[name])}"
+    return "write a value after the colon"
 
 
 def _not_a_target(refused: RefusedValue) -> list[PathDiagnostic]:
     node = refused.node
     if isinstance(node, Scalar):
-        near = nearest(node.text, BROAD_WORDS)
+        near = broad_word(node.text)
         advice = f"did you mean {near}?" if near else f"for a group write: - group: {_spelt(node)}"
         return [refused.report("unknown-target", f"{quoted(node.text)} is not a target", advice)]
     if isinstance(node, Sequence):
@@ -171,21 +240,21 @@ def _not_a_target(refused: RefusedValue) -> list[PathDiagnostic]:
     targets = [key for key, _ in node.entries if key.value in TARGETS]
     if targets:
         named = " and ".join(f'"{key.text}"' for key in targets)
-        advice = "write one entry for each, each with a dash of its own"
+        advice = "an entry has one target; two entries reach the members of both"
         return [
             refused.report(
                 "several-targets", f"one entry has several targets: {named}", advice, targets[1]
             )
         ]
     return _strange_keys(refused, node, TARGETS) or [
-        refused.report("no-target", "the entry has no target", f"add one of {', '.join(TARGETS)}")
+        refused.report("no-target", "the entry has no target", "add group: with a name or id")
     ]
 
 
 def _not_an_exclusion(refused: RefusedValue) -> list[PathDiagnostic]:
     node = refused.node
     if isinstance(node, Scalar):
-        near = nearest(node.text, BROAD_WORDS)
+        near = broad_word(node.text)
         if near:
             return [_cannot_be_excluded(refused, near, node)]
         advice = f"write: - group: {_spelt(node)}"
@@ -209,8 +278,8 @@ def _strange_keys(
     diagnostics = []
     for key, _ in node.entries:
         if key.value not in ("filter", "broad"):
-            near = nearest(key.text, known)
-            advice = f'did you mean "{near}"?' if near else f"a target is one of {', '.join(known)}"
+            near = broad_word(key.text) or nearest(key.text, known)
+            advice = f'did you mean "{near}"?' if near in known else GROUPS_ALONE
             diagnostics.append(
                 refused.report("unknown-key", f"unknown key {quoted(key.text)}", advice, key)
             )
@@ -219,7 +288,7 @@ def _strange_keys(
 
 def _cannot_be_excluded(refused: RefusedValue, target: str, at: Node | None) -> PathDiagnostic:
     message = f'"{target}" cannot be excluded: exclusions are groups'
-    return refused.report("exclusion-not-group", message, "name a group, or remove the entry", at)
+    return refused.report("exclusion-not-group", message, "name a group instead", at)
 
 
 def _not_a_reference(refused: RefusedValue) -> PathDiagnostic:
@@ -243,9 +312,9 @@ def _unquoted(refused: RefusedValue, node: Scalar) -> PathDiagnostic:
 
 def _unknown_value(refused: RefusedValue) -> PathDiagnostic:
     known = VALUES[refused.name]
-    near = nearest(_text(refused.node), known)
     listed = f"one of: {', '.join(known)}"
-    advice = f'did you mean "{near}"? ({listed})' if near else listed
+    near = _similar_values(refused.name, _text(refused.node))
+    advice = f"did you mean {' or '.join(near)}? ({listed})" if near else listed
     if not isinstance(refused.node, Scalar):
         return refused.report(
             "wrong-type", f'"{refused.name}" takes one word, not {kind_of(refused.node)}', advice
@@ -256,7 +325,36 @@ def _unknown_value(refused: RefusedValue) -> PathDiagnostic:
 
 def _not_true(refused: RefusedValue) -> PathDiagnostic:
     message = f'"{refused.name}" takes true and nothing else, not {kind_of(refused.node)}'
-    return refused.report("not-true", message, f'write "{refused.name}: true", or remove the entry')
+    text = _text(refused.node).strip().lower()
+    if text in ("true", "yes", "on", "y"):
+        advice = "write true, without quotes"
+    elif text in ("false", "no", "off", "n", "0"):
+        advice = "an entry that is not there reaches nobody; there is no other way to write that"
+    else:
+        advice = GROUPS_ALONE
+    return refused.report("not-true", message, advice)
+
+
+_SPOKEN_CLOUDS: tuple[tuple[str, tuple[Cloud, ...]], ...] = (
+    (r"dod|l5|il5", (Cloud.US_GOV_L5,)),
+    (r"gcc ?h(igh)?\b|l4|fairfax", (Cloud.US_GOV_L4,)),
+    (r"gcc|public|commercial|world ?wide|azure ?cloud|default", (Cloud.GLOBAL,)),
+    (r"us\b|us ?gov|usa?\b|gov|azure ?us", (Cloud.US_GOV_L4, Cloud.US_GOV_L5)),
+    (r"china|cn\b|mooncake|21 ?vianet|azure ?china", (Cloud.CHINA,)),
+)
+"""What people call a cloud, most specific first (.github/docs/graph.md section 8)."""
+
+
+def _similar_values(key: str, text: str) -> tuple[str, ...]:
+    """Every value of a key that was probably meant."""
+    if key == "cloud":
+        parted = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text)
+        plain = re.sub(r"[\W_]+", " ", f"{text} {parted}").lower()
+        for pattern, clouds in _SPOKEN_CLOUDS:
+            if re.search(rf"\b({pattern})", plain):
+                return tuple(clouds)
+    near = nearest(text, VALUES[key])
+    return (near,) if near else ()
 
 
 def describe_missing_key(refused: RefusedValue, key: str) -> PathDiagnostic:
@@ -301,13 +399,17 @@ def _type_help(refused: RefusedValue, kind: str) -> str:
             return "write true or false, without quotes"
         case "int_type", name:
             digits = _text(refused.node).strip()
-            return f"write {name}: {digits if digits.isdecimal() else 10}, without quotes"
+            return (
+                f"write {name}: {digits}, without quotes"
+                if digits.isdecimal()
+                else "write a whole number, without quotes"
+            )
         case "list_type", _:
             return "start each entry with a dash, on a line of its own"
         case "model_type", "policies":
             return 'write "- name: NAME" and the other keys below it'
         case "model_type", "include":
-            return "write all_devices, all_users, or one of the keys group, collection, scope_tag_group"
+            return 'write "- group: NAME"'
         case "model_type", "exclude":
             return 'write "- group: NAME"'
         case "model_type", "scope_tag_group":

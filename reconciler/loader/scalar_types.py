@@ -44,7 +44,9 @@ def _name(text: str) -> str:
             if unicodedata.category(character) in _CONTROL:
                 shown = f"the name contains the control character U+{ord(character):04X}"
                 raise refusal(
-                    "name-control-character", shown, "write the name on one line, without it"
+                    "name-control-character",
+                    shown,
+                    "a name with it cannot be declared: write the id instead, or the name without it",
                 )
     return text
 
@@ -94,7 +96,7 @@ def _tenant(text: str) -> str:
 
 
 def present(value: object) -> object:
-    """Refuse null for keys that may be left out: a key with no value is a mistake, not a default."""
+    """Refuse null for keys that may be left out: a key with no value is an error, not a default."""
     if value is None:
         raise refusal("no-value", "no value", "")
     return value

@@ -313,7 +313,7 @@ class TenantFile(Shape):
 
 
 class _NoNull(GenerateJsonSchema):
-    """None stands for a key left out; written in a file, null is a mistake."""
+    """None stands for a key left out; written in a file, null is an error."""
 
     def nullable_schema(self, schema: NullableSchema) -> JsonSchemaValue:
         return self.generate_inner(schema["schema"])
@@ -337,7 +337,7 @@ class _NoNull(GenerateJsonSchema):
         if keys:
             models = [model.model_json_schema()["properties"] for model in TARGETS.values()]
             about = {key: each["description"] for model in models for key, each in model.items()}
-            union["properties"] = {key: {"description": said} for key, said in about.items()}
+            union["properties"] = {key: {"description": text} for key, text in about.items()}
             union["propertyNames"] = {"enum": list(about)}
             union["if"] = {"type": "object"}
             union["then"] = {"anyOf": [{"required": [key]} for key in keys]}

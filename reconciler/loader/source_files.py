@@ -140,7 +140,9 @@ class SourceFiles:
                     return stream.read(MAX_BYTES + 1)
         except FileNotFoundError:
             message = "the link leads nowhere" if source.path.is_symlink() else "the file is gone"
-            self._error("unreadable-file", message, place, "mend or remove it")
+            self._error(
+                "unreadable-file", message, place, "correct the link, or put the file itself here"
+            )
         except (OSError, RuntimeError) as failure:
             message = f"the file cannot be read: {_reason(failure)}"
             self._error("unreadable-file", message, place, "check its permissions")
@@ -197,11 +199,11 @@ class SourceFiles:
 
 def discover_roots(path: Path) -> tuple[Path, ...]:
     """Find the tenant roots at or below a folder, sorted; hidden folders and links are passed over."""
-    found, waiting = [], [path]
+    roots, waiting = [], [path]
     while waiting:
         current = waiting.pop()
         if _is_tenant_root(current):
-            found.append(current)
+            roots.append(current)
         try:
             entries = _visible(current)
         except OSError as failure:
@@ -209,7 +211,7 @@ def discover_roots(path: Path) -> tuple[Path, ...]:
                 f'the folder "{current}" cannot be read: {_reason(failure)}'
             ) from failure
         waiting += [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
-    return tuple(sorted(found))
+    return tuple(sorted(roots))
 
 
 def _visible(folder: Path) -> list[os.DirEntry[str]]:

@@ -1,4 +1,4 @@
-"""Put a YAML parser's complaint into plain words, with what to do about it. Pure.
+"""Turn a YAML parser's error into plain words, with what to do about it. Pure.
 
 Parsers speak of tokens and productions. The people who write these files know Intune: they need the
 usual causes, which are few (a tab, a colon, a quote, an indentation).
@@ -7,9 +7,10 @@ usual causes, which are few (a tab, a colon, a quote, an indentation).
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 END_OF_FILE = "end of file"
-"""A problem that neither parser names so: a list or mapping is open where the file ends."""
+"""An error that neither parser calls so: a list or mapping is open where the file ends."""
 
 _INDENTATION = (
     "the indentation does not fit the lines above",
@@ -102,27 +103,50 @@ def is_about_opening(problem: str) -> bool:
     return any(fragment in problem for fragment in _OPENINGS)
 
 
-def advice_for(problem: str, context: str, before: str, character: str) -> tuple[str, str]:
-    """Give message and advice for a complaint.
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the parser was doing, the line above the place, and its line before and after it."""
 
-    ``context`` is what the parser was at; ``before`` and ``character`` are what stands on the line
-    before the place, and at it.
-    """
-    if "cannot start any token" in problem and character in _CANNOT_START:
-        return _CANNOT_START[character]
-    if "mapping values are not allowed" in problem and (advice := _second_key(before)):
-        return "two keys on one line", advice
-    if before.rstrip().endswith(("]", "}", '"', "'")) and "expected key" in _normal(problem):
-        return (
-            "text after the end of a value",
-            "put the whole value in quotes, outer brackets included",
-        )
+    context: str
+    above: str
+    before: str
+    after: str
+
+
+def advice_for(problem: str, surroundings: Surroundings) -> tuple[str, str]:
+    """Give message and advice for a parser's error."""
+    before, after = surroundings.before, surroundings.after
+    if "cannot start any token" in problem and after[:1] in _CANNOT_START:
+        return _CANNOT_START[after[:1]]
+    if "mapping values are not allowed" in problem:
+        if advice := _second_key(before):
+            return "two keys on one line", advice
+        if word := _BARE_WORD.fullmatch(surroundings.above):
+            return (
+                "a key below an entry that has none",
+                f'write "- {word[1]}: true" above, with a colon',
+            )
+    if "expected key" in _normal(problem) and (advice := _QUOTING.get(before.rstrip()[-1:], "")):
+        return "text after the end of a value", advice
     for fragment, message, advice in _ADVICE:
         if fragment in _normal(problem):
+            if fragment in _COMMENT_MAY_CLOSE and _COMMENT.search(after):
+                return message, f"{advice}; # after a space begins a comment: quote text with it"
             return message, advice
+    context = surroundings.context
     detail = f"{problem} ({context})" if context else problem
     return f"not valid YAML: {detail}", "look at quotes, colons and indentation here and above"
 
+
+_BARE_WORD = re.compile(r"\s*- (all_users|all_devices)\s*")
+_COMMENT = re.compile(r"\s#")
+_COMMENT_MAY_CLOSE = ("',' or ']'", "',' or '}'")
+_QUOTING = {
+    "]": "put the whole value in quotes, outer brackets included",
+    "}": "put the whole value in quotes, outer brackets included",
+    '"': "put the whole value in single quotes",
+    "'": "put the whole value in quotes; inside single quotes an apostrophe is written twice",
+}
 
 _TWO_KEYS = re.compile(
     r"""[\s-]*(?P<first>\w+):\s+(?P<value>\S.*\s)?(?P<second>name|id|platform|ownership|include|exclude
@@ -135,15 +159,15 @@ _TWO_KEYS = re.compile(
 
 
 def _second_key(before: str) -> str:
-    """Say where the second of two keys on one line belongs; "" where there is but one."""
-    found = _TWO_KEYS.fullmatch(before)
-    if found is None:
+    """Say where the second of two keys on one line belongs; "" where there is only one."""
+    keys = _TWO_KEYS.fullmatch(before)
+    if keys is None:
         return ""
-    start = f'put "{found["second"]}:" on a line of its own below'
-    if found["value"] is None:
-        return f'{start}, indented deeper than "{found["first"]}:"'
+    start = f'put "{keys["second"]}:" on a line of its own below'
+    if keys["value"] is None:
+        return f'{start}, indented deeper than "{keys["first"]}:"'
     quoting = "; or quote the text if the colon is part of it"
-    return f'{start}, in the column of "{found["first"]}:"{quoting}'
+    return f'{start}, in the column of "{keys["first"]}:"{quoting}'
 
 
 def _normal(problem: str) -> str:

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from reconciler.loader.document import Document
 from reconciler.loader.messages import (
     LIST_POLICIES,
+    LIST_TARGETS,
     WRITE_TENANT,
     Path,
     PathDiagnostic,
@@ -68,9 +69,8 @@ def missing_parts(document: Document, path: Path, policy: Mapping) -> Iterator[P
         advice = "write name: with the policy's display name in Intune, or id: with its id"
         yield refused.report("policy-without-name", "the policy has neither name nor id", advice)
     if not keys & {"include", "exclude"}:
-        advice = "list who gets the policy under include, or who does not under exclude"
         yield refused.report(
-            "policy-without-targets", "the policy has neither include nor exclude", advice
+            "policy-without-targets", "the policy has neither include nor exclude", LIST_TARGETS
         )
 
 

@@ -1,7 +1,7 @@
 """Build the tree of one YAML document from a parser's events, strictly. Pure.
 
-Every mistake that leaves the rest readable is collected and reading goes on, so that one run shows
-them all. What cannot be read past (syntax, depth, aliases without bound) ends the document.
+An error that leaves the rest readable is collected and reading goes on, so that one run shows all of
+them. Other errors (syntax, depth, aliases without bound) end the document.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from ruamel.yaml.events import (
     SequenceStartEvent,
 )
 
-from reconciler.loader.syntax_advice import END_OF_FILE, advice_for, is_about_opening
+from reconciler.loader.syntax_advice import END_OF_FILE, Surroundings, advice_for, is_about_opening
 from reconciler.loader.yaml_nodes import Mapping, Node, Scalar, Sequence, quoted, typed
-from reconciler.model.diagnostics import Diagnostic, Location, error
+from reconciler.model.diagnostics import Diagnostic, Location, error, warning
 
 MAX_DEPTH = 32
 """Levels of nesting; the deepest thing a policy file can say has seven."""
@@ -43,6 +43,7 @@ MAX_ALIKE = 64
 
 BLANK = " \t"
 """What YAML takes for blank; `str.strip` would take more."""
+_COMMENT = re.compile(r"[ \t]+#.*")
 _UNSHOWN = re.compile(
     "[^\t\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 )
@@ -77,6 +78,8 @@ class TreeBuilder:
         self.suggestions = 0
         self.deepest = 0
         self.is_sound = True
+        self._used_anchors: set[str] = set()
+        self._anchor_events: dict[str, Any] = {}
 
     def build(self, events: Iterator[Any]) -> Node | None:
         """Give the root of the document, or None where there is none that can be trusted."""
@@ -96,7 +99,19 @@ class TreeBuilder:
         except YAMLError as failure:
             self._syntax(failure)
             return None
+        if not self.diagnostics:  # an unknown alias may be meant for an anchor that seems unused
+            self._warn_of_unused_anchors()
         return root if self.is_sound else None
+
+    def _warn_of_unused_anchors(self) -> None:
+        for name in self._anchor_events.keys() - self._used_anchors:
+            event = self._anchor_events[name]
+            value = self._uncut(event, event.value) if isinstance(event, ScalarEvent) else None
+            advice = "remove &" + name + ", or use it further down, as *" + name
+            if value and not event.style:
+                advice = f"& names an anchor in YAML: to have it in the text, put that in quotes: '{value}'"
+            message = f"the anchor &{name} is never used"
+            self.diagnostics.append(warning("unused-anchor", message, self._at(event), help=advice))
 
     def _report(self, code: str, event: Any, message: str, help: str | None = None) -> None:
         place = self._at(event)
@@ -131,10 +146,9 @@ class TreeBuilder:
     def _anchored(self, event: Any, depth: int) -> Node:
         name = str(event.anchor).translate(self.unmask)
         if name in self.anchors:
-            self._report(
-                "duplicate-anchor", event, f"the anchor &{name} stands in this file already"
-            )
+            self._report("duplicate-anchor", event, f"the anchor &{name} is already in this file")
         self.anchors[name] = None
+        self._anchor_events.setdefault(name, event)
         count, deepest = self.count, self.deepest
         self.deepest = depth
         node = self._bare(event, depth)
@@ -150,11 +164,12 @@ class TreeBuilder:
 
     def _alias(self, event: Any, depth: int) -> Node:
         name = str(event.anchor).translate(self.unmask)
+        self._used_anchors.add(name)
         if name not in self.anchors:
             self._report(
                 "unknown-anchor",
                 event,
-                f"no anchor &{name} stands above *{name}",
+                f"there is no anchor &{name} above *{name}",
                 self._suggestion(name),
             )
             self.is_sound = False
@@ -162,7 +177,7 @@ class TreeBuilder:
         anchor = self.anchors[name]
         if anchor is None:
             self._report(
-                "recursive-alias", event, f"*{name} stands inside &{name}, so it contains itself"
+                "recursive-alias", event, f"*{name} is inside &{name}, so it contains itself"
             )
             raise _Unreadable
         self.count += anchor.size
@@ -211,7 +226,9 @@ class TreeBuilder:
                 first = entries[key.value][0].line
                 shown = quoted(key.value)
                 self._report(
-                    "duplicate-key", following, f"duplicate key {shown}: it stands on line {first}"
+                    "duplicate-key",
+                    following,
+                    f"duplicate key {shown}: it is already on line {first}",
                 )
             else:
                 entries[key.value] = (key, value)
@@ -242,7 +259,18 @@ class TreeBuilder:
             value = typed(text)
         elif event.tag is not None:
             self._check_tag(event, "tag:yaml.org,2002:str", "!")
-        return Scalar(value, text, mark.line + 1, mark.column + 1)
+        uncut = None if event.style else self._uncut(event, text)
+        return Scalar(value, text, mark.line + 1, mark.column + 1, uncut)
+
+    def _uncut(self, event: ScalarEvent, text: str) -> str | None:
+        """What the line says, where an unquoted value has an anchor, a tag or a comment on it."""
+        start, end = event.start_mark, event.end_mark
+        line = self.lines[end.line] if end.line < len(self.lines) else ""
+        comment = _COMMENT.match(line, end.column)
+        if comment is None and event.anchor is None and event.tag is None:
+            return None
+        read = line[start.column : end.column] if start.line == end.line else text
+        return (read + (comment[0] if comment else "")).strip(BLANK)
 
     def _check_tag(self, event: Any, *allowed: str) -> None:
         if event.tag is not None and event.tag not in allowed:
@@ -261,7 +289,8 @@ class TreeBuilder:
             problem, place = END_OF_FILE, self._end()
         before, after = place.text[: place.column - 1], place.text[place.column - 1 :]
         context = str(getattr(failure, "context", "") or "")
-        message, advice = advice_for(problem, context, before, after[:1])
+        above = self.lines[place.line - 2] if place.line > 1 else ""
+        message, advice = advice_for(problem, Surroundings(context, above, before, after))
         self.diagnostics.append(error("yaml-syntax", message, place, help=advice))
 
 
@@ -277,21 +306,24 @@ class _Anchor:
 _NOTHING = Scalar(None, "", 0, 0)
 
 _HELP = {
-    "several-documents": "keep one document in a file: delete the line ---, or make two files",
+    "several-documents": "a file holds one document: put the second in a file of its own",
     "too-deep": "a policy file has no use for this much nesting",
     "duplicate-anchor": "give one of the two another name",
     "unknown-anchor": "define it above, or quote the text if it is not meant as an alias",
     "recursive-alias": "name the values one by one",
     "alias-expansion": "write fewer aliases of aliases",
-    "key-not-text": "put the key in quotes if it is meant, or mend the line",
-    "duplicate-key": "keep one of the two",
+    "key-not-text": "put the key in quotes if it is meant, or correct the line",
+    "duplicate-key": "write the key once, with everything that belongs to it",
     "merge-key": "write <<: *anchor, or <<: [*first, *second]",
-    "custom-tag": "delete it; quote the value if it starts with an exclamation mark",
+    "custom-tag": "put the value in quotes if it starts with an exclamation mark; else remove the tag",
 }
 
 
 def _placed(node: Node, event: Any) -> Node:
-    return replace(node, line=event.start_mark.line + 1, column=event.start_mark.column + 1)
+    line, column = event.start_mark.line + 1, event.start_mark.column + 1
+    if isinstance(node, Scalar):
+        return replace(node, line=line, column=column, uncut=None)
+    return replace(node, line=line, column=column)
 
 
 def _is_merge(event: Any) -> bool:

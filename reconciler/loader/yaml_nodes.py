@@ -12,12 +12,17 @@ from typing import TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """A single value. ``text`` is how the file spells it, without quotes."""
+    """A single value. ``text`` is how the file spells it, without quotes.
+
+    ``uncut`` is what the line says from here on, where YAML reads less of it because of a comment, an
+    anchor or a tag, as in ``Sales #1``; None where all of it is read, or the value is in quotes.
+    """
 
     value: str | int | float | bool | None
     text: str
     line: int
     column: int
+    uncut: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,8 @@
-"""Mistakes and warnings as values: collected, sorted, shown all at once. Pure."""
+"""Errors and warnings as values: collected, sorted, shown all at once. Pure.
+
+``help`` says how to fix what is wrong. It never points to a target that reaches more, to a higher limit
+or to the removal of an assignment or exclusion: people follow it without a second look.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +38,7 @@ class Location:
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One finding: a stable ``code`` to search for, what is wrong, where, and how to mend it.
+    """An error or a warning: a stable ``code`` to search for, what is wrong, where, and how to fix it.
 
     ``policy`` names the policy concerned where there is one.
     """
@@ -64,6 +68,10 @@ def warning(
 ) -> Diagnostic:
     """Make a diagnostic that informs."""
     return Diagnostic(Severity.WARNING, code, message, location, help, policy)
+
+
+ONE_SIDE = "write it under exclude if it must not get the policy, under include if it must"
+"""Help for a group that is included and excluded on one policy."""
 
 
 def has_errors(diagnostics: Iterable[Diagnostic]) -> bool:

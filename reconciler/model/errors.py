@@ -1,9 +1,9 @@
 """The exception tree: each leaf says what the user must do next, and carries the exit code. Pure.
 
 ReconcilerError                   1   something failed
-├── ConfigError                   1   mend the files (its message names them)
-├── UsageError                   64   mend the command line
-├── AuthError                     1   mend the credentials or the permissions
+├── ConfigError                   1   fix the files (its message names them)
+├── UsageError                   64   fix the command line
+├── AuthError                     1   fix the credentials or the permissions
 ├── PlanFileError                 1   make a new plan file: this one cannot be used
 ├── StalePlanError                3   plan again: the tenant or the plan has moved
 ├── GuardrailError                5   someone must consent, or raise a limit
@@ -48,7 +48,7 @@ class ReconcilerError(Exception):
 
 
 class ConfigError(ReconcilerError):
-    """The desired state cannot be read at all (mistakes inside it are diagnostics, not exceptions)."""
+    """The desired state cannot be read at all (errors inside it are diagnostics, not exceptions)."""
 
 
 class UsageError(ReconcilerError):

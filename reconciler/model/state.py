@@ -281,7 +281,7 @@ class TenantConfig:
 
 @dataclass(frozen=True, slots=True)
 class DesiredState:
-    """A whole tenant root, read and found free of mistakes."""
+    """A whole tenant root, read without an error."""
 
     config: TenantConfig
     policies: tuple[DesiredPolicy, ...]

@@ -7,6 +7,7 @@ line of a terminal or a log. What a renderer acts on is the business of `reconci
 from __future__ import annotations
 
 import difflib
+import json
 import re
 import unicodedata
 
@@ -150,3 +151,12 @@ def _words(here: str, there: str) -> str:
 
 def _codes(text: str) -> str:
     return " ".join(f"U+{ord(character):04X}" for character in text)
+
+
+def explain_quotes(line: str) -> str:
+    """Say why YAML reads less of an unquoted name than the line says, and how to write it."""
+    reason = {
+        "&": "& names an anchor in YAML",
+        "!": "! begins a tag in YAML",
+    }.get(line[:1], "# after a space begins a comment in YAML")
+    return f"{reason}: put the name in quotes: {json.dumps(line, ensure_ascii=False)}"

@@ -152,7 +152,7 @@ def _refuse_overlap(roots: Iterable[tuple[Path, Loaded]]) -> None:
         declared = tenants.setdefault(tenant.casefold(), Declared())
         for policy in loaded.state.policies:
             platform = policy.platform.casefold() if policy.platform else None
-            earlier = declared.earlier(policy.reference, platform)
+            earlier = declared.find_earlier(policy.reference, platform)
             if earlier is not None:
                 there = _place(earlier[0], earlier[1].reference.location)
                 here = _place(root, policy.reference.location)

@@ -175,7 +175,8 @@ def _closing_incomplete(plan: Plan, width: int, verbose: bool) -> Iterator[str]:
 
 def _left_out(plan: Plan) -> list[str]:
     """Name the policies that errors keep out; some errors are about a policy that is planned."""
-    planned = {policy.policy.name for policy in plan.policies}
+    names = wording.Names.of_plan(plan)
+    planned = {names.policy(policy.policy) for policy in plan.policies}
     named = dict.fromkeys(each.policy for each in plan.diagnostics if each.is_error)
     return [name for name in named if name and name not in planned]
 
