@@ -34,7 +34,7 @@ def check(name, found):
 @pytest.mark.parametrize("width", [80, 120])
 @pytest.mark.parametrize("name", PLANS)
 def test_a_plan_reads_as_it_always_did(name, width):
-    made = getattr(build_plans, name)()
+    made = getattr(example_plans, name)()
     check(f"{name}.{width}", text.render(made, width=width, root="desired-state"))
 
 
@@ -45,7 +45,7 @@ def test_a_verbose_plan_reads_as_it_always_did(width):
 
 @pytest.mark.parametrize("name", PLANS)
 def test_a_coloured_plan_looks_as_it_always_did(name):
-    made = getattr(build_plans, name)()
+    made = getattr(example_plans, name)()
     painted = paint(text.render(made, width=80, verbose=True))
     check(f"{name}.painted", painted.replace("\x1b", "<ESC>"))
 
@@ -57,7 +57,7 @@ def test_a_result_reads_as_it_always_did(width):
 
 @pytest.mark.parametrize("name", [*PLANS, "hostile"])
 def test_colours_change_nothing_but_colours(name):
-    shown = text.render(getattr(build_plans, name)(), width=80, verbose=True)
+    shown = text.render(getattr(example_plans, name)(), width=80, verbose=True)
     assert plain(paint(shown)) == shown
 
 
