@@ -127,7 +127,12 @@ def merge(
     ``changes`` must all be to do (`judge`); anything else is a mistake of the caller.
     """
     wanted = {
-        key: AssignmentToSend(assignment.target, assignment.filter, assignment.raw_target)
+        key: AssignmentToSend(
+            assignment.target,
+            assignment.filter,
+            assignment.raw_target,
+            assignment.raw_properties,
+        )
         for key, assignment in direct.items()
     }
     for change in changes:
@@ -185,9 +190,7 @@ def read_back_differences(
         elif assignment.filter != sent[key].filter:
             what = f"is assigned {_with_filter(assignment.filter)} after the write"
             found.append(ReadBackDifference(assignment.target, what))
-        elif assignment.target.kind is TargetKind.OPAQUE and _content(
-            assignment.raw_target
-        ) != _content(sent[key].raw_target):
+        elif sent[key].raw_target is not None and not _is_same(sent[key], assignment):
             found.append(
                 ReadBackDifference(assignment.target, "has other properties after the write")
             )
@@ -195,15 +198,52 @@ def read_back_differences(
     return tuple(sorted(found, key=lambda surprise: surprise.target.sort_key))
 
 
-def _content(raw_target: str | None) -> object:
-    """What an opaque target says, however Graph spells it this time; its filter is left out.
+def is_third_state(
+    before: Mapping[Key, Assignment],
+    expected: Iterable[AssignmentToSend],
+    now: Mapping[Key, Assignment],
+) -> bool:
+    """Whether a direct set is neither that before a write, nor that after it, nor in between.
+
+    A reading that lags shows for each assignment its state before the write or after it. Anything
+    else is somebody's edit.
+    """
+    sent = {key_of(wanted.target): wanted for wanted in expected}
+    return any(
+        not _is_state_of(now.get(key), before.get(key))
+        and not _is_state_of(now.get(key), sent.get(key))
+        for key in before.keys() | sent.keys() | now.keys()
+    )
+
+
+def _is_state_of(now: Assignment | None, known: Assignment | AssignmentToSend | None) -> bool:
+    if now is None or known is None:
+        return now is None and known is None
+    is_new = known.raw_target is None
+    return now.filter == known.filter and (is_new or _is_same(known, now))
+
+
+def is_unchanged(was: Assignment, now: Assignment, *, with_filter: bool = True) -> bool:
+    """Whether an assignment says the same as before, however Graph spells it this time."""
+    return (was.filter == now.filter or not with_filter) and _is_same(was, now)
+
+
+def _is_same(one: Assignment | AssignmentToSend, other: Assignment) -> bool:
+    """Compare all but the filter: the target's text, and what stands beside it."""
+    return _content(one.raw_target) == _content(other.raw_target) and _content(
+        one.raw_properties
+    ) == _content(other.raw_properties)
+
+
+def _content(raw: str | None) -> object:
+    """What a JSON object says, however Graph spells it this time; a filter is left out.
 
     Nulls, annotations, the ``#`` of a type and the case of ids say nothing (graph.md section 3).
     """
-    target: dict[str, object] = json.loads(raw_target or "{}")
+    properties: dict[str, object] = json.loads(raw or "{}")
     return {
         name: value.removeprefix("#").casefold() if isinstance(value, str) else value
-        for name, value in target.items()
+        for name, value in properties.items()
         if value is not None
         and "assignmentfilter" not in name.lower()
         and ("@odata." not in name or name == "@odata.type")

@@ -1,33 +1,47 @@
 """Carry out one policy's part of a plan. Does I/O through `reconciler.model.ports`.
 
-The loop of `PolicyRun` is the whole of the contract's laws of apply:
+Terms. A *reading* is one complete answer about the policy's assignments. A change is *judged* by a
+reading: to do, done, or in conflict with somebody's edit. It is *sent* once its request went out
+without a clear refusal, *confirmed* once a reading shows it, and *in doubt* in between.
+
+Premise. Graph has no ETag, and its readings may lag behind its writes. So nothing here trusts one
+answer: a write rests on a reading that was just made and that fits everything seen before, and it
+counts only once a later reading shows it. One round trip lies between reading and writing. What
+falls into it and can be seen afterwards is named in the outcome.
+
+Algorithm, the loop of `PolicyRun`:
 
     wait                      for all there is to wait for: our turn, a token, an approval's state
-    read the policy           a reading that is not whole raises, and nothing is written
-    judge each change      done: skip it;  conflict: somebody touched what we change, refuse
+    read the policy           again while the reading contradicts what was seen, or leaves a doubt
+    judge each change         done: skip it;  conflict: somebody touched what we change, end
     nothing left to do        then it is settled
-    write what is left        one request, merged on that very reading
+    still contradictory       end as stale: a whole-set write could remove what is not shown
+    write what is left        one request, merged on that very reading, while it is fresh
     no clear answer           wait and begin again at the reading; never repeat a write blind
-    accepted                  read again until the change shows; judge again by that reading
+    accepted                  read until the change shows, or until a third state does, then judge
 
-Graph has no ETag, so one round trip lies between reading and writing. What falls into it and can
-be seen afterwards is named in the outcome.
+Every way round the loop is bounded: an unclear answer, a fresh token and a reading that is too old
+each have a number of tries, a missing route is met once per run, a code is tried once, and a 429
+waits as long as the deadline allows.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, repeat
 
 from reconciler.applier.merge import (
     ChangeState,
     Judgement,
+    ReadBackDifference,
+    is_third_state,
     judge_all,
     read_back_differences,
 )
+from reconciler.applier.readings import Contradiction, History, Reading
 from reconciler.applier.requests import (
     ApplyContext,
     Write,
@@ -35,7 +49,6 @@ from reconciler.applier.requests import (
     next_write,
     record_refusal,
 )
-from reconciler.differ.compare import split
 from reconciler.model.errors import (
     DeadlineError,
     GraphError,
@@ -46,27 +59,31 @@ from reconciler.model.errors import (
     OutcomeUnknownError,
     ReconcilerError,
     RouteMissingError,
+    StalePlanError,
     ThrottledError,
 )
 from reconciler.model.plan import Change, Key, PolicyPlan, key_of
 from reconciler.model.result import PolicyOutcome, Status
-from reconciler.model.state import Assignment, Target
-from reconciler.model.wording import describe_change, describe_target
+from reconciler.model.state import LivePolicy, Moment
+from reconciler.model.wording import describe_change
 
 READ_BACK_WAITS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
 """Seconds before each reading after a write; the last one repeats. Graph's delay has no bound."""
 
 DOUBT_WAITS = (0.5, 1.0, 2.0, 4.0)
-"""Seconds before each further reading that is to tell what became of an unclear write."""
+"""Seconds before each further reading, while one contradicts what was seen or leaves a doubt."""
 
 CONFLICT_READINGS = 5
-"""Readings after a write that may show something else than it before that is taken for an edit."""
+"""Readings after a write that may show a third state before that is taken for somebody's edit."""
+
+LONGEST_AGE = 5.0
+"""Seconds from the request of a reading to the write that rests on it."""
+
+FRESH_TRIES = 5
+"""Readings that may grow too old in a row before the policy is given up on."""
 
 WRITE_TRIES = 8
-"""Writes of one thing before a tenant that answers nothing clear is given up on.
-
-A 429 is clear: it is waited for as long as the deadline allows.
-"""
+"""Maximum number of writes without a clear answer. A 429 is clear, and does not count."""
 
 WRITE_TRIES_TOLD_WHEN = 32
 """The same where Graph says each time when to come again."""
@@ -80,35 +97,38 @@ LAST_LOOK = 15.0
 """Seconds over the deadline for the one reading that tells how a write in flight went."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Reading:
-    """One complete reading of a policy; ``direct`` leaves out what policy sets assigned."""
-
-    assignments: tuple[Assignment, ...]
-    direct: dict[Key, Assignment]
+class _AgedReadingError(NotExecutedError):
+    """The reading is too old to write on; nothing was sent."""
 
 
 @dataclass(slots=True)
 class PolicyRun:
     """The course of one policy.
 
-    ``sent`` holds every change that may have had an effect, ``judgements`` how the latest reading
-    judged the plan's changes: what is sent and not judged to be done is in doubt. ``lost`` names
-    what the plan saw as declared and there, and that reading does not show so any more. ``unclear``
-    and ``throttled`` count answers since the last success.
+    ``history`` is what plan and readings have shown of it. ``sent`` holds every change that may
+    have had an effect, by identity. ``judgements`` say how the latest reading judged the plan's
+    changes, and ``contradictions`` what in it does not fit the history. ``refusal`` is Graph's last
+    word on a write, and ends the run unless the next reading shows that all is done. ``unclear``,
+    ``throttled`` and ``aged`` count tries since the last success.
     """
 
     plan: PolicyPlan
     context: ApplyContext
+    history: History = field(init=False)
     sent: dict[Key, Change] = field(default_factory=dict)
     judgements: tuple[Judgement, ...] = ()
+    contradictions: tuple[Contradiction, ...] = ()
     request_id: str | None = None
-    refusal: GraphError | None = None
+    refusal: ReconcilerError | None = None
     unclear: int = 0
     throttled: int = 0
+    aged: int = 0
     has_renewed: bool = False
-    lost: tuple[str, ...] = ()
     notes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Begin with what the plan saw."""
+        self.history = History(self.plan)
 
     def outcome(self) -> PolicyOutcome:
         """Run to the end, whatever that is; no failure of one policy gets out of here."""
@@ -118,6 +138,8 @@ class PolicyRun:
             return self._queued(queued)
         except (DeadlineError, Interrupted) as stopped:
             return self._stopped(stopped)
+        except StalePlanError as stale:
+            return self._ended(Status.STALE, str(stale))
         except GraphError as fault:
             self.request_id = fault.request_id or self.request_id
             return self._failed(str(fault))
@@ -130,31 +152,47 @@ class PolicyRun:
         while True:
             self.context.multi_admin_approver.prepare(self.plan.policy)
             self.context.tenant.prepare_write()
-            reading = self._settle_doubt(self._read())
+            reading, is_believed = self._read_with_care()
             if (ended := self._nothing_to_write()) is not None:
                 return ended
             if self.refusal is not None:
                 raise self.refusal
+            if not is_believed:
+                raise self._stale_reading()
             sent = self._try(reading)
             if sent is not None:
                 self._read_back(sent, reading)
                 if (ended := self._nothing_to_write()) is not None:
                     return ended
-                self.unclear = 0
+                self.unclear = self.aged = 0
 
-    def _settle_doubt(self, reading: _Reading) -> _Reading:
-        """After an unclear answer look a few times more: one reading may lag behind the write.
+    def _read_with_care(self) -> tuple[Reading, bool]:
+        """Read, and read again while one answer is not enough; tell whether to believe the last.
 
-        To write again on a stale reading would undo what somebody did after our first write.
+        After an unclear write one reading may lag behind it, and to write again on that would undo
+        what somebody did after our first write. After a contradiction two readings in a row must
+        fit: replicas take turns.
         """
-        for wait in DOUBT_WAITS if self.sent else ():
-            if not self._in_doubt:
+        reading = self._read()
+        fitting, needed = (0, 2) if self.contradictions else (1, 1)
+        for wait in DOUBT_WAITS:
+            if fitting >= needed and not self._in_doubt:
                 break
-            self.context.deadline.sleep(
-                wait, "waiting for Graph to show whether the write happened"
-            )
+            self.context.deadline.sleep(wait, "waiting for Graph's readings to agree")
             reading = self._read()
-        return reading
+            fitting, needed = (0, 2) if self.contradictions else (fitting + 1, needed)
+        return reading, fitting >= needed
+
+    def _stale_reading(self) -> StalePlanError:
+        what = "; ".join(map(str, self.contradictions))
+        if not what:
+            return StalePlanError(
+                "Graph's readings do not agree, so it was not written; plan again"
+            )
+        return StalePlanError(
+            f"not written, because Graph does not show what was seen before: {what}. Somebody "
+            "changed it, or Graph's reading is out of date; plan again"
+        )
 
     def _nothing_to_write(self) -> PolicyOutcome | None:
         """End where the latest reading leaves nothing to write, or forbids it."""
@@ -163,36 +201,45 @@ class PolicyRun:
             return self._conflicting(conflicts)
         return None if self._to_do else self._settled()
 
-    def _try(self, reading: _Reading) -> Write | None:
+    def _try(self, reading: Reading) -> Write | None:
         """Write once. None means that it is for the next reading to tell how things stand.
 
         A refusal is kept until then: after an unclear answer the write may have happened all the
         same, and then Graph refuses the repeat of what is already true.
         """
-        write = next_write(self.plan.policy, self._to_do, reading.direct, self.context)
+        write = next_write(self.plan.policy, self._to_do, reading, self.context)
         try:
             self._make(write, reading)
         except MultiAdminApprovalError:
             raise
-        except RouteMissingError as missing:
-            if write.create_place is None or not self.context.route.falls_back:
-                self.refusal = missing if write.replaces else _without_route(missing)
-        except NotExecutedError as hindered:
-            self._count_renewal(hindered)
-        except ThrottledError as throttled:
-            self.throttled += 1
-            self._wait(throttled, self.throttled)
-        except OutcomeUnknownError as unclear:
-            self.unclear += 1
-            self._wait(unclear, self.unclear)
-            told_when = unclear.retry_after is not None
-            if self.unclear >= (WRITE_TRIES_TOLD_WHEN if told_when else WRITE_TRIES):
-                self.refusal = unclear
-        except GraphError as refused:
-            self.refusal = refused
-        else:
-            return write
-        return None
+        except GraphError as fault:
+            self._take_in(fault, write)
+            return None
+        return write
+
+    def _take_in(self, fault: GraphError, write: Write) -> None:
+        """Wait, or count, as a write without success asks for; or keep it as Graph's last word."""
+        match fault:
+            case RouteMissingError():
+                if write.create_place is None or not self.context.route.falls_back:
+                    self.refusal = fault if write.replaces else _without_route(fault)
+            case _AgedReadingError():
+                self.aged += 1
+                if self.aged >= FRESH_TRIES:
+                    self.refusal = fault
+            case NotExecutedError():
+                self._count_renewal(fault)
+            case ThrottledError():
+                self.throttled += 1
+                self._wait(fault, self.throttled)
+            case OutcomeUnknownError():
+                self.unclear += 1
+                self._wait(fault, self.unclear)
+                told_when = fault.retry_after is not None
+                if self.unclear >= (WRITE_TRIES_TOLD_WHEN if told_when else WRITE_TRIES):
+                    self.refusal = fault
+            case _:
+                self.refusal = fault
 
     def _count_renewal(self, hindered: NotExecutedError) -> None:
         """A fresh token is worth one repeat; an approval code that did not fit is not tried again."""
@@ -204,17 +251,18 @@ class PolicyRun:
     def _to_do(self) -> list[Change]:
         return [v.change for v in self.judgements if v.state is ChangeState.TO_DO]
 
-    def _read(self) -> _Reading:
+    def _read(self) -> Reading:
         """Read the policy, and judge the plan's changes by what is there."""
-        live = self.context.tenant.read_policy(self.plan.policy)
-        direct, inherited, problems = split(self.plan.policy, live.assignments)
-        if problems:
-            raise ReconcilerError(f"{problems[0].message}; {problems[0].help}")
-        self.judgements = judge_all(self.plan.changes, direct, inherited)
-        self.lost = tuple(describe_target(target) for target in _lost(self.plan, direct, inherited))
-        return _Reading(live.assignments, direct)
+        return self._take(self.context.tenant.read_policy(self.plan.policy))
 
-    def _make(self, write: Write, reading: _Reading) -> None:
+    def _take(self, live: LivePolicy) -> Reading:
+        reading = Reading.of(live)
+        self.judgements = judge_all(self.plan.changes, reading.direct, reading.inherited)
+        self.contradictions = self.history.contradictions(reading)
+        self.history.add(reading, self._confirmed)
+        return reading
+
+    def _make(self, write: Write, reading: Reading) -> None:
         """Make one write between two lines of the journal.
 
         From the moment it is sent it counts as sent, until Graph itself says that it is refused.
@@ -225,6 +273,7 @@ class PolicyRun:
         self.sent |= {key_of(change.target): change for change in write.changes}
         try:
             with self._finding_the_route(write):
+                self._refuse_aged(reading, write)
                 receipt = self.context.multi_admin_approver.send(policy, write.encoded)
         except OutcomeUnknownError as unclear:
             journal.record("unknown", policy, error=str(unclear), request_id=unclear.request_id)
@@ -236,6 +285,17 @@ class PolicyRun:
         self.request_id = receipt.request_id
         journal.record("accepted", policy, request_id=receipt.request_id)
 
+    def _refuse_aged(self, reading: Reading, write: Write) -> None:
+        """Raise where the machine slept, or the disk was slow, since the reading was asked for."""
+        clock = self.context.clock
+        now = Moment(clock.now(), clock.monotonic())
+        if reading.read_at is not None and reading.read_at.age(now) > LONGEST_AGE:
+            raise _AgedReadingError(
+                f"the reading that it rests on was more than {LONGEST_AGE:.0f} s old each time, "
+                "so nothing was sent; check the speed of the network and of the journal's disk",
+                attempted=write.encoded.attempted,
+            )
+
     def _finding_the_route(self, write: Write) -> AbstractContextManager[None]:
         place = write.create_place
         return nullcontext() if place is None else self.context.route.trying(place)
@@ -246,25 +306,30 @@ class PolicyRun:
         LOG.log(level, "%s; reading it again in %.1f s", unclear, seconds)
         self.context.deadline.sleep(seconds, str(unclear))
 
-    def _read_back(self, sent: Write, before: _Reading) -> None:
-        """Read until everything that was sent shows; stale readings are expected on the way.
+    def _read_back(self, sent: Write, before: Reading) -> None:
+        """Read until everything that was sent shows; lagging readings are expected on the way.
 
-        Our own change is waited for until the deadline. What somebody else changed meanwhile is
-        named; where the request replaced the whole set it may be our doing, and is no success.
+        Our own change is waited for until the deadline. A third state, neither that before the
+        write nor that after it, is somebody's edit where it stays. What somebody else changed
+        beside our change is named; where the request replaced the whole set it may be our doing,
+        and is no success.
         """
-        last = READ_BACK_WAITS[-1]
+        last, third_states = READ_BACK_WAITS[-1], 0
         for number, wait in enumerate(chain(READ_BACK_WAITS, repeat(last)), start=1):
             if wait:
                 self.context.deadline.sleep(wait, "waiting for Graph to show the change")
             reading = self._read()
             if self._is_contradicted and number >= CONFLICT_READINGS:
                 return
-            if self._in_doubt:
-                continue
             found = read_back_differences(sent.expected, before.assignments, reading.assignments)
-            short = [surprise for surprise in found if sent.replaces and not surprise.is_extra]
+            if self._in_doubt:
+                third_states += is_third_state(before.direct, sent.expected, reading.direct)
+                if third_states >= CONFLICT_READINGS:
+                    raise _overwritten(found)
+                continue
+            short = [each for each in found if sent.replaces and not each.is_extra]
             if not short:
-                self.notes += [str(surprise) for surprise in found]
+                self.notes += [str(each) for each in found]
                 return
             if number >= len(READ_BACK_WAITS):
                 raise ReconcilerError(
@@ -296,11 +361,12 @@ class PolicyRun:
         except ReconcilerError as fault:  # all is done and seen; only the last line is missing
             self.notes.append(str(fault))
         self.context.multi_admin_approver.forget(self.plan.policy)
-        if self.lost:
+        lost = [str(each) for each in self.contradictions if each.is_declared]
+        if lost:
             return self._ended(
                 Status.STALE,
                 "somebody else changed what the plan saw as declared and there: "
-                f"{', '.join(self.lost)}; plan again",
+                f"{'; '.join(lost)}; plan again",
             )
         return PolicyOutcome(
             self.plan.policy,
@@ -363,22 +429,45 @@ class PolicyRun:
             notes=tuple(self.notes),
         )
 
+    def look_again(self, live: LivePolicy, outcome: PolicyOutcome) -> PolicyOutcome:
+        """Take one more reading, after the run's last write, and name what it no longer shows.
 
-def _lost(
-    plan: PolicyPlan, direct: Mapping[Key, Assignment], inherited: Container[Key]
-) -> Iterator[Target]:
-    """Find what is declared, was there when the plan was made, and is not as it was any more."""
-    for keep in plan.kept:
-        key = key_of(keep.assignment.target)
-        found = direct.get(key)
-        if found is None and key in inherited and keep.assignment.filter is None:
-            continue
-        if found is None or found.filter != keep.assignment.filter:
-            yield keep.assignment.target
-    for cover in plan.inherited:
-        key = key_of(cover.assignment.target)
-        if cover.declared_at is not None and key not in inherited and key not in direct:
-            yield cover.assignment.target
+        What this run wrote, or the desired state declares, makes the policy stale where it is gone;
+        anything else is a note. Raises `ReconcilerError` where a reading cannot be sorted.
+        """
+        self._take(live)
+        done = {key_of(v.change.target) for v in self.judgements if v.state is ChangeState.DONE}
+        undone = [each for each in outcome.written if key_of(each.target) not in done]
+        own = {key_of(each.target) for each in undone}
+        is_settled = outcome.status is Status.APPLIED  # else its error has named the others
+        others = [c for c in self.contradictions if is_settled and key_of(c.target) not in own]
+        gone = [f"{describe_change(each)}: no longer so" for each in undone] + list(
+            map(str, others)
+        )
+        if not gone:
+            return outcome
+        if not undone and not any(each.is_declared for each in others):
+            return replace(outcome, notes=(*outcome.notes, *gone))
+        return replace(
+            outcome,
+            status=Status.STALE if is_settled else outcome.status,
+            written=tuple(each for each in outcome.written if each not in undone),
+            error="; ".join(([outcome.error] if outcome.error else []) + [_undone(gone)]),
+        )
+
+
+def _undone(gone: Iterable[str]) -> str:
+    return (
+        "it was written and read back, and is another one at the end of the run, so somebody else "
+        f"wrote this policy at the same time: {'; '.join(gone)}; plan again"
+    )
+
+
+def _overwritten(found: Iterable[ReadBackDifference]) -> StalePlanError:
+    return StalePlanError(
+        "Graph accepted the write, and then showed another state again and again, so somebody "
+        f"else wrote this policy at the same time: {'; '.join(map(str, found))}; plan again"
+    )
 
 
 def _without_route(missing: RouteMissingError) -> GraphError:

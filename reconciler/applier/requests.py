@@ -18,10 +18,11 @@ from typing import assert_never
 
 from reconciler.applier.merge import OPPOSITE_SIDE, merge
 from reconciler.applier.multi_admin_approval import MultiAdminApprover
+from reconciler.applier.readings import Reading
 from reconciler.applier.route import Place, Route
 from reconciler.model.errors import GraphError, MultiAdminApprovalError, ReconcilerError
 from reconciler.model.plan import Change, Create, Delete, Key, Update, action_of, key_of
-from reconciler.model.ports import Journal, Tenant
+from reconciler.model.ports import Clock, Journal, Tenant
 from reconciler.model.requests import (
     AssignmentToSend,
     AssignRequest,
@@ -32,7 +33,7 @@ from reconciler.model.requests import (
     WriteRequest,
 )
 from reconciler.model.state import Assignment, Policy, TargetKind
-from reconciler.model.wording import describe_change
+from reconciler.model.wording import describe_change, describe_target
 from reconciler.runtime.deadline import Deadline
 from reconciler.runtime.retry import Backoff
 
@@ -45,6 +46,7 @@ class ApplyContext:
     route: Route
     multi_admin_approver: MultiAdminApprover
     journal: Journal
+    clock: Clock
     deadline: Deadline
     backoff: Backoff
 
@@ -82,21 +84,41 @@ class Write:
 
 
 def next_write(
-    policy: Policy, to_do: Sequence[Change], direct: Mapping[Key, Assignment], context: ApplyContext
+    policy: Policy, to_do: Sequence[Change], reading: Reading, context: ApplyContext
 ) -> Write:
-    """Choose the call. A write that was queued for approval goes by the call that queued it."""
+    """Choose the call. A write that was queued for approval goes by the call that queued it.
+
+    Raises `ReconcilerError` where only ``assign`` is left, and an assignment of the policy comes
+    from a source that this program does not know.
+    """
+    route, direct = context.route, reading.direct
     assign = _assign(policy, to_do, direct, context)
-    if not context.route.wants_create(to_do):
-        return assign
+    if not route.wants_create(to_do):
+        return _allowed(assign, reading)
     documented = [_documented(policy, change, direct, context) for change in _in_order(to_do)]
-    if not context.route.falls_back:
+    if not route.falls_back:
         return documented[0]
     places = [write.create_place for write in documented]
-    if any(place is not None and context.route.is_missing(place) for place in places):
-        return assign
+    if any(place is not None and route.is_missing(place) for place in places):
+        return _allowed(assign, reading)
     if context.multi_admin_approver.remembers(policy, assign.encoded.digest):
-        return assign
+        return _allowed(assign, reading)
     return documented[0]
+
+
+def _allowed(assign: Write, reading: Reading) -> Write:
+    """Let a whole-set write through where it is known what that does to every assignment."""
+    unknown = [each for each in reading.assignments if each.is_of_unknown_source]
+    if unknown:
+        named = "; ".join(
+            f'{describe_target(each.target)}, source "{each.source}"' for each in unknown
+        )
+        raise ReconcilerError(
+            "not written: this policy has assignments that were made neither directly nor by a "
+            f"policy set ({named}), and nobody knows what the assign call does to them. Change "
+            "this policy in the Intune portal"
+        )
+    return assign
 
 
 def announce(write: Write, policy: Policy, before: Sequence[Assignment], journal: Journal) -> None:
@@ -190,4 +212,5 @@ def _facts(refused: ReconcilerError) -> dict[str, object]:
 def _audit(assignment: Assignment) -> dict[str, object]:
     """Write an assignment so that it could be put back by hand: its target as Graph showed it."""
     target = json.loads(assignment.raw_target)
-    return {"id": assignment.id, "source": assignment.source, "target": target}
+    beside = json.loads(assignment.raw_properties)
+    return {"id": assignment.id, "source": assignment.source, **beside, "target": target}

@@ -1,16 +1,22 @@
-"""Carry out a whole plan, a few policies at a time. Does I/O through `reconciler.model.ports`."""
+"""Carry out a whole plan, a few policies at a time. Does I/O through `reconciler.model.ports`.
+
+After the last write every written policy is read once more, all in one batch: what another run or
+a colleague overwrote in the meantime is named, and is not called done.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import replace
 
 from reconciler.applier.multi_admin_approval import MultiAdminApprover
-from reconciler.applier.policy import PolicyRun
+from reconciler.applier.policy import DOUBT_WAITS, LAST_LOOK, PolicyRun
 from reconciler.applier.requests import ApplyContext
 from reconciler.applier.route import Route
-from reconciler.model.plan import Plan, PolicyPlan
-from reconciler.model.ports import Journal, PendingApprovals, Progress, Tenant
+from reconciler.model.errors import GraphError, ReconcilerError
+from reconciler.model.plan import Plan
+from reconciler.model.ports import Clock, Journal, PendingApprovals, Progress, Tenant
 from reconciler.model.result import ApplyResult, PolicyOutcome, Status
 from reconciler.runtime.deadline import Deadline
 from reconciler.runtime.retry import Backoff
@@ -27,6 +33,7 @@ def apply(
     approvals: PendingApprovals,
     approval_codes: Sequence[str],
     progress: Progress,
+    clock: Clock,
     deadline: Deadline,
     backoff: Backoff,
     parallelism: int,
@@ -37,33 +44,78 @@ def apply(
     The plan must be applyable; whoever calls has asked the user. ``is_stopped`` is asked before
     each policy, so that Ctrl-C lets the policy in hand come to its end and begins no other.
     """
-    due = [policy for policy in plan.policies if policy.changes]
-    progress.stage("Applying", len(due))
     context = ApplyContext(
         tenant=tenant,
         route=Route(plan.writes, progress),
         multi_admin_approver=MultiAdminApprover(tenant, approvals, progress, approval_codes),
         journal=journal,
+        clock=clock,
         deadline=deadline,
         backoff=backoff,
     )
+    runs = [PolicyRun(policy, context) for policy in plan.policies if policy.changes]
+    progress.stage("Applying", len(runs))
 
-    def one(policy: PolicyPlan) -> PolicyOutcome:
+    def one(run: PolicyRun) -> PolicyOutcome:
         if is_stopped():
-            return PolicyOutcome(policy.policy, Status.NOT_TRIED, policy.changes)
-        outcome = PolicyRun(policy, context).outcome()
+            return PolicyOutcome(run.plan.policy, Status.NOT_TRIED, run.plan.changes)
+        outcome = run.outcome()
         progress.advance()
         return outcome
 
-    pool = ThreadPoolExecutor(max_workers=max(1, min(parallelism, len(due))))
+    pool = ThreadPoolExecutor(max_workers=max(1, min(parallelism, len(runs))))
     try:
-        futures = [pool.submit(one, policy) for policy in due]
+        futures = [pool.submit(one, run) for run in runs]
         # In short waits: a signal that falls just between two looks must not wait for the third.
         while wait(futures, timeout=_LOOK).not_done:
             pass
-        outcomes = tuple(future.result() for future in futures)
+        outcomes = [future.result() for future in futures]
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)  # the second Ctrl-C waits for nobody
         raise
     pool.shutdown()
-    return ApplyResult(plan.tenant, plan.digest, outcomes, interrupted=is_stopped())
+    if not is_stopped():
+        outcomes = _look_again(runs, outcomes, context)
+    return ApplyResult(plan.tenant, plan.digest, tuple(outcomes), interrupted=is_stopped())
+
+
+def _look_again(
+    runs: Sequence[PolicyRun], outcomes: Sequence[PolicyOutcome], context: ApplyContext
+) -> list[PolicyOutcome]:
+    """Read every written policy once more; again where something is gone, as a reading may lag."""
+    final = {outcome.policy.id: outcome for outcome in outcomes}
+    open_runs = [run for run, outcome in zip(runs, outcomes, strict=True) if outcome.written]
+    before = dict(final)
+    try:
+        for seconds in (0.0, *DOUBT_WAITS):
+            if not open_runs:
+                break
+            if seconds:
+                context.deadline.sleep(seconds, "waiting for Graph's readings to agree")
+            looked = _look(open_runs, before, context)
+            final |= looked
+            open_runs = [
+                run for run in open_runs if looked[run.plan.policy.id] != before[run.plan.policy.id]
+            ]
+    except ReconcilerError:
+        pass  # the time is up, or the user stops: the last look that there was counts
+    return list(final.values())
+
+
+def _look(
+    runs: Sequence[PolicyRun], before: Mapping[str, PolicyOutcome], context: ApplyContext
+) -> dict[str, PolicyOutcome]:
+    with context.deadline.grace(LAST_LOOK):
+        found = context.tenant.read_each([run.plan.policy for run in runs])
+    looked: dict[str, PolicyOutcome] = {}
+    for run in runs:
+        id = run.plan.policy.id
+        live = found[id]
+        try:
+            if isinstance(live, GraphError):
+                raise live
+            looked[id] = run.look_again(live, before[id])
+        except ReconcilerError as fault:
+            note = f"could not be read once more at the end of the run: {fault}"
+            looked[id] = replace(before[id], notes=(*before[id].notes, note))
+    return looked

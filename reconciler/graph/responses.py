@@ -28,6 +28,7 @@ from reconciler.model.errors import (
     ThrottledError,
 )
 from reconciler.model.identifiers import is_guid
+from reconciler.model.state import Moment
 from reconciler.runtime.known_secrets import strike
 from reconciler.runtime.retry import retry_after_of
 
@@ -50,7 +51,8 @@ class GraphResponse:
 
     ``body`` is the parsed JSON, None where there was none. ``fault`` says why the response is not one
     of Graph's, "" where it may be: something between here and Graph answered in its place, or the
-    body cannot be read. ``host`` is where it came from, "" inside a ``$batch``.
+    body cannot be read. ``host`` is where it came from, "" inside a ``$batch``. ``sent_at`` is the
+    moment directly before its request went out, None inside a ``$batch``.
     """
 
     status: int
@@ -58,6 +60,7 @@ class GraphResponse:
     body: Any
     fault: str = ""
     host: str = ""
+    sent_at: Moment | None = None
 
     @classmethod
     def of(cls, response: httpx.Response) -> GraphResponse:

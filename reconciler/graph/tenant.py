@@ -2,25 +2,34 @@
 
 Reads are beta throughout: v1.0 shows neither filters nor where an assignment comes from, and a
 whole set written from such a reading would drop them (graph.md section 3).
+
+A reading of a policy counts only where it can be the policy's. A page or an assignment that names
+another policy is an answer to another request, as a broken proxy may give. A set that came in
+several pages may have changed in between, so it counts once two readings agree.
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from itertools import chain
 from typing import Any
 from urllib.parse import quote
 
 from reconciler.graph import wire
-from reconciler.graph.client import GraphClient, Version
+from reconciler.graph.client import GraphClient, Version, items, next_link
 from reconciler.graph.encoding import encode, policy_path
 from reconciler.graph.groups import find_groups
 from reconciler.graph.parallel import in_parallel
-from reconciler.graph.responses import APPROVAL_CODE_HEADER, JUSTIFICATION_HEADER
-from reconciler.model.errors import GraphError, MultiAdminApprovalStatus
-from reconciler.model.policy_types import FAMILIES, Family
+from reconciler.graph.responses import (
+    APPROVAL_CODE_HEADER,
+    JUSTIFICATION_HEADER,
+    GraphResponse,
+)
+from reconciler.model.errors import GraphError, MultiAdminApprovalStatus, NotFoundError
+from reconciler.model.plan import fingerprint
+from reconciler.model.policy_types import CLASSIC, SETTINGS_CATALOG, Family
 from reconciler.model.ports import GroupSearch, Receipt
 from reconciler.model.requests import EncodedRequest, WriteRequest
 from reconciler.model.state import (
@@ -32,6 +41,7 @@ from reconciler.model.state import (
     TargetKind,
     TenantIdentity,
 )
+from reconciler.runtime.retry import TransientError
 
 _APPROVALS = "deviceManagement/operationApprovalRequests"
 _APPROVAL_STATUS = {
@@ -42,6 +52,13 @@ _APPROVAL_STATUS = {
     "expired": MultiAdminApprovalStatus.EXPIRED,
     "completed": MultiAdminApprovalStatus.COMPLETED,
 }
+
+
+_PAGED_READINGS = 5
+"""Readings of a set in several pages before a set that changes each time is given up on."""
+
+_FOREIGN_TRIES = 4
+"""Readings before a policy for which somebody else's answer comes each time is given up on."""
 
 
 class GraphTenant:
@@ -69,10 +86,8 @@ class GraphTenant:
 
     def read_policies(self) -> LiveState:
         """Read both families with their assignments, side by side."""
-        families = list(FAMILIES.values())
         listed = in_parallel(
-            [partial(self._read_family, family) for family in families],
-            workers=self._client.parallelism,
+            [self._read_classic, self._read_settings_catalog], workers=self._client.parallelism
         )
         policies: dict[str, LivePolicy] = {}
         for found in listed:
@@ -87,11 +102,41 @@ class GraphTenant:
         return LiveState(policies)
 
     def read_policy(self, policy: Policy) -> LivePolicy:
-        """Read one policy's assignments from their own collection, which never lies."""
-        attempted = f'reading the assignments of "{policy.name}"'
-        path = f"{policy_path(policy)}/assignments"
-        items = self._client.pages(Version.BETA, path, attempted=attempted)
-        return LivePolicy(policy, _assignments(items, attempted))
+        """Read one policy's assignments from their own collection, for either family.
+
+        Raises `GraphError` where Graph keeps answering for another policy, or where the set
+        changes whenever its pages are read.
+        """
+        live, is_one_page = self._read_set(policy)
+        for _ in range(_PAGED_READINGS):
+            if is_one_page:
+                return live
+            former = fingerprint(live.assignments)
+            live, is_one_page = self._read_set(policy)
+            if fingerprint(live.assignments) == former:
+                return live
+        raise GraphError(
+            f"the assignments changed while their pages were read, {_PAGED_READINGS} times in a "
+            "row; nothing was concluded from it",
+            attempted=_reading_of(policy),
+            code="UnexpectedAnswer",
+        )
+
+    def read_each(self, policies: Sequence[Policy]) -> Mapping[str, LivePolicy | GraphError]:
+        """Read several policies' own collections of assignments, twenty to a ``$batch``."""
+        found: dict[str, LivePolicy | GraphError] = {}
+        by_id = {policy.id: policy for policy in policies}
+        responses = self._client.batch(
+            Version.BETA,
+            {id: f"{policy_path(policy)}/assignments" for id, policy in by_id.items()},
+            attempted="reading assignments",
+        )
+        for id, policy in by_id.items():
+            try:
+                found[id] = self._from_batch(policy, responses[id])
+            except GraphError as refused:
+                found[id] = refused
+        return found
 
     def read_filters(self) -> Mapping[str, AssignmentFilter]:
         """Read every assignment filter; they exist in beta alone."""
@@ -143,26 +188,89 @@ class GraphTenant:
             raise
         return _APPROVAL_STATUS.get(str(found.get("status") or "").casefold())
 
-    def _read_family(self, family: Family) -> list[LivePolicy]:
-        attempted = f"reading {family.path}"
-        path = f"{family.path}?$expand=assignments"
+    def _read_classic(self) -> list[LivePolicy]:
+        """Read the classic policies with their assignments expanded, one request a page."""
         return [
-            self._with_assignments(wire.parse(wire.PolicyItem, item, attempted), family)
-            for item in self._client.pages(Version.BETA, path, attempted=attempted)
+            self._with_assignments(item) for item in self._list(CLASSIC, "?$expand=assignments")
         ]
 
-    def _with_assignments(self, item: wire.PolicyItem, family: Family) -> LivePolicy:
-        """Take the expanded assignments, or read them apart where the expansion is not whole."""
-        policy = wire.policy(item, family)
-        attempted = f'reading the assignments of "{policy.name}"'
+    def _read_settings_catalog(self) -> list[LivePolicy]:
+        """Read the settings catalog's policies, and then each one's own collection of assignments.
+
+        Whether its list expands truthfully is not known, and its single expansion is always empty
+        (graph.md sections 4 and 12). A policy that was deleted in between is left out.
+        """
+        policies = [
+            wire.policy(item, SETTINGS_CATALOG) for item in self._list(SETTINGS_CATALOG, "")
+        ]
+        found: list[LivePolicy] = []
+        for result in self.read_each(policies).values():
+            if isinstance(result, LivePolicy):
+                found.append(result)
+            elif not isinstance(result, NotFoundError):
+                raise result
+        return found
+
+    def _list(self, family: Family, query: str) -> list[wire.PolicyItem]:
+        attempted = f"reading {family.path}"
+        pages = self._client.pages(Version.BETA, f"{family.path}{query}", attempted=attempted)
+        return [wire.parse(wire.PolicyItem, item, attempted) for item in pages]
+
+    def _with_assignments(self, item: wire.PolicyItem) -> LivePolicy:
+        """Take the expanded assignments, or read them apart where they are not this policy's whole set."""
+        policy = wire.policy(item, CLASSIC)
         contradicts_itself = bool(item.is_assigned) and not item.assignments
-        if item.assignments is None or contradicts_itself:
+        if item.assignments is None or item.assignments_next or contradicts_itself:
             return self.read_policy(policy)
-        expanded: Iterable[Mapping[str, Any]] = item.assignments
-        if item.assignments_next:
-            rest = self._client.follow(item.assignments_next, attempted=attempted)
-            expanded = [*expanded, *rest]
-        return LivePolicy(policy, _assignments(expanded, attempted))
+        try:
+            return LivePolicy(policy, _assignments(policy, item.assignments))
+        except _ForeignAnswerError:
+            return self.read_policy(policy)
+
+    def _read_set(self, policy: Policy) -> tuple[LivePolicy, bool]:
+        """Read a policy's collection once, and tell whether it came in one page."""
+
+        def once() -> tuple[LivePolicy, bool]:
+            try:
+                return self._read_pages(policy)
+            except _ForeignAnswerError as foreign:
+                raise TransientError(foreign, tries=_FOREIGN_TRIES) from foreign
+
+        result: tuple[LivePolicy, bool] = self._client.transport.retrying()(once)
+        return result
+
+    def _read_pages(self, policy: Policy) -> tuple[LivePolicy, bool]:
+        attempted = _reading_of(policy)
+        url = self._client.url(Version.BETA, f"{policy_path(policy)}/assignments")
+        first = self._client.transport.read(url, attempted=attempted)
+        entries, link = _page(policy, first, attempted)
+        pages = [entries]
+        seen = {url}
+        while link is not None:
+            if link in seen:
+                raise GraphError(
+                    "Graph's pages link in a circle, so the list cannot be read to its end",
+                    attempted=attempted,
+                    code="PagingLoop",
+                )
+            seen.add(link)
+            response = self._client.transport.read(link, attempted=attempted)
+            entries, link = _page(policy, response, attempted)
+            pages.append(entries)
+        assignments = _assignments(policy, chain.from_iterable(pages))
+        return LivePolicy(policy, assignments, read_at=first.sent_at), len(pages) == 1
+
+    def _from_batch(self, policy: Policy, response: GraphResponse) -> LivePolicy:
+        """Take one policy's part of a batch; what came in pages or for another policy is read apart."""
+        attempted = _reading_of(policy)
+        self._client.transport.raise_for(response, attempted)
+        try:
+            entries, link = _page(policy, response, attempted)
+            if link is None:
+                return LivePolicy(policy, _assignments(policy, entries), read_at=response.sent_at)
+        except _ForeignAnswerError:
+            pass
+        return self.read_policy(policy)
 
     def _approval_headers(self, approval_code: str | None) -> dict[str, str]:
         """The code finishes an approved write; the justification asks for approval of a new one."""
@@ -173,11 +281,39 @@ class GraphTenant:
         return {JUSTIFICATION_HEADER: base64.b64encode(self._justification.encode()).decode()}
 
 
-def _assignments(items: Iterable[Mapping[str, Any]], attempted: str) -> tuple[Assignment, ...]:
-    return tuple(
-        _in_one_order(wire.assignment(wire.parse(wire.AssignmentItem, item, attempted)))
-        for item in items
+class _ForeignAnswerError(GraphError):
+    """The answer belongs to the request for another policy."""
+
+
+def _foreign(policy: Policy) -> _ForeignAnswerError:
+    return _ForeignAnswerError(
+        "the answer belongs to another policy, so something between this machine and Microsoft "
+        "Graph mixes up answers; nothing was concluded from it",
+        attempted=_reading_of(policy),
+        code="UnexpectedAnswer",
     )
+
+
+def _reading_of(policy: Policy) -> str:
+    return f'reading the assignments of "{policy.name}"'
+
+
+def _page(
+    policy: Policy, response: GraphResponse, attempted: str
+) -> tuple[list[Mapping[str, Any]], str | None]:
+    """Take the entries of a page of one policy's assignments, and the link to the next one."""
+    page = response.body if isinstance(response.body, dict) else {}
+    if wire.is_of_another_policy(page, policy.id):
+        raise _foreign(policy)
+    return items(page, attempted), next_link(page, attempted)
+
+
+def _assignments(policy: Policy, entries: Iterable[Mapping[str, Any]]) -> tuple[Assignment, ...]:
+    """Read the assignments of a policy. Raises `_ForeignAnswerError` where one is another's."""
+    parsed = [wire.parse(wire.AssignmentItem, entry, _reading_of(policy)) for entry in entries]
+    if any(wire.names_another_policy(item, policy.id) for item in parsed):
+        raise _foreign(policy)
+    return tuple(_in_one_order(wire.assignment(item)) for item in parsed)
 
 
 def _in_one_order(assignment: Assignment) -> Assignment:

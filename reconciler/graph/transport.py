@@ -14,6 +14,7 @@ import logging
 import random
 import uuid
 from collections.abc import Mapping
+from dataclasses import replace
 
 import httpx
 from tenacity import Retrying
@@ -22,6 +23,7 @@ from reconciler.graph.auth.token_source import TokenSource
 from reconciler.graph.responses import GraphResponse, is_throttled, refusal, token_refused
 from reconciler.model.errors import AuthError, GraphError, NotExecutedError, OutcomeUnknownError
 from reconciler.model.ports import Clock
+from reconciler.model.state import Moment
 from reconciler.runtime.addresses import origin
 from reconciler.runtime.deadline import Deadline
 from reconciler.runtime.http_client import NoResponseError, exchange
@@ -213,7 +215,7 @@ class Transport:
     ) -> GraphResponse:
         KNOWN.learn(token)
         client_request_id = str(uuid.uuid4())
-        started = self._clock.monotonic()
+        sent_at = Moment(self._clock.now(), self._clock.monotonic())
         response = GraphResponse.of(
             exchange(
                 self._http,
@@ -235,11 +237,11 @@ class Transport:
             method,
             httpx.URL(url).path,
             response.status,
-            1000 * (self._clock.monotonic() - started),
+            1000 * (self._clock.monotonic() - sent_at.monotonic),
             response.request_id,
             client_request_id,
         )
-        return response
+        return replace(response, sent_at=sent_at)
 
     def _wait(self, fault: TransientError, attempt: int) -> float:
         seconds = self._backoff.wait(attempt, fault.wait)

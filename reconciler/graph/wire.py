@@ -7,16 +7,20 @@ goes back when a whole set is sent. Sources: graph.md sections 1, 3, 4 and 5.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from reconciler.model.errors import GraphError
+from reconciler.model.identifiers import is_guid
 from reconciler.model.policy_types import Family, platform_of
 from reconciler.model.requests import AssignmentToSend
 from reconciler.model.state import (
+    DIRECT,
     NO_FILTER_ID,
+    UNKNOWN_SOURCE,
     Assignment,
     AssignmentFilter,
     Filter,
@@ -58,10 +62,15 @@ class _Item(BaseModel):
 
 
 class AssignmentItem(_Item):
-    """One entry of ``assignments``. v1.0 shows no ``source``; direct is what it then means."""
+    """One entry of ``assignments`` in beta. v1.0 shows neither ``source`` nor ``sourceId``.
+
+    ``source_id`` is the policy's own id for a direct assignment, else that of the policy set
+    (graph.md section 2). Other members are kept in ``model_extra``.
+    """
 
     id: str
-    source: str | None = "direct"
+    source: str | None = None
+    source_id: str | None = Field(None, alias="sourceId")
     target: dict[str, Any]
 
 
@@ -166,13 +175,61 @@ def tenant(item: OrganizationItem) -> TenantIdentity:
 
 def assignment(item: AssignmentItem) -> Assignment:
     """Read one live assignment. What does not fit a known target whole becomes opaque."""
-    raw = json.dumps(item.target, separators=(",", ":"))
     found = _target(item.target) if _knows_filter(item.target) else None
     if found is None:
         found = Target(
             TargetKind.OPAQUE, item.id.lower(), odata_type=str(item.target.get("@odata.type") or "")
         )
-    return Assignment(item.id, found, _filter(item.target), item.source or "direct", raw)
+    beside = {
+        name: value
+        for name, value in (item.model_extra or {}).items()
+        if "@odata." not in name  # annotations are Graph's own, and are not sent
+    }
+    return Assignment(
+        item.id,
+        found,
+        _filter(item.target),
+        item.source or UNKNOWN_SOURCE,
+        raw_target=_text(item.target),
+        raw_properties=_text(beside),
+    )
+
+
+def names_another_policy(item: AssignmentItem, policy_id: str) -> bool:
+    """Whether an assignment says itself that it belongs to another policy.
+
+    Graph builds ids as ``POLICY_GROUP`` (graph.md section 5), and a direct assignment's
+    ``sourceId`` is its policy's id. An id that begins with the id of the policy set that made the
+    assignment names no other policy.
+    """
+    source_id = (item.source_id or NO_FILTER_ID).lower()
+    is_direct = (item.source or "").casefold() == DIRECT
+    if is_direct and source_id not in (policy_id.lower(), NO_FILTER_ID):
+        return True
+    owner = item.id.partition("_")[0].lower()
+    is_own = owner in (policy_id.lower(), source_id)
+    return "_" in item.id and is_guid(owner) and not is_own
+
+
+_CONTEXT_POLICY = re.compile(r"\('([^']*)'\)/assignments", re.IGNORECASE)
+
+
+def is_of_another_policy(page: Mapping[str, Any], policy_id: str) -> bool:
+    """Whether a page's ``@odata.context`` says that it is not the assignments of this policy.
+
+    It ends in ``('POLICY')/assignments``. This tells an empty page of another policy too.
+    """
+    context = page.get("@odata.context")
+    if not isinstance(context, str):
+        return False
+    named = _CONTEXT_POLICY.search(context)
+    if named is not None:
+        return named[1].lower() != policy_id.lower()
+    return "#" in context and "assignment" not in context.lower()
+
+
+def _text(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, separators=(",", ":"))
 
 
 def _mode(target: Mapping[str, Any]) -> str:
@@ -242,7 +299,8 @@ def wanted_json(wanted: AssignmentToSend) -> dict[str, Any]:
     live: dict[str, Any] = json.loads(wanted.raw_target)
     if _filter(live) != wanted.filter:
         live |= filter_json(wanted.filter)
-    return {"target": live}
+    beside: dict[str, Any] = json.loads(wanted.raw_properties)
+    return {**beside, "target": live}
 
 
 def sorted_text(raw: str) -> str:

@@ -302,8 +302,15 @@ def fingerprint(assignments: Iterable[Assignment]) -> str:
                 _canonical_filter(assignment.filter),
                 assignment.source.casefold(),
                 json.loads(assignment.raw_target),
+                *_beside(assignment),
             ]
         )
         for assignment in assignments
     )
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _beside(assignment: Assignment) -> list[object]:
+    """What Graph showed beside the target; nothing where that was nothing."""
+    properties = json.loads(assignment.raw_properties)
+    return [properties] if properties else []

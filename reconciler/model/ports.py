@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from reconciler.model.errors import MultiAdminApprovalStatus
+from reconciler.model.errors import GraphError, MultiAdminApprovalStatus
 from reconciler.model.requests import EncodedRequest, WriteRequest
 from reconciler.model.state import (
     AssignmentFilter,
@@ -112,7 +112,18 @@ class Reader(Protocol):
         ...
 
     def read_policy(self, policy: Policy) -> LivePolicy:
-        """Read one policy's assignments afresh; complete, or an exception."""
+        """Read one policy's assignments afresh; complete, or an exception.
+
+        The result has its ``read_at``. An answer that belongs to another policy is not one.
+        """
+        ...
+
+    def read_each(self, policies: Sequence[Policy]) -> Mapping[str, LivePolicy | GraphError]:
+        """Read several policies' assignments afresh, by policy id, in as few requests as Graph allows.
+
+        A policy that could not be read has its error in the result. Raises `ReconcilerError` where
+        nothing could be read at all.
+        """
         ...
 
     def read_filters(self) -> Mapping[str, AssignmentFilter]:

@@ -8,12 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 from reconciler.model.diagnostics import Location
 
 NO_FILTER_ID = "00000000-0000-0000-0000-000000000000"
 """What Graph sometimes writes instead of null for "no filter" ([O] graph.md section 3)."""
+
+
+DIRECT = "direct"
+POLICY_SETS = "policySets"
+UNKNOWN_SOURCE = "unknown"
+"""What stands as ``source`` where Graph names none."""
 
 
 class Cloud(StrEnum):
@@ -133,9 +140,10 @@ class Policy:
 class Assignment:
     """One live assignment.
 
-    ``raw_target`` is the target's JSON text exactly as read: it is what goes back to Graph, so that
-    nothing the program does not know of is lost. ``source`` is ``direct`` or, for example,
-    ``policySets``.
+    ``id`` is Graph's own, and is never compared. ``raw_target`` is the target's JSON text exactly
+    as read, and ``raw_properties`` the JSON object of everything that Graph showed beside the
+    target and that this program does not know. Both go back to Graph, so that nothing is lost.
+    ``source`` says how it came about: ``direct``, ``policySets``, or what Graph says instead.
     """
 
     id: str
@@ -143,19 +151,55 @@ class Assignment:
     filter: Filter | None
     source: str
     raw_target: str
+    raw_properties: str = "{}"
 
     @property
     def is_direct(self) -> bool:
-        """Whether it was made on the policy itself and not by a policy set."""
-        return self.source.casefold() == "direct"
+        """Whether it was made on the policy itself."""
+        return self.source.casefold() == DIRECT
+
+    @property
+    def is_of_unknown_source(self) -> bool:
+        """Whether it was made neither on the policy itself nor by a policy set.
+
+        Nobody knows what ``assign`` does to such an assignment, so its policy is not written by it.
+        """
+        return not self.is_direct and self.source.casefold() != POLICY_SETS.casefold()
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A point in time by both clocks of the machine.
+
+    ``wall`` may be set and may jump; ``monotonic`` (seconds from an arbitrary start) may stand
+    still while the machine sleeps. Neither alone tells how old something is.
+    """
+
+    wall: datetime
+    monotonic: float
+
+    def age(self, now: Moment) -> float:
+        """Seconds from this moment until ``now``: the longer of what the two clocks say.
+
+        A wall clock that was set back says nothing about the age, so it counts as very old.
+        """
+        by_wall = (now.wall - self.wall).total_seconds()
+        if by_wall < -1.0:
+            return float("inf")
+        return max(by_wall, now.monotonic - self.monotonic)
 
 
 @dataclass(frozen=True, slots=True)
 class LivePolicy:
-    """A policy with every assignment it has, complete or not at all."""
+    """A policy with every assignment it has, complete or not at all.
+
+    ``read_at`` is the moment directly before the request that read it went out, None where the
+    age does not matter.
+    """
 
     policy: Policy
     assignments: tuple[Assignment, ...]
+    read_at: Moment | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -327,6 +327,7 @@ def write(
                 approvals=FilePendingApprovals(options.state_folder / APPROVALS_FILE),
                 approval_codes=options.approval_codes,
                 progress=session.progress,
+                clock=session.clock,
                 deadline=session.deadline,
                 backoff=session.backoff,
                 parallelism=session.parallelism,

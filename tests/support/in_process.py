@@ -170,6 +170,7 @@ class Run:
             approvals=FilePendingApprovals(self.root / ".reconciler" / "approvals.json"),
             approval_codes=codes,
             progress=self.heard,
+            clock=self.clock,
             deadline=self.session.deadline,
             backoff=self.session.backoff,
             parallelism=self.session.parallelism,

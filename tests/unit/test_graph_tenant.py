@@ -25,6 +25,7 @@ from tests.support.tenants import (
     KIOSKS,
     LINUX,
     group,
+    guid,
     live,
     opaque,
     policy_id,
@@ -61,12 +62,25 @@ def reads(app):
 
 @pytest.mark.parametrize(("count", "pages"), [(1, 1), (25, 1), (26, 2), (250, 10)])
 def test_reading_costs_one_request_a_page_and_nothing_a_policy(clock, count, pages):
+    """The settings catalog adds one list and a batch for each twenty policies."""
     app = app_on(tenant(many(count)), clock, page_size=25)
 
     found = tenant_on(app, clock, parallelism=4).read_policies()
 
     assert len(found.policies) == count + 1
-    assert len(app.requests) == pages + 1
+    paths = [path for _, path, _ in app.requests]
+    assert len([path for path in paths if path.startswith(FAMILY)]) == pages
+    assert (
+        len(
+            [
+                path
+                for path in paths
+                if "/compliancePolicies?" in path or path.endswith("/compliancePolicies")
+            ]
+        )
+        == 1
+    )
+    assert len([path for path in paths if path.endswith("$batch")]) == 1
 
 
 def test_policies_are_read_in_beta_alone(clock):
@@ -113,7 +127,7 @@ class Lying:
     "change",
     [
         lambda entry: entry.update(assignments=[], isAssigned=True),
-        lambda entry: entry.pop("assignments"),
+        lambda entry: entry.pop("assignments", None),
         lambda entry: entry.update(assignments=None),
     ],
 )
@@ -124,7 +138,128 @@ def test_an_expansion_that_is_missing_or_contradicts_itself_is_read_apart(clock,
 
     assert len(found.policies[LINUX].assignments) == 1
     assert len(found.policies[ONE].assignments) == 1
-    assert f"/beta/deviceManagement/compliancePolicies/{LINUX}/assignments" in reads(app)
+    assert f"{FAMILY}/{ONE}/assignments" in reads(app)
+
+
+@pytest.mark.parametrize("policies", [1, 21])
+def test_the_settings_catalog_is_never_read_by_an_expansion(clock, policies):
+    """[O] graph.md sections 4 and 12: an expansion may be empty although the policy is assigned."""
+    document = tenant({})
+    document["compliancePolicies"] = [
+        {
+            "id": guid(2, number),
+            "name": f"Linux {number}",
+            "platforms": "linux",
+            "assignments": [live(guid(2, number), target("group", group(1)))],
+        }
+        for number in range(1, policies + 1)
+    ]
+    app = app_on(document, clock, page_size=100)
+
+    found = tenant_on(Lying(app, lambda entry: entry.update(assignments=[])), clock).read_policies()
+
+    assert {len(live.assignments) for live in found.policies.values()} == {1}
+    assert len(found.policies) == policies
+    assert not [path for path in reads(app) if "compliancePolicies" in path and "expand" in path]
+    assert len([p for _, p, _ in app.requests if p.endswith("$batch")]) == -(-policies // 20)
+
+
+def test_a_catalog_policy_that_is_deleted_while_the_tenant_is_read_is_left_out(clock):
+    app = app_on(
+        tenant({1: []}, linux=[target("group", group(1))]),
+        clock,
+        faults=[Fault("batch_status", code=404, path=LINUX)],
+    )
+
+    assert set(tenant_on(app, clock).read_policies().policies) == {ONE}
+
+
+def test_a_catalog_policy_that_cannot_be_read_makes_no_tenant(clock):
+    app = app_on(
+        tenant({1: []}, linux=[target("group", group(1))]),
+        clock,
+        faults=[Fault("batch_status", code=403, path=LINUX)],
+    )
+
+    with pytest.raises(GraphError):
+        tenant_on(app, clock).read_policies()
+
+
+@pytest.mark.parametrize("policy", [CLASSIC, CATALOG])
+def test_an_answer_that_belongs_to_another_policy_is_asked_for_again(clock, policy):
+    other = f"{FAMILY}/{policy_id(2)}/assignments"
+    app = app_on(
+        tenant(
+            {1: [target("group", group(1))], 2: [target("group", group(2))]},
+            linux=[target("group", group(1))],
+        ),
+        clock,
+        faults=[Fault("swapped_answer", path=f"{policy.id}/assignments", of=other, times=2)],
+    )
+
+    found = tenant_on(app, clock).read_policy(policy)
+
+    assert [one.target.id for one in found.assignments] == [group(1)]
+
+
+@pytest.mark.parametrize("theirs", [[], [target("group", group(2))]])
+def test_an_answer_that_belongs_to_another_policy_each_time_concludes_nothing(clock, theirs):
+    other = f"{FAMILY}/{policy_id(2)}/assignments"
+    fault = Fault("swapped_answer", path=f"{ONE}/assignments", of=other, times=None)
+    app = app_on(tenant({1: [target("group", group(1))], 2: theirs}), clock, faults=[fault])
+
+    with pytest.raises(GraphError, match="belongs to another policy"):
+        tenant_on(app, clock).read_policy(CLASSIC)
+
+
+def test_a_swapped_answer_inside_a_batch_is_read_apart(clock):
+    other = f"{FAMILY}/{ONE}/assignments"
+    fault = Fault("swapped_answer", path=f"{LINUX}/assignments", of=other)
+    app = app_on(
+        tenant({1: [target("group", group(1))]}, linux=[target("group", group(2))]),
+        clock,
+        faults=[fault],
+    )
+
+    found = tenant_on(app, clock).read_policies().policies[LINUX]
+
+    assert [one.target.id for one in found.assignments] == [group(2)]
+
+
+def test_a_set_that_changes_between_its_pages_is_read_until_two_readings_agree(clock):
+    app = app_on(
+        tenant({1: [target("group", group(n)) for n in range(1, 6)]}),
+        clock,
+        faults=[
+            Fault("short_pages", path=ONE, size=2, removes=group(1), times=1),
+            Fault("short_pages", path=ONE, size=2, times=None),
+        ],
+    )
+
+    found = tenant_on(app, clock).read_policy(CLASSIC)
+
+    assert [one.target.id for one in found.assignments] == [group(n) for n in range(2, 6)]
+
+
+def test_a_set_that_changes_each_time_its_pages_are_read_concludes_nothing(clock):
+    app = app_on(
+        tenant({1: [target("group", group(n)) for n in range(1, 15)]}),
+        clock,
+        faults=[
+            Fault("short_pages", path=ONE, size=2, removes=f"{group(n)}$") for n in range(1, 10)
+        ],
+    )
+
+    with pytest.raises(GraphError, match="changed while their pages were read"):
+        tenant_on(app, clock).read_policy(CLASSIC)
+
+
+def test_a_reading_knows_when_it_was_asked_for(clock):
+    app = app_on(tenant(many(1)), clock, faults=[Fault("slow", seconds=7.0)])
+    asked = clock.monotonic()
+
+    assert tenant_on(app, clock).read_policy(CLASSIC).read_at.monotonic == asked
+    assert clock.monotonic() == asked + 7.0
 
 
 def test_an_expansion_that_goes_on_elsewhere_is_followed(clock):

@@ -146,10 +146,77 @@ def test_an_opaque_target_is_never_made_up():
         wire.target_json(Target(TargetKind.OPAQUE, "x"), None, with_filter=True)
 
 
-def test_an_assignment_without_a_source_is_direct_as_v1_shows_none():
-    item = wire.parse(wire.AssignmentItem, {"id": "a", "target": {}}, "reading")
-    assert wire.assignment(item).source == "direct"
-    assert build.inherited().source == "policySets"
+@pytest.mark.parametrize(
+    ("source", "is_direct", "is_unknown"),
+    [
+        ({"source": "direct"}, True, False),
+        ({"source": "Direct"}, True, False),
+        ({"source": "policySets"}, False, False),
+        ({"source": "policysets"}, False, False),
+        ({"source": "somethingNew"}, False, True),
+        ({"source": None}, False, True),
+        ({"source": ""}, False, True),
+        ({}, False, True),
+    ],
+)
+def test_a_source_that_beta_does_not_name_is_neither_direct_nor_a_policy_sets(
+    source, is_direct, is_unknown
+):
+    item = wire.parse(wire.AssignmentItem, {"id": "a", "target": {}, **source}, "reading")
+    found = wire.assignment(item)
+    assert (found.is_direct, found.is_of_unknown_source) == (is_direct, is_unknown)
+    assert found.source == (source.get("source") or "unknown")
+
+
+def test_what_stands_beside_the_target_goes_back_field_for_field():
+    beside = {"settings": {"b": [1, None], "a": "x"}, "intent": "apply", "empty": None}
+    item = {"id": "a", "source": "direct", "sourceId": "p", "@odata.etag": "W/1", **beside}
+    found = wire.assignment(
+        wire.parse(wire.AssignmentItem, {**item, "target": raw_group()}, "reading")
+    )
+    sent = wire.wanted_json(
+        AssignmentToSend(found.target, found.filter, found.raw_target, found.raw_properties)
+    )
+    assert sent == {**beside, "target": raw_group()}
+
+
+P, Q = build.WINDOWS, build.POLICY_SET
+
+
+@pytest.mark.parametrize(
+    ("item", "is_foreign"),
+    [
+        ({"id": f"{P}_{build.SALES}", "source": "direct", "sourceId": P}, False),
+        ({"id": f"{P}_{build.SALES}".upper(), "source": "direct", "sourceId": P.upper()}, False),
+        ({"id": f"{Q}_{build.SALES}", "source": "direct", "sourceId": Q}, True),
+        ({"id": f"{Q}_{build.SALES}", "source": "direct"}, True),
+        ({"id": f"{P}_{build.SALES}", "source": "direct", "sourceId": Q}, True),
+        ({"id": "a", "source": "direct", "sourceId": Q}, True),
+        ({"id": "a", "source": "direct", "sourceId": NO_FILTER_ID}, False),
+        ({"id": "a", "source": "direct"}, False),
+        ({"id": f"{P}_{build.SALES}", "source": "policySets", "sourceId": Q}, False),
+        ({"id": f"{Q}_{build.SALES}", "source": "policySets", "sourceId": Q}, False),
+        ({"id": f"{Q}_{build.SALES}", "source": "policySets", "sourceId": P}, True),
+    ],
+)
+def test_an_assignment_says_whose_it_is(item, is_foreign):
+    parsed = wire.parse(wire.AssignmentItem, {**item, "target": {}}, "reading")
+    assert wire.names_another_policy(parsed, P) is is_foreign
+
+
+@pytest.mark.parametrize(
+    ("context", "is_foreign"),
+    [
+        (None, False),
+        (f"https://g/beta/$metadata#deviceManagement/x('{P.upper()}')/assignments", False),
+        (f"https://g/beta/$metadata#deviceManagement/x('{Q}')/assignments", True),
+        ("https://g/beta/$metadata#Collection(microsoft.graph.someAssignment)", False),
+        ("https://g/beta/$metadata#groups(id,displayName)", True),
+        ("no context at all", False),
+    ],
+)
+def test_a_page_says_whose_assignments_it_holds(context, is_foreign):
+    assert wire.is_of_another_policy({"@odata.context": context, "value": []}, P) is is_foreign
 
 
 def test_a_classic_policy_is_read():
