@@ -71,7 +71,10 @@ READ_BACK_WAITS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
 """Seconds before each reading after a write; the last one repeats. Graph's delay has no bound."""
 
 DOUBT_WAITS = (0.5, 1.0, 2.0, 4.0)
-"""Seconds before each further reading, while one contradicts what was seen or leaves a doubt."""
+"""Seconds before each further reading, while one leaves a doubt about an unclear write."""
+
+LAG_WAITS = (*DOUBT_WAITS, 8.0)
+"""Seconds before each further reading, while one contradicts what was seen before."""
 
 CONFLICT_READINGS = 5
 """Readings after a write that may show a third state before that is taken for somebody's edit."""
@@ -175,8 +178,9 @@ class PolicyRun:
         """
         reading = self._read()
         fitting, needed = (0, 2) if self.contradictions else (1, 1)
-        for wait in DOUBT_WAITS:
-            if fitting >= needed and not self._in_doubt:
+        for number, wait in enumerate(LAG_WAITS):
+            is_doubtful = self._in_doubt and number < len(DOUBT_WAITS)
+            if fitting >= needed and not is_doubtful:
                 break
             self.context.deadline.sleep(wait, "waiting for Graph's readings to agree")
             reading = self._read()

@@ -94,7 +94,7 @@ def diff_policy(resolved: ResolvedPolicy, live: Sequence[Assignment]) -> Differe
     changes: list[Change] = []
     kept: list[Keep] = []
     covered: dict[Key, ResolvedAssignment] = {}
-    diagnostics: list[Diagnostic] = []
+    diagnostics = _unknown_sources(resolved, live)
     for key, wanted in desired.items():
         if key in direct:
             change = _compare(policy, wanted, direct[key])
@@ -104,7 +104,7 @@ def diff_policy(resolved: ResolvedPolicy, live: Sequence[Assignment]) -> Differe
                 changes.append(change)
         elif key in inherited:
             covered[key] = wanted
-            diagnostics.append(_covered_by_policy_set(policy, wanted))
+            diagnostics.append(_covered(policy, wanted, inherited[key]))
         elif (opaque := _opaque_twin(wanted.target, direct)) is not None:
             diagnostics.append(_refuse_opaque_twin(policy, wanted, opaque))
         else:
@@ -250,7 +250,30 @@ def _inherited(
     return tuple(sorted(assignments, key=lambda change: assignment_order(change.assignment)))
 
 
-def _covered_by_policy_set(policy: Policy, wanted: ResolvedAssignment) -> Diagnostic:
+def _unknown_sources(resolved: ResolvedPolicy, live: Iterable[Assignment]) -> list[Diagnostic]:
+    """Warn of assignments that were made neither directly nor by a policy set."""
+    unknown = sorted(
+        f'{describe_target(each.target)}, source "{each.source}"'
+        for each in live
+        if each.is_of_unknown_source
+    )
+    if not unknown:
+        return []
+    return [
+        warning(
+            "unknown-source",
+            "this policy has assignments that were made neither directly nor by a policy set "
+            f"({'; '.join(unknown)}), so the assign call is not used on it",
+            resolved.location,
+            help="where only the assign call works, change this policy in the Intune portal",
+            policy=resolved.live.policy.name,
+        )
+    ]
+
+
+def _covered(policy: Policy, wanted: ResolvedAssignment, by: Sequence[Assignment]) -> Diagnostic:
+    if all(each.is_of_unknown_source for each in by):
+        return _covered_from_elsewhere(policy, wanted, by[0])
     if wanted.filter is None:
         return warning(
             "inherited",
@@ -265,6 +288,27 @@ def _covered_by_policy_set(policy: Policy, wanted: ResolvedAssignment) -> Diagno
         "without a filter",
         wanted.location,
         help="the filter cannot narrow what a policy set assigns: decide in the Intune portal which is meant",
+        policy=policy.name,
+    )
+
+
+def _covered_from_elsewhere(
+    policy: Policy, wanted: ResolvedAssignment, live: Assignment
+) -> Diagnostic:
+    if wanted.filter == live.filter:
+        return warning(
+            "inherited",
+            f'this target is already assigned, from the source "{live.source}", so nothing is added',
+            wanted.location,
+            help="look at it in the Intune portal: this program cannot tell where it comes from",
+            policy=policy.name,
+        )
+    return error(
+        "inherited-with-other-filter",
+        f'this target is already assigned with another filter, from the source "{live.source}", '
+        "which this program does not know",
+        wanted.location,
+        help="look at it in the Intune portal; until it is decided there, this policy is not planned",
         policy=policy.name,
     )
 

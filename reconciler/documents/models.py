@@ -83,6 +83,11 @@ class LiveModel(Model):
         description="Graph's own JSON of the target. It is sent back unchanged, with members that "
         "this release does not know."
     )
+    graph_properties: dict[str, Any] = Field(
+        default_factory=dict,
+        description="What Graph showed beside the target and this release does not know. It is sent "
+        "back unchanged. Left out where there is nothing.",
+    )
 
 
 class PolicyModel(Model):

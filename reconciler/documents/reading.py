@@ -147,6 +147,7 @@ def _live(item: LiveModel) -> Assignment:
         _filter(item.target),
         item.source,
         json.dumps(item.graph_target, separators=(",", ":")),
+        json.dumps(item.graph_properties, separators=(",", ":")),
     )
 
 

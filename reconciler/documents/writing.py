@@ -148,11 +148,13 @@ def _target(target: Target, filter: Filter | None) -> dict[str, Any]:
 
 
 def _live(assignment: Assignment) -> dict[str, Any]:
+    beside = json.loads(assignment.raw_properties)
     return {
         "assignment_id": assignment.id,
         "source": assignment.source,
         "target": _target(assignment.target, assignment.filter),
         "graph_target": json.loads(assignment.raw_target),
+        **({"graph_properties": beside} if beside else {}),
     }
 
 

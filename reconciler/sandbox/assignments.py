@@ -121,6 +121,8 @@ def _entry(policy: PolicySet, entry: object, rules: TargetRules) -> JsonObject:
     if not isinstance(entry, dict):
         raise bad_request("An assignment must be a JSON object.")
     known = {"@odata.type", "id", "target"} | ({"source", "sourceId"} if rules.beta else set())
+    # A property that Graph shows beside the target is one that it takes back.
+    known |= {name for live in policy.direct if rules.beta for name in live}
     foreign = sorted(set(entry) - known)
     if foreign:
         raise bad_request(

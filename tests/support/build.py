@@ -101,7 +101,8 @@ def opaque(id="opaque-1", *, odata_type="#microsoft.graph.futureAssignmentTarget
 
 def read(raw_target, *, id="some-id", source="direct"):
     """What the client makes of a target's JSON."""
-    return wire.assignment(wire.AssignmentItem(id=id, source=source, target=raw_target))
+    item = {"id": id, "source": source, "target": raw_target}
+    return wire.assignment(wire.parse(wire.AssignmentItem, item, "reading"))
 
 
 def inherited(target=None, *, source="policySets", **options):

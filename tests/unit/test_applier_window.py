@@ -110,7 +110,7 @@ def test_a_declared_assignment_that_somebody_took_away_meanwhile_is_told(tmp_pat
     assert only(result).written == ()
     assert written(app) == []
     assert result.exit_code is ExitCode.STALE
-    assert clock.slept == [0.5, 1, 2, 4]
+    assert clock.slept == [0.5, 1, 2, 4, 8]
 
 
 def test_one_family_without_the_create_route_holds_nothing_up(tmp_path):
