@@ -557,7 +557,7 @@ def planned_in_some_order(data):
                     "id": id,
                     "displayName": name,
                     "@odata.type": "#microsoft.graph.iosCompliancePolicy",
-                    "assignments": shuffled(assignments),
+                    "assignments": [dict(one) for one in shuffled(assignments)],
                 }
                 for id, name in zip(POLICY_IDS, names, strict=False)
             ]
