@@ -6,13 +6,12 @@ graph.md sections 1, 3 and 10.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, assert_never
 from urllib.parse import quote
 
-from reconciler.graph import wire
+from reconciler.graph import exact_json, wire
 from reconciler.graph.client import Version
 from reconciler.model.plan import key_of
 from reconciler.model.policy_types import FAMILIES
@@ -112,8 +111,6 @@ def _encoded(
     content = (
         b""
         if body is None
-        else json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode(
-            "utf-8", "backslashreplace"
-        )
+        else exact_json.dumps(body, ensure_ascii=False).encode("utf-8", "backslashreplace")
     )
     return EncodedRequest(method, f"{version}/{path}", content, attempted)

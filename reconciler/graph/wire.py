@@ -6,13 +6,13 @@ goes back when a whole set is sent. Sources: graph.md sections 1, 3, 4 and 5.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from reconciler.graph import exact_json
 from reconciler.model.errors import GraphError
 from reconciler.model.identifiers import is_guid
 from reconciler.model.policy_types import Family, platform_of
@@ -229,7 +229,7 @@ def is_of_another_policy(page: Mapping[str, Any], policy_id: str) -> bool:
 
 
 def _text(value: Mapping[str, Any]) -> str:
-    return json.dumps(value, separators=(",", ":"))
+    return exact_json.dumps(value)
 
 
 def _mode(target: Mapping[str, Any]) -> str:
@@ -296,13 +296,13 @@ def wanted_json(wanted: AssignmentToSend) -> dict[str, Any]:
     """Write one entry of a whole set: a live target as it was read, a new one from the model."""
     if wanted.raw_target is None:
         return {"target": target_json(wanted.target, wanted.filter, with_filter=True)}
-    live: dict[str, Any] = json.loads(wanted.raw_target)
+    live: dict[str, Any] = exact_json.loads(wanted.raw_target)
     if _filter(live) != wanted.filter:
         live |= filter_json(wanted.filter)
-    beside: dict[str, Any] = json.loads(wanted.raw_properties)
+    beside: dict[str, Any] = exact_json.loads(wanted.raw_properties)
     return {**beside, "target": live}
 
 
 def sorted_text(raw: str) -> str:
     """The same JSON object with its keys sorted at every level."""
-    return json.dumps(json.loads(raw), sort_keys=True, separators=(",", ":"))
+    return exact_json.dumps(exact_json.loads(raw), sort_keys=True)

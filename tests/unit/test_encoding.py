@@ -76,3 +76,8 @@ def test_half_a_surrogate_pair_goes_back_as_json_spells_it(half):
 
 def test_a_request_without_a_body_sends_none():
     assert encode(DeleteRequest(POLICY, build.live()), reproducible=True).body == b""
+
+
+def test_a_number_with_more_digits_than_a_float_holds_goes_back_with_all_of_them():
+    text = '{"ratio":0.12345678901234567890,"big":12345678901234567890123}'
+    assert text.encode() in assign(opaque(text), reproducible=False).body
