@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 
 import pytest
 
@@ -433,6 +434,11 @@ def test_a_finished_write_whose_answer_was_lost_is_found_by_reading(tmp_path, fo
     assert office.run().outcomes == ()
 
 
+def block_writing(folder):
+    """Put something where the file would be written first; modes do not bind root."""
+    (folder / f".approvals.json.{os.getpid()}.tmp").mkdir()
+
+
 @forms
 def test_a_memory_that_cannot_be_kept_is_said_and_the_code_still_reported(tmp_path, form):
     office = Office(tmp_path, form)
@@ -443,7 +449,7 @@ def test_a_memory_that_cannot_be_kept_is_said_and_the_code_still_reported(tmp_pa
 
     (tmp_path / ".reconciler").unlink()
     (tmp_path / ".reconciler").mkdir()
-    (tmp_path / ".reconciler" / "approvals.tmp").mkdir()
+    block_writing(tmp_path / ".reconciler")
     outcome = office.only()
 
     assert outcome.status is Status.PENDING_APPROVAL
@@ -456,7 +462,7 @@ def test_a_memory_that_cannot_forget_leaves_a_finished_write_finished(tmp_path, 
     office = Office(tmp_path, form)
     office.run()
     office.decide("approved")
-    (tmp_path / ".reconciler" / "approvals.tmp").mkdir()
+    block_writing(tmp_path / ".reconciler")
 
     assert office.only().status is Status.APPLIED
 
