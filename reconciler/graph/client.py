@@ -73,8 +73,9 @@ class GraphClient:
                     code="PagingLoop",
                 )
             seen.add(link)
-            page = object_of(self.transport.read(link, attempted=attempted), attempted)
-            objects = items(page, attempted)
+            response = self.transport.read(link, attempted=attempted)
+            page = object_of(response, attempted)
+            objects = items(page, attempted, response)
             self._on_read(len(objects))
             yield from objects
             link = next_link(page, attempted)
@@ -177,9 +178,11 @@ def _longest(faults: Sequence[TransientError]) -> TransientError:
     )
 
 
-def items(page: Mapping[str, Any], attempted: str) -> list[Mapping[str, Any]]:
-    """Take the objects out of a page."""
-    return _list(page.get("value"), attempted)
+def items(
+    page: Mapping[str, Any], attempted: str, response: GraphResponse | None = None
+) -> list[Mapping[str, Any]]:
+    """Take the objects out of a page; ``response`` is what it came in, for the message of an error."""
+    return _list(page.get("value"), attempted, response)
 
 
 def next_link(page: Mapping[str, Any], attempted: str) -> str | None:

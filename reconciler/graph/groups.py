@@ -7,23 +7,32 @@ Directory.Read.All. Sources: graph.md section 6.
 
 from __future__ import annotations
 
+import contextlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
 from reconciler.graph import wire
-from reconciler.graph.client import GraphClient, Version, items, next_link
+from reconciler.graph.client import GraphClient, Version, items, next_link, object_of
 from reconciler.graph.responses import GraphResponse
 from reconciler.model.errors import GraphError
+from reconciler.model.identifiers import is_guid
 from reconciler.model.ports import GroupSearch
 from reconciler.model.state import Group
+from reconciler.runtime.retry import TransientError
 
 NAMES_PER_FILTER = 15
 """Expressions in one ``$filter`` ([D] graph.md section 6)."""
 
 LONGEST_EQUAL = 120
 """``eq`` and ``in`` match no value longer than this, though names may have 256 characters ([D])."""
+
+LONGEST_FILTER = 1500
+"""Characters of one ``$filter`` as it stands in the address, where a letter may take nine.
+
+Graph documents 2,048 for a whole address (graph.md section 6); the rest of it needs about 150.
+"""
 
 _SELECT = "$select=id,displayName,membershipRule"
 _NEARBY_PREFIX = 3
@@ -57,32 +66,41 @@ def _match(names: Sequence[str], groups: Iterable[Group]) -> dict[str, tuple[Gro
 def _by_name(client: GraphClient, names: Sequence[str]) -> Iterator[Group]:
     attempted = "looking up groups by name"
     short = [name for name in names if len(name) <= LONGEST_EQUAL]
-    filters = [
-        f"displayName in ({','.join(map(_literal, short[at : at + NAMES_PER_FILTER]))})"
-        for at in range(0, len(short), NAMES_PER_FILTER)
-    ]
+    filters = [f"displayName in ({','.join(names)})" for names in _chunks(map(_literal, short))]
     filters += [
         f"startswith(displayName,{_literal(name[:LONGEST_EQUAL])})"
         for name in names
         if len(name) > LONGEST_EQUAL
     ]
-    answers = client.batch(Version.V1, {text: _path(text) for text in filters}, attempted=attempted)
+    paths = {text: _path(text) for text in filters}
+    responses = client.batch(Version.V1, paths, attempted=attempted)
     for text in filters:
-        yield from _groups(client, _success(client, answers[text], attempted), attempted)
+        yield from _groups(client, _success(client, responses[text], attempted), attempted)
+
+
+def _chunks(literals: Iterable[str]) -> Iterator[list[str]]:
+    """Put names together for one filter each, within both of Graph's limits."""
+    chunk: list[str] = []
+    length = 0
+    for literal in literals:
+        longer = len(quote(literal, safe="", errors="replace")) + len("%2C")
+        if chunk and (len(chunk) == NAMES_PER_FILTER or length + longer > LONGEST_FILTER):
+            yield chunk
+            chunk, length = [], 0
+        chunk.append(literal)
+        length += longer
+    if chunk:
+        yield chunk
 
 
 def _by_id(client: GraphClient, ids: Sequence[str]) -> Iterator[Group]:
+    """Look groups up by id. What is no GUID is no group's id, and is not asked for."""
     attempted = "looking up groups by id"
-    answers = client.batch(
-        Version.V1,
-        {id: f"groups/{quote(id, safe='')}?{_SELECT}" for id in ids},
-        attempted=attempted,
-    )
-    for id in ids:
-        answer = answers[id]
-        if answer.status == 404:
-            continue
-        yield _group(_success(client, answer, attempted), attempted)
+    paths = {id: f"groups/{id}?{_SELECT}" for id in ids if is_guid(id)}
+    responses = client.batch(Version.V1, paths, attempted=attempted)
+    for id in paths:
+        if responses[id].status != 404:
+            yield _group(_success(client, responses[id], attempted), attempted)
 
 
 def _nearby(client: GraphClient, names: Sequence[str]) -> dict[str, tuple[Group, ...]]:
@@ -93,16 +111,17 @@ def _nearby(client: GraphClient, names: Sequence[str]) -> dict[str, tuple[Group,
         + f"&$top={_NEARBY_PAGE}"
         for name in names
     }
-    answers = client.batch(Version.V1, paths, attempted=attempted)
-    return {
-        name: tuple(_group(item, attempted) for item in items(answers[name].body, attempted))
-        for name in names
-        if answers[name].is_success
-    }
+    responses = client.batch(Version.V1, paths, attempted=attempted)
+    nearby: dict[str, tuple[Group, ...]] = {}
+    for name in names:
+        with contextlib.suppress(GraphError, TransientError):
+            page = _success(client, responses[name], attempted)
+            nearby[name] = tuple(_group(item, attempted) for item in items(page, attempted))
+    return nearby
 
 
 def _path(filter_text: str) -> str:
-    return f"groups?$filter={quote(filter_text, safe='')}&{_SELECT}"
+    return f"groups?$filter={quote(filter_text, safe='', errors='replace')}&{_SELECT}"
 
 
 def _literal(name: str) -> str:
@@ -110,20 +129,28 @@ def _literal(name: str) -> str:
     return "'" + name.replace("'", "''") + "'"
 
 
-def _success(client: GraphClient, answer: GraphResponse, attempted: str) -> Mapping[str, Any]:
-    client.transport.raise_for(answer, attempted)
-    if not isinstance(answer.body, dict):
-        raise GraphError("the answer is no object", attempted=attempted, code="UnexpectedAnswer")
-    return answer.body
+def _success(client: GraphClient, response: GraphResponse, attempted: str) -> Mapping[str, Any]:
+    client.transport.raise_for(response, attempted)
+    return object_of(response, attempted)
 
 
 def _groups(client: GraphClient, page: Mapping[str, Any], attempted: str) -> Iterator[Group]:
-    for item in items(page, attempted):
-        yield _group(item, attempted)
+    """Read groups that a filter on names found. Raises `GraphError` for one without a name.
+
+    Graph then knows the name and does not show it, so every name would seem to be missing.
+    """
     link = next_link(page, attempted)
-    if link is not None:
-        for item in client.follow(link, attempted=attempted):
-            yield _group(item, attempted)
+    rest = client.follow(link, attempted=attempted) if link is not None else ()
+    for item in (*items(page, attempted), *rest):
+        group = _group(item, attempted)
+        if not group.name:
+            raise GraphError(
+                f"Graph shows the group {group.id} without its name: the permission "
+                "GroupMember.Read.All is missing (`reconciler doctor` tells which are there)",
+                attempted=attempted,
+                code="NameNotShown",
+            )
+        yield group
 
 
 def _group(item: Mapping[str, Any], attempted: str) -> Group:

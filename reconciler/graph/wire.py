@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from reconciler.graph import exact_json
 from reconciler.model.errors import GraphError
@@ -57,6 +57,15 @@ _ODATA_TYPES = {
 }
 
 
+def _whole(text: str | None) -> str | None:
+    """Replace half surrogate pairs, which JSON can carry and no file or terminal can."""
+    return text and text.encode("utf-8", "replace").decode()
+
+
+Name = Annotated[str | None, AfterValidator(_whole)]
+"""A display name. Graph leaves it null where the identity may not read it."""
+
+
 class _Item(BaseModel):
     model_config = ConfigDict(extra="allow", populate_by_name=True)
 
@@ -79,8 +88,8 @@ class PolicyItem(_Item):
 
     id: str
     odata_type: str | None = Field(None, alias="@odata.type")
-    display_name: str | None = Field(None, alias="displayName")
-    name: str | None = None
+    display_name: Name = Field(None, alias="displayName")
+    name: Name = None
     platforms: str | None = None
     is_assigned: bool | None = Field(None, alias="isAssigned")
     compliance_script: dict[str, Any] | None = Field(None, alias="deviceCompliancePolicyScript")
@@ -92,15 +101,15 @@ class GroupItem(_Item):
     """A group, as selected. Without permission Graph leaves all but the id null."""
 
     id: str
-    display_name: str = Field(alias="displayName")
-    membership_rule: str | None = Field(None, alias="membershipRule")
+    display_name: Name = Field(None, alias="displayName")
+    membership_rule: Name = Field(None, alias="membershipRule")
 
 
 class FilterItem(_Item):
     """An assignment filter."""
 
     id: str
-    display_name: str = Field(alias="displayName")
+    display_name: Name = Field(None, alias="displayName")
     platform: str | None = None
     management_type: str | None = Field(None, alias="assignmentFilterManagementType")
 
@@ -115,7 +124,7 @@ class OrganizationItem(_Item):
     """The tenant itself."""
 
     id: str
-    display_name: str | None = Field(None, alias="displayName")
+    display_name: Name = Field(None, alias="displayName")
     verified_domains: list[DomainItem] = Field(default_factory=list, alias="verifiedDomains")
 
 
@@ -157,13 +166,15 @@ def policy(item: PolicyItem, family: Family) -> Policy:
 
 
 def group(item: GroupItem) -> Group:
-    """Read a group."""
-    return Group(item.id.lower(), item.display_name, item.membership_rule or None)
+    """Read a group; its name is "" where Graph shows none."""
+    return Group(item.id.lower(), item.display_name or "", item.membership_rule or None)
 
 
 def assignment_filter(item: FilterItem) -> AssignmentFilter:
-    """Read an assignment filter."""
-    return AssignmentFilter(item.id.lower(), item.display_name, item.platform, item.management_type)
+    """Read an assignment filter; its name is "" where Graph shows none."""
+    return AssignmentFilter(
+        item.id.lower(), item.display_name or "", item.platform, item.management_type
+    )
 
 
 def tenant(item: OrganizationItem) -> TenantIdentity:

@@ -83,9 +83,9 @@ class Directory:
     filters: Mapping[str, AssignmentFilter]
 
     def group_name(self, group_id: str | None) -> str | None:
-        """The display name of a group, None where it is unknown or gone."""
+        """The display name of a group, None where it is unknown, gone, or has none."""
         group = self.groups.by_id.get(group_id or "")
-        return group.name if group else None
+        return (group.name or None) if group else None
 
     def membership_rule(self, group_id: str | None) -> str | None:
         """The rule of a dynamic group, None for assigned and unknown ones."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from email.utils import formatdate
 
 import httpx
 import pytest
@@ -242,6 +243,83 @@ def test_a_batch_asks_by_get_and_without_the_version(clock):
     client.batch(Version.V1, {"a": "groups/x?$select=id"}, attempted="looking")
 
     assert sent == [{"requests": [{"id": "0", "method": "GET", "url": "/groups/x?$select=id"}]}]
+
+
+ODD = {
+    "a list": b"[]",
+    "text": b'"text"',
+    "no list in it": b'{"value": 7}',
+    "no objects in it": b'{"value": [7]}',
+    "nothing": b"",
+    "deep nesting": b'{"value": ' + b"[" * 100_000,
+    "no number": b'{"value": [NaN]}',
+    "HTML": b"<html></html>",
+    "a link that is none": b'{"value": [], "@odata.nextLink": 7}',
+    "a link to a bad host": b'{"value": [], "@odata.nextLink": "https://[x/"}',
+    "a link with a user name": b'{"value": [], "@odata.nextLink": "https://u@graph.test/"}',
+    "a link with half a pair": b'{"value": [], "@odata.nextLink": "https://\\ud800.test/"}',
+    "a link with signs": b'{"value": [], "@odata.nextLink": "https://graph.test/\\u0001\\ud800"}',
+    "a link that is too long": b'{"value": [], "@odata.nextLink": "https://graph.test/%s"}'
+    % (b"x" * 99_999),
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_a_page_of_an_odd_shape_is_a_sentence(clock, odd):
+    headers = {"request-id": "r-1"}
+    client = client_on(
+        httpx.MockTransport(lambda _: httpx.Response(200, content=ODD[odd], headers=headers)), clock
+    )
+
+    with pytest.raises(GraphError) as caught:
+        list(client.pages(Version.V1, "groups", attempted="reading groups"))
+
+    assert str(caught.value).startswith("reading groups: ")
+    assert "link" in odd or "graph.test" in str(caught.value)
+    assert "link" in odd or "request-id r-1" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"responses": [{"id": "0"}]},
+        {"responses": [{"id": "0", "status": "200"}]},
+        {"responses": [{"id": "0", "status": None}]},
+        {"responses": [{"id": "0", "status": True}]},
+        {"responses": [{"id": "0", "status": 99999}]},
+        {"responses": [7]},
+        {"responses": {}},
+        {},
+        [],
+        None,
+    ],
+)
+def test_a_batch_of_an_odd_shape_is_a_sentence(clock, body):
+    content = json.dumps(body).encode()
+    client = client_on(
+        httpx.MockTransport(
+            lambda _: httpx.Response(200, content=content, headers={"request-id": "r-1"})
+        ),
+        clock,
+    )
+
+    with pytest.raises(GraphError, match=r"of graph\.test does not have the form .*request-id r-1"):
+        client.batch(Version.V1, {"a": "x"}, attempted="looking")
+
+
+def test_a_date_in_a_batch_is_judged_by_the_batchs_own_date(clock):
+    now = clock.timestamp()
+    answers = iter([429, 200])
+
+    def answer(_request):
+        headers = {"Retry-After": formatdate(now + 3600 + 5, usegmt=True)}
+        entry = {"id": "0", "status": next(answers), "headers": headers, "body": {}}
+        sent = {"Date": formatdate(now + 3600, usegmt=True)}
+        return httpx.Response(200, json={"responses": [entry]}, headers=sent)
+
+    client_on(httpx.MockTransport(answer), clock).batch(Version.V1, {"a": "x"}, attempted="looking")
+
+    assert clock.slept == [5.0]
 
 
 # Side by side --------------------------------------------------------------------------------------

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import httpx
 import pytest
 
 from reconciler.graph.groups import find_groups
 from reconciler.model.errors import GraphError
+from reconciler.model.ports import Directory
 from reconciler.sandbox import Fault
 from tests.support.clocks import FakeClock
 from tests.support.in_process import app_on, client_on
@@ -133,16 +136,79 @@ def test_a_refused_look_up_is_an_error_and_not_a_missing_group(clock, status):
         assert caught.value.status == status
 
 
-@pytest.mark.parametrize("body", [None, "text", [], {"id": "x", "displayName": None}])
-def test_a_group_without_its_properties_is_an_error(clock, body):
-    """Without permission Graph leaves all but the id null; a nameless group must not pass for one."""
-    entry = {"id": "0", "status": 200, "body": body}
-    client = client_on(
-        httpx.MockTransport(lambda _request: httpx.Response(200, json={"responses": [entry]})),
+def batch_that_answers(clock, *bodies):
+    entries = [{"id": str(n), "status": 200, "body": body} for n, body in enumerate(bodies)]
+    return client_on(
+        httpx.MockTransport(lambda _request: httpx.Response(200, json={"responses": entries})),
         clock,
     )
+
+
+@pytest.mark.parametrize("body", [None, "text", [], 7, {"displayName": "Sales"}])
+def test_a_look_up_without_an_object_is_an_error(clock, body):
+    client = batch_that_answers(clock, body)
 
     with pytest.raises(GraphError) as caught:
         find_groups(client, [], [group(1)])
 
     assert caught.value.code == "UnexpectedAnswer"
+
+
+def test_a_group_without_a_name_is_known_by_its_id(clock):
+    client = batch_that_answers(clock, {"id": group(1), "displayName": None})
+
+    found = find_groups(client, [], [group(1)])
+
+    assert found.by_id[group(1)].name == ""
+    assert Directory(found, {}).group_name(group(1)) is None
+
+
+def test_a_name_that_graph_finds_and_does_not_show_is_a_missing_permission(clock):
+    client = batch_that_answers(clock, {"value": [{"id": group(1), "displayName": None}]})
+
+    with pytest.raises(GraphError, match=r"GroupMember\.Read\.All is missing") as caught:
+        find_groups(client, ["Sales"], [])
+
+    assert group(1) in str(caught.value)
+
+
+@pytest.mark.parametrize("body", [None, "text", {"value": 7}, {"value": [7]}, {"value": [{}]}])
+def test_an_odd_response_to_a_suggestion_is_no_failure(clock, body):
+    answers = iter([{"value": []}, body])
+    client = client_on(
+        httpx.MockTransport(
+            lambda _request: httpx.Response(
+                200, json={"responses": [{"id": "0", "status": 200, "body": next(answers)}]}
+            )
+        ),
+        clock,
+    )
+
+    assert find_groups(client, ["Sales"], []).nearby == {}
+
+
+def test_what_cannot_be_the_id_of_a_group_is_not_asked_for(clock):
+    app = app_with(clock, ["Sales"])
+
+    found = find_groups(client_on(app, clock), [], ["\ud800", "a/../b", "", group(1)])
+
+    assert list(found.by_id) == [group(1)]
+    assert len(app.batched) == 1
+
+
+@pytest.mark.parametrize("letter", ["x", "\u00e4", "\u6f22", "\U0001f4bb", "'", " "])
+@pytest.mark.parametrize("length", [1, 60, 120, 256])
+def test_a_filter_of_many_long_names_stays_within_a_bounded_address(clock, letter, length):
+    names = [f"{number:03}{letter * length}"[:256] for number in range(60)]
+    wsgi = httpx.WSGITransport(app=app_with(clock, names, page_size=100))
+    addresses = []
+
+    class Noting(httpx.BaseTransport):
+        def handle_request(self, request):
+            addresses.extend(entry["url"] for entry in json.loads(request.content)["requests"])
+            return wsgi.handle_request(request)
+
+    found = find_groups(client_on(Noting(), clock), names, [])
+
+    assert all(len(found.by_name[name]) == 1 for name in names)
+    assert max(map(len, addresses)) <= 2048 - len("https://graph.microsoft.com/v1.0")

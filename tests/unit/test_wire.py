@@ -267,7 +267,7 @@ def test_groups_filters_and_the_tenant_are_read_with_ids_in_lower_case():
     [
         (wire.AssignmentItem, {"id": "x"}, "target"),
         (wire.AssignmentItem, {"id": None, "target": []}, "id, target"),
-        (wire.GroupItem, {"id": "x", "displayName": None}, "displayName"),
+        (wire.GroupItem, {"id": None, "displayName": "Sales"}, "id"),
         (wire.PolicyItem, {"id": "x", "assignments": {}}, "assignments"),
     ],
 )
