@@ -24,6 +24,7 @@ from reconciler.cli.options import (
 from reconciler.cli.plan_files import read_plan
 from reconciler.cli.pull_request_approval import refuse_unapproved
 from reconciler.cli.session import Invocation
+from reconciler.cli.usage_advice import note_expanded_glob, refuse_expanded_glob
 from reconciler.cli.version import version
 from reconciler.documents import SavedPlan
 from reconciler.loader.source_files import TENANT_FILE
@@ -64,6 +65,7 @@ class ApplyCommand:
 
     def run(self, path: Path) -> ExitCode:
         """Apply a saved plan, or every root that the path means; the worst exit code wins."""
+        refuse_expanded_glob(self.scope.policies, path)
         if path.is_file() or (path.suffix == ".json" and not path.exists()):
             return self._apply_saved(path)
         if self.root is not None:
@@ -200,6 +202,7 @@ class _ConsoleReviewer:
                 console.aside(text)  # nobody confirms what cannot be seen
         elif not (console.quiet and self.command.auto_approve):
             console.aside(text)
+        note_expanded_glob(console, self.command.scope.policies, plan)
         if self.is_fresh:
             github_actions.plan_outputs(console.environ, plan, None)
 

@@ -68,13 +68,25 @@ class _LazyGroup(click.Group):
         import difflib
 
         name = args[0]
+        if name == "help":
+            name = self._help(ctx, args[1:])
         if name not in _COMMANDS and not name.startswith("-"):
-            near = difflib.get_close_matches(name, list(_COMMANDS), n=1)
+            near = difflib.get_close_matches(name, [*_COMMANDS, "--version"], n=1)
             hint = f' Did you mean "{near[0]}"?' if near else ""
             from reconciler.model.text import visible
 
             ctx.fail(f'No such command "{visible(name)}".{hint}')
         return super().resolve_command(ctx, args)
+
+    def _help(self, ctx: click.Context, names: Sequence[str]) -> str:
+        """Answer ``help`` and ``help COMMAND`` as the option does; gives back an unknown command."""
+        command = self.get_command(ctx, names[0]) if names else None
+        if names and command is None:
+            return names[0]
+        click.echo(
+            command.get_help(click.Context(command, ctx, names[0])) if command else ctx.get_help()
+        )
+        raise click.exceptions.Exit(ExitCode.OK)
 
 
 @click.group(
@@ -133,7 +145,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.exceptions.Exit as asked:
         return asked.exit_code
     except click.UsageError as refused:
-        _show_usage(refused, as_json=as_json)
+        _show_usage(refused, typed, as_json=as_json)
         return ExitCode.USAGE
     except (click.Abort, KeyboardInterrupt):
         return _interrupted("Interrupted; nothing was written to the tenant.", as_json=as_json)
@@ -159,14 +171,16 @@ def _logs_json(typed: Sequence[str]) -> bool:
     )
 
 
-def _show_usage(refused: click.UsageError, *, as_json: bool) -> None:
+def _show_usage(refused: click.UsageError, typed: Sequence[str], *, as_json: bool) -> None:
     if isinstance(refused, click.exceptions.NoArgsIsHelpError):
         refused.show()  # its message is the help
         return
     if refused.ctx is not None and not as_json:
         click.echo(refused.ctx.get_usage(), err=True)
         click.echo(f"Try '{refused.ctx.command_path} --help' for help.\n", err=True)
-    _fail(refused.format_message(), as_json=as_json)
+    from reconciler.cli.usage_advice import explain
+
+    _fail(explain(refused, typed), as_json=as_json)
 
 
 def _fail(message: str, code: ExitCode = ExitCode.ERROR, *, as_json: bool) -> int:

@@ -122,8 +122,15 @@ def policy_option(function: F) -> F:
 def root_argument(function: F) -> F:
     """PATH: a tenant root."""
     return click.argument(
-        "path", type=click.Path(path_type=Path), default=DEFAULT_ROOT, required=False
+        "path", type=click.Path(path_type=Path), default=default_root, required=False
     )(function)
+
+
+def default_root() -> Path:
+    """``desired-state``; the working folder where that is a tenant root and has no such folder."""
+    here = Path()
+    is_root = (here / "tenant.yaml").is_file() and not DEFAULT_ROOT.exists()
+    return here if is_root else DEFAULT_ROOT
 
 
 def output_options(

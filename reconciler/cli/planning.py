@@ -11,6 +11,7 @@ from reconciler.cli.console import Console, write_file
 from reconciler.cli.each_root import each_root, refuse_several
 from reconciler.cli.options import ConnectionOptions, OutputOptions, PlanOptions, SandboxOptions
 from reconciler.cli.session import Invocation
+from reconciler.cli.usage_advice import note_expanded_glob, refuse_expanded_glob
 from reconciler.cli.version import version
 from reconciler.documents import SavedPlan, dumps
 from reconciler.model.errors import ConfigError, ExitCode
@@ -36,6 +37,7 @@ class PlanCommand:
 
     def run(self, path: Path) -> ExitCode:
         """Plan every root that the path means; the worst exit code wins."""
+        refuse_expanded_glob(self.scope.policies, path)
         roots = tenant_roots(path)
         refuse_several(roots, path, self.output.format_)
         several = len(roots) > 1
@@ -58,6 +60,7 @@ class PlanCommand:
         saved = SavedPlan(plan, invocation.clock.now(), version())
         file = self._save(saved, several=several)
         self._show(saved, root)
+        note_expanded_glob(self.console, self.scope.policies, plan)
         self._tell_actions(saved, root, file)
         return self._exit_code(plan)
 

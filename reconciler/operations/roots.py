@@ -17,6 +17,8 @@ from reconciler.model.identifiers import is_guid
 from reconciler.model.plan import Plan
 from reconciler.model.state import DesiredPolicy
 
+USUAL_FOLDER = "desired-state"
+
 
 @dataclass(frozen=True, slots=True)
 class Root:
@@ -36,14 +38,14 @@ class PlanRoot:
 
 
 def tenant_roots(path: Path) -> tuple[Path, ...]:
-    """The path itself where it is a tenant root, else every one below it.
+    """The path itself where it is a tenant root, else every one below it (or its desired-state).
 
     Where there is none, the path itself comes back: the loader says best what is missing there.
     Raises `ConfigError` where two of several declare one policy of one tenant.
     """
     if (path / TENANT_FILE).is_file() or not path.is_dir():
         return (path,)
-    found = discover_roots(path)
+    found = _roots_below(path)
     if len(found) > 1:
         _refuse_overlap(_readable(found))
     return found or (path,)
@@ -55,13 +57,25 @@ def list_roots(path: Path) -> tuple[Root, ...]:
     Raises `ConfigError` where there is none; where two bear one label, as their comments, issues
     and plan files would overwrite each other; and where two declare one policy of one tenant.
     """
-    loaded = [(root, load(root)) for root in discover_roots(path)]
+    loaded = [(root, load(root)) for root in _roots_below(path)]
     if not loaded:
         raise ConfigError(f"there is no tenant root (a folder with tenant.yaml) below {path}")
     found = tuple(_root(root, content) for root, content in loaded)
     _refuse_one_label(found)
     _refuse_overlap(loaded)
     return found
+
+
+def _roots_below(path: Path) -> tuple[Path, ...]:
+    """Every tenant root at or below a folder.
+
+    A folder that holds ``desired-state``, as a clone does, means that: its other folders may hold
+    examples and tests.
+    """
+    usual = path / USUAL_FOLDER
+    is_root = (path / TENANT_FILE).is_file()
+    found = discover_roots(usual) if not is_root and usual.is_dir() else ()
+    return found or discover_roots(path)
 
 
 def label_of(path: Path, loaded: Loaded) -> str:

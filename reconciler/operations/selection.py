@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from reconciler.model.diagnostics import Diagnostic, error
 from reconciler.model.state import DesiredPolicy, DesiredState, LivePolicy, LiveState
 
+NO_SUCH_POLICY = "no-such-policy"
+
 _WILDCARD = re.compile(r"(\*+|\?)")
 _MEANINGS = {"*": ".*", "?": "."}
 
@@ -44,7 +46,7 @@ class Selection:
         kept = {policy for policies in matched.values() for policy in policies}
         unmatched = tuple(
             error(
-                "no-such-policy",
+                NO_SUCH_POLICY,
                 f'--policy "{glob}" matches no declared policy',
                 help="write the policy's display name (case-sensitive) or its id; "
                 "* and ? are wildcards in a name",

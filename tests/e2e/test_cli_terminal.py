@@ -66,6 +66,74 @@ def test_anything_but_yes_writes_nothing_and_says_so(tmp_path, root, keys):
     assert not (root / ".reconciler").exists()
 
 
+@pytest.mark.parametrize("options", [(), ("--format", "json"), ("--quiet",)])
+def test_nobody_is_asked_to_confirm_what_only_a_file_shows(tmp_path, root, options):
+    result = tmp_path / "result"
+    with terminal(*APPLY, *options, cwd=tmp_path, stdout=result) as screen:
+        screen.wait_for(PROMPT)
+        assert "Linux - Build servers" in screen.text
+        assert '+ include group "Linux workstations"' in screen.text
+        screen.send("yes\n")
+        assert screen.finish() == 0
+    assert "Linux workstations" in result.read_text()
+
+
+def test_lines_of_json_on_stderr_leave_no_place_for_a_question(tmp_path, root):
+    with terminal(*APPLY, "--log-format", "json", cwd=tmp_path) as screen:
+        assert screen.finish() == 64
+    assert "--log-format json leaves no place to ask; use --auto-approve." in screen.text
+    assert not (root / ".reconciler").exists()
+
+
+def test_nohup_keeps_its_meaning_while_writing(tmp_path, root):
+    slow = {"kind": "slow", "seconds": 1, "path": "/assign$", "method": "POST"}
+    apply = ("apply", "--auto-approve", "--parallelism", "1", "--journal", "j.jsonl")
+    with served(root / "sandbox.json", *plan_faults(tmp_path, slow), cwd=tmp_path) as way:
+        process = subprocess.Popen(
+            ["nohup", *COMMAND, *apply, "-q"],
+            cwd=tmp_path,
+            env=environment(way),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        wait_until(lambda: _journalled(tmp_path, "assign"))
+        os.kill(process.pid, signal.SIGHUP)
+        stdout, _ = process.communicate(timeout=TIME_LIMIT)
+    assert process.returncode == 0
+    assert b"Apply complete: 8 added, 1 changed" in stdout
+
+
+def test_a_terminal_that_goes_away_while_writing_ends_no_write(tmp_path, root):
+    """Its hang-up comes, and every line that progress would show fails."""
+    slow = {"kind": "slow", "seconds": 1, "path": "/assign$", "method": "POST"}
+    apply = ("apply", "--auto-approve", "--parallelism", "1", "--journal", "j.jsonl")
+    with served(root / "sandbox.json", *plan_faults(tmp_path, slow), cwd=tmp_path) as way:
+        with terminal(*apply, "--format", "json", "--out", "r.json", cwd=tmp_path, env=way) as it:
+            wait_until(lambda: _journalled(tmp_path, "assign"))
+            it.hang_up()
+            assert it.process.wait(TIME_LIMIT) == 130
+    outcomes = json.loads((tmp_path / "r.json").read_text())["outcomes"]
+    assert [outcome["status"] for outcome in outcomes] == ["applied"] + ["not_tried"] * 5
+
+
+def test_ctrl_c_at_the_second_tenant_s_question_does_not_deny_the_first_one_s_writes(tmp_path):
+    roots = [copy_example(tmp_path / "tenants" / name) for name in ("eu", "us")]
+    give_tenant(roots[1], OTHER_TENANT)
+    with terminal("apply", "tenants", *APPLY[1:], cwd=tmp_path) as screen:
+        screen.wait_for(PROMPT)
+        screen.send("yes\n")
+        screen.wait_for("Apply complete")
+        screen.screen = ""
+        screen.wait_for(PROMPT)
+        screen.send("\x03")
+        assert screen.finish() == 130
+    assert "Interrupted: nothing was written for tenants/us; what was done before is shown" in (
+        screen.text
+    )
+    assert not (roots[1] / ".reconciler").exists()
+
+
 def test_ctrl_c_at_the_question_exits_130_and_writes_nothing(tmp_path, root):
     with terminal(*APPLY, cwd=tmp_path) as screen:
         screen.wait_for(PROMPT)
@@ -102,6 +170,23 @@ def test_no_colour_where_none_is_wanted(tmp_path, root, options, env):
     with terminal("plan", "--sandbox", "-q", *options, cwd=tmp_path, env=env) as screen:
         assert screen.finish() == 0
     assert "\x1b" not in screen.screen
+
+
+def test_force_color_colours_a_pipe_and_no_other_form_than_text(tmp_path, root):
+    forced = {"FORCE_COLOR": "1"}
+    plain_text = run("plan", "--sandbox", "-q", cwd=tmp_path).stdout
+    coloured = run("plan", "--sandbox", "-q", cwd=tmp_path, env=forced).stdout
+    assert "\x1b[32m  + include " in coloured
+    assert plain(coloured) == plain_text
+    for options, env in (
+        (("--format", "json"), {}),
+        (("--format", "markdown"), {}),
+        (("--no-color",), {}),
+        ((), {"NO_COLOR": "1"}),
+        ((), {"FORCE_COLOR": "0"}),
+    ):
+        ran = run("plan", "--sandbox", "-q", *options, cwd=tmp_path, env={**forced, **env})
+        assert "\x1b" not in ran.stdout
 
 
 def test_progress_counts_on_one_line_and_is_gone_before_the_result(tmp_path, root):
@@ -172,7 +257,8 @@ def test_a_second_ctrl_c_while_writing_stops_at_once_and_says_what_is_not_known(
     assert "A write in flight may have been done or not" in screen.text
 
 
-def test_a_signal_to_stop_from_a_pipeline_is_a_ctrl_c(tmp_path, root):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_stop_from_a_pipeline_is_a_ctrl_c(tmp_path, root, number):
     slow = {"kind": "slow", "seconds": 1, "path": "/assign$", "method": "POST"}
     apply = ("apply", "--auto-approve", "--parallelism", "1", "--journal", "j.jsonl")
     with served(root / "sandbox.json", *plan_faults(tmp_path, slow), cwd=tmp_path) as way:
@@ -184,7 +270,7 @@ def test_a_signal_to_stop_from_a_pipeline_is_a_ctrl_c(tmp_path, root):
             stderr=subprocess.DEVNULL,
         )
         wait_until(lambda: _journalled(tmp_path, "assign"))
-        os.kill(process.pid, signal.SIGTERM)
+        os.kill(process.pid, number)
         stdout, _ = process.communicate(timeout=TIME_LIMIT)
     result = json.loads(stdout)
     assert (process.returncode, result["interrupted"], result["complete"]) == (130, True, False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from importlib import metadata
 
 import pytest
@@ -79,6 +80,12 @@ def test_an_unknown_command_is_answered_with_the_nearest(tmp_path, typed, meant)
         (["schema", "everything"], "'tenant', 'policies', 'plan'"),
         (["show"], "Missing argument 'PLAN'"),
         (["sandbox", "--host", "0.0.0.0"], "listens on loopback only"),
+        (["plan", "-policy", "x"], "No such option '-policy'. Did you mean '--policy'?"),
+        (["plan", "-detailed-exitcode"], "Did you mean '--detailed-exitcode'?"),
+        (["apply", "-auto-approve=true"], "Did you mean '--auto-approve'?"),
+        (["plan", "-verbose"], "Did you mean '--verbose'?"),
+        (["help", "plann"], 'No such command "plann". Did you mean "plan"?'),
+        (["version"], 'No such command "version". Did you mean "--version"?'),
     ],
 )
 def test_a_mistake_on_the_command_line_exits_64_and_is_explained(tmp_path, arguments, complaint):
@@ -92,3 +99,59 @@ def test_no_option_takes_a_secret_and_none_lifts_all_guards(tmp_path):
     text = "".join(run(command, "--help", cwd=tmp_path).stdout for command in ("plan", "apply"))
     for forbidden in ("--force", "--token", "--secret", "--password", "--yes"):
         assert forbidden not in text
+
+
+def test_help_is_a_command_too(tmp_path):
+    assert run("help", cwd=tmp_path) == run("--help", cwd=tmp_path)
+    asked = run("help", "plan", cwd=tmp_path)
+    assert (asked.code, asked.stdout) == (0, run("plan", "--help", cwd=tmp_path).stdout)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["plan", "--sandbx"], ["xyzzy"], ["plan", "--format", "xml"], ["show"], ["plan", "-policy"]],
+)
+@pytest.mark.parametrize("spelling", [["--log-format", "json"], ["--log-format=json"]])
+def test_a_usage_error_is_a_line_of_json_where_that_is_asked_for(tmp_path, arguments, spelling):
+    ran = run(*arguments, *spelling, cwd=tmp_path)
+    assert (ran.code, ran.stdout) == (64, "")
+    [line] = ran.stderr.splitlines()
+    assert json.loads(line)["level"] == "error"
+
+
+@pytest.mark.parametrize(
+    ("files", "code"),
+    [(["w-a.txt"], 1), (["w-a.txt", "w-b.txt"], 64), (["w-a.txt", "w-b.txt", "w-c.txt"], 64)],
+)
+@pytest.mark.parametrize("command", [["plan"], ["apply", "--auto-approve"]])
+def test_a_wildcard_that_the_shell_replaced_is_explained(tmp_path, files, code, command):
+    root = copy_example(tmp_path)
+    for name in files:
+        (tmp_path / name).touch()
+    ran = run(*command, "--sandbox", "--policy", *files, cwd=tmp_path)
+    assert ran.code == code
+    assert '"w-a.txt" is a file here. The shell replaces a wildcard without quotes' in ran.stderr
+    assert not (root / ".reconciler").exists()
+
+
+@pytest.mark.parametrize(
+    "command", [["plan", "--sandbox"], ["validate"], ["tenants"], ["doctor", "--sandbox"]]
+)
+def test_inside_a_tenant_root_no_path_is_needed(tmp_path, command):
+    root = copy_example(tmp_path)
+    assert run(*command, cwd=root).code == 0
+
+
+@pytest.mark.parametrize("command", [["plan", "--sandbox", "-q"], ["validate"], ["tenants"]])
+def test_a_folder_that_holds_desired_state_means_that_alone(tmp_path, command):
+    copy_example(tmp_path)
+    copy_example(tmp_path / "tests" / "cases")
+    named = run(command[0], "desired-state", *command[1:], cwd=tmp_path)
+    whole = run(command[0], ".", *command[1:], cwd=tmp_path)
+    assert (whole.code, whole.stdout) == (0, named.stdout)
+
+
+def test_a_root_beside_desired_state_is_found_where_that_is_none(tmp_path):
+    root = copy_example(tmp_path)
+    root.rename(tmp_path / "prod")
+    assert run("tenants", ".", cwd=tmp_path).stdout.startswith("prod ")

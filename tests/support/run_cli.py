@@ -91,20 +91,23 @@ class Terminal:
         cwd: Path,
         env: Mapping[str, str] | None = None,
         columns: int = 100,
+        stdout: Path | None = None,
     ) -> None:
         self.screen = ""
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+        redirected = slave if stdout is None else os.open(stdout, os.O_WRONLY | os.O_CREAT)
         self.process = subprocess.Popen(
             [sys.executable, "-c", _TAKE_TERMINAL, *COMMAND, *map(str, arguments)],
             cwd=cwd,
             env=environment(env),
             stdin=slave,
-            stdout=slave,
+            stdout=redirected,
             stderr=slave,
             start_new_session=True,
         )
-        os.close(slave)
+        for descriptor in {slave, redirected}:
+            os.close(descriptor)
 
     def wait_for(self, text: str) -> None:
         """Read until the text is on the screen."""
@@ -148,11 +151,17 @@ class Terminal:
         self.screen += found.decode(errors="replace")
         return bool(found)
 
+    def hang_up(self) -> None:
+        """Close the terminal, as a window that is shut or a line that breaks does."""
+        os.close(self._master)
+        self._master = -1
+
     def close(self) -> None:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
-        os.close(self._master)
+        if self._master >= 0:
+            os.close(self._master)
 
 
 @contextmanager
@@ -161,9 +170,13 @@ def terminal(
     cwd: Path,
     env: Mapping[str, str] | None = None,
     columns: int = 100,
+    stdout: Path | None = None,
 ) -> Iterator[Terminal]:
-    """Run on a pseudo-terminal; whatever happens, no process outlives the test."""
-    opened = Terminal(arguments, cwd=cwd, env=env, columns=columns)
+    """Run on a pseudo-terminal; whatever happens, no process outlives the test.
+
+    ``stdout`` is a file to redirect that stream to, as a shell does.
+    """
+    opened = Terminal(arguments, cwd=cwd, env=env, columns=columns, stdout=stdout)
     try:
         yield opened
     finally:

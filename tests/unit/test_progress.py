@@ -58,3 +58,46 @@ def test_one_policy_is_one_policy(start):
     screen, progress = start()
     progress.stage("Applying", 1)
     assert screen.line == "Applying... 0 of 1 policy"
+
+
+class Seconds:
+    """A monotonic clock that is set by hand."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+def test_without_a_terminal_a_line_comes_every_ten_seconds(monkeypatch):
+    log = io.StringIO()
+    monkeypatch.setattr("sys.stderr", log)
+    seconds = Seconds()
+    console = Console(color=Color.NEVER, quiet=False, verbose=0, log_json=False, environ={})
+    progress = ConsoleProgress(console, monotonic=seconds)
+    progress.stage("Applying", 40)
+    for _ in range(25):
+        seconds.now += 1
+        progress.advance()
+    assert log.getvalue().splitlines() == [
+        "Applying...",
+        "Applying... 10 of 40 policies",
+        "Applying... 20 of 40 policies",
+    ]
+
+
+def test_a_counting_line_never_wraps(start, monkeypatch):
+    screen, progress = start()
+    monkeypatch.setenv("COLUMNS", "20")
+    progress.stage("Reading a/very/long/path/of/a/tenant/root", 6)
+    assert screen.line == "Reading a/very/long"
+
+
+def test_a_terminal_that_has_gone_ends_no_run(start):
+    screen, progress = start()
+    screen.write = lambda _text: (_ for _ in ()).throw(OSError(5, "Input/output error"))
+    progress.stage("Applying", 6)
+    progress.advance()
+    progress.note("this tenant has no create call")
+    progress.end()

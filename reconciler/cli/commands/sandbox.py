@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli.console import Console
-from reconciler.cli.options import DEFAULT_ROOT, FILE, console_options
+from reconciler.cli.options import FILE, console_options, default_root
 from reconciler.model.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command("sandbox")
-@click.argument("file", type=FILE, default=DEFAULT_ROOT / "sandbox.json", required=False)
+@click.argument("file", type=FILE, default=lambda: default_root() / "sandbox.json", required=False)
 @click.option("--host", default="127.0.0.1", show_default=True, help="A loopback address.")
 @click.option(
     "--port",
