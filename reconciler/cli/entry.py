@@ -14,7 +14,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 import click
 
@@ -112,10 +112,13 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     gc.set_threshold(100_000, 50, 50)
     _speak_utf8()
     code = run(arguments)
-    try:
-        sys.stdout.flush()
-    except (OSError, AttributeError):  # stdout is full, or was closed before the start
-        _drop_stdout()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:  # full, or gone: its exit code is not the command's
+            _drop(stream)
+        except AttributeError:  # closed before the start
+            continue
     sys.exit(code)
 
 
@@ -206,16 +209,16 @@ def _interrupted(message: str, *, as_json: bool) -> int:
 
 def _cannot_write(fault: OSError, *, as_json: bool) -> int:
     """End where stdout takes no more: silently, as filters do, if its reader (head, less) has gone."""
-    _drop_stdout()
+    if sys.stdout is not None:
+        _drop(sys.stdout)
     if isinstance(fault, BrokenPipeError):
         return ExitCode.ERROR
     return _fail(describe(fault), as_json=as_json)
 
 
-def _drop_stdout() -> None:
+def _drop(stream: TextIO) -> None:
     """Let go of what is buffered: it would fail once more at the very end."""
-    if sys.stdout is not None:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def describe(bug: Exception) -> str:

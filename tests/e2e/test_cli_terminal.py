@@ -108,11 +108,14 @@ def test_a_terminal_that_goes_away_while_writing_ends_no_write(tmp_path, root):
     """Its hang-up comes, and every line that progress would show fails."""
     slow = {"kind": "slow", "seconds": 1, "path": "/assign$", "method": "POST"}
     apply = ("apply", "--auto-approve", "--parallelism", "1", "--journal", "j.jsonl")
-    with served(root / "sandbox.json", *plan_faults(tmp_path, slow), cwd=tmp_path) as way:
-        with terminal(*apply, "--format", "json", "--out", "r.json", cwd=tmp_path, env=way) as it:
-            wait_until(lambda: _journalled(tmp_path, "assign"))
-            it.hang_up()
-            assert it.process.wait(TIME_LIMIT) == 130
+    result = ("--format", "json", "--out", "r.json")
+    with (
+        served(root / "sandbox.json", *plan_faults(tmp_path, slow), cwd=tmp_path) as way,
+        terminal(*apply, *result, cwd=tmp_path, env=way) as screen,
+    ):
+        wait_until(lambda: _journalled(tmp_path, "assign"))
+        screen.hang_up()
+        assert screen.process.wait(TIME_LIMIT) == 130
     outcomes = json.loads((tmp_path / "r.json").read_text())["outcomes"]
     assert [outcome["status"] for outcome in outcomes] == ["applied"] + ["not_tried"] * 5
 
@@ -128,7 +131,7 @@ def test_ctrl_c_at_the_second_tenant_s_question_does_not_deny_the_first_one_s_wr
         screen.wait_for(PROMPT)
         screen.send("\x03")
         assert screen.finish() == 130
-    assert "Interrupted: nothing was written for tenants/us; what was done before is shown" in (
+    assert "Interrupted: nothing was written for tenants/us/desired-state; what was done" in (
         screen.text
     )
     assert not (roots[1] / ".reconciler").exists()
