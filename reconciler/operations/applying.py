@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,11 +20,19 @@ from reconciler.model.errors import (
     StalePlanError,
     one_line,
 )
-from reconciler.model.plan import Create, Plan, filter_after
+from reconciler.model.plan import Change, Create, Plan, PolicyPlan, filter_after
 from reconciler.model.ports import Reader
 from reconciler.model.result import ApplyResult
-from reconciler.model.state import AssignmentFilter, Group, LiveState, Policy, TargetKind
-from reconciler.model.wording import describe_target
+from reconciler.model.state import (
+    AssignmentFilter,
+    Filter,
+    Group,
+    LivePolicy,
+    LiveState,
+    Policy,
+    TargetKind,
+)
+from reconciler.model.wording import describe_filter, describe_target
 from reconciler.operations.connect import Connection, Session, connect
 from reconciler.operations.planning import PlanRequest, open_plan
 from reconciler.operations.tenant_check import check_tenant, identify
@@ -32,6 +40,9 @@ from reconciler.operations.tenant_check import check_tenant, identify
 _GROUP_KINDS = frozenset({TargetKind.GROUP, TargetKind.EXCLUSION_GROUP})
 
 APPROVALS_FILE = "approvals.json"
+
+_LAG_WAITS = (0.5, 1.0, 2.0)
+"""Seconds before each further reading of a policy that lacks what a saved plan saw there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,7 +197,8 @@ def refuse_stale(
 
     ``declared`` is the tenant of the plan's root, an id or a domain, which must be the same.
 
-    Raises `AuthError` for another tenant and `StalePlanError` that names each difference.
+    Raises `AuthError` for another tenant and `StalePlanError` that names each difference, a name
+    that the plan shows for another object among them.
     """
     identity = identify(
         session,
@@ -201,12 +213,12 @@ def refuse_stale(
     session.progress.stage("Comparing with the tenant")
     live = connection.tenant.read_policies()
     touched = [policy for policy in plan.policies if policy.changes]
-    differences = [
-        difference
-        for policy in touched
-        if policy.policy.id in live.policies
-        for difference in stale_assignments(policy, live.policies[policy.policy.id].assignments)
-    ]
+    differences = _differences(
+        [policy for policy in touched if policy.policy.id in live.policies],
+        live.policies,
+        session,
+        connection.tenant,
+    )
     names = _names(differences, connection.tenant)
     _refuse(
         [
@@ -214,6 +226,30 @@ def refuse_stale(
             *(_line(difference, names) for difference in differences),
         ]
     )
+    refuse_renamed(plan, session, connection.tenant)
+
+
+def _differences(
+    plans: Sequence[PolicyPlan],
+    readings: Mapping[str, LivePolicy],
+    session: Session,
+    tenant: Reader,
+) -> list[StaleAssignment]:
+    """Compare, and read again what lacks anything that the plan saw: a reading may lag."""
+    found = {each.policy.id: _stale(each, readings) for each in plans}
+    for wait in _LAG_WAITS:
+        lacking = [each for each in plans if any(d.before for d in found[each.policy.id])]
+        if not lacking:
+            break
+        session.deadline.sleep(wait, "waiting for Graph's readings to agree")
+        again = tenant.read_each([each.policy for each in lacking])
+        readings = {id: live for id, live in again.items() if isinstance(live, LivePolicy)}
+        found |= {e.policy.id: _stale(e, readings) for e in lacking if e.policy.id in readings}
+    return [difference for each in plans for difference in found[each.policy.id]]
+
+
+def _stale(plan: PolicyPlan, readings: Mapping[str, LivePolicy]) -> tuple[StaleAssignment, ...]:
+    return stale_assignments(plan, readings[plan.policy.id].assignments)
 
 
 def _renamed(policy: Policy, live: LiveState) -> Iterator[str]:
@@ -235,39 +271,55 @@ def _names(differences: Iterable[StaleAssignment], tenant: Reader) -> Mapping[st
     return tenant.find_groups(names=(), ids=known).by_id if known else {}
 
 
-def refuse_gone(plan: Plan, session: Session, tenant: Reader) -> None:
-    """Raise where a group or a filter that would be assigned is no more what the plan names.
+def refuse_renamed(plan: Plan, session: Session, tenant: Reader) -> None:
+    """Raise where a name in the plan's changes does not belong to the object that is written.
 
-    Graph takes the id of a deleted group without a word, and shows it as deleted afterwards.
+    A reviewer reads names, and Graph gets ids. So each group and each filter that a change shows,
+    before and after, must still bear the name that the plan shows. What is newly assigned must
+    exist: Graph takes the id of a deleted group without a word, and shows it as deleted afterwards.
     """
     session.progress.stage("Checking groups and filters")
-    groups = {
-        change.target.id
-        for change in plan.changes
-        if isinstance(change, Create) and change.target.kind in _GROUP_KINDS
-    } - {None}
-    known = tenant.find_groups(names=(), ids=[id for id in groups if id]).by_id if groups else {}
-    uses_filters = any(filter_after(change) for change in plan.changes)
-    filters = tenant.read_filters() if uses_filters else {}
-    lines: list[str] = []
-    for change in plan.changes:
-        name = f'"{change.policy.name}"'
-        if change.target.id in groups:
-            group = known.get(change.target.id or "")
-            lines += _gone(f"{name}: {describe_target(change.target)}", change.target.name, group)
-        filter = filter_after(change)
-        if filter is not None:
-            what = f'{name}: filter "{filter.name or filter.id}"'
-            lines += _gone(what, filter.name, filters.get(filter.id))
+    changes = tuple(plan.changes)
+    ids = {each.target.id for each in changes if each.target.kind in _GROUP_KINDS} - {None}
+    groups = tenant.find_groups(names=(), ids=[id for id in ids if id]).by_id if ids else {}
+    filters = tenant.read_filters() if any(any(_filters(each)) for each in changes) else {}
+    lines = [line for each in changes for line in _misnamed(each, groups, filters)]
     _refuse(list(dict.fromkeys(lines)))
 
 
-def _gone(what: str, name: str | None, found: Group | AssignmentFilter | None) -> list[str]:
+def _filters(change: Change) -> tuple[Filter | None, Filter | None]:
+    """The filter that a change finds, and the one that it leaves."""
+    return None if isinstance(change, Create) else change.live.filter, filter_after(change)
+
+
+def _misnamed(
+    change: Change, groups: Mapping[str, Group], filters: Mapping[str, AssignmentFilter]
+) -> Iterator[str]:
+    policy, target = f'"{change.policy.name}"', change.target
+    if target.kind in _GROUP_KINDS:
+        what = f"{policy}: {describe_target(target)}"
+        must_exist = isinstance(change, Create)
+        yield from _differs(what, target.name, groups.get(target.id or ""), must_exist=must_exist)
+    elif target.kind is TargetKind.COLLECTION and (target.name or "").lower() != target.id:
+        # Its name is its id as it was spelt, and is what goes out.
+        yield f"{policy}: {describe_target(target)} is not the collection {target.id}"
+    before, after = _filters(change)
+    for filter, must_exist in ((before, False), (after, True)):
+        if filter is not None:
+            what = f"{policy}: filter {describe_filter(filter)}"
+            found = filters.get(filter.id)
+            yield from _differs(what, filter.name, found, must_exist=must_exist)
+
+
+def _differs(
+    what: str, name: str | None, found: Group | AssignmentFilter | None, *, must_exist: bool
+) -> Iterator[str]:
+    """Compare a name of the plan with the object of its id; without a name there is no claim."""
     if found is None:
-        return [f"{what} no longer exists"]
-    if name is not None and found.name != name:
-        return [f'{what} is now called "{found.name}"']
-    return []
+        if must_exist or name is not None:
+            yield f"{what} no longer exists"
+    elif name is not None and found.name != name:
+        yield f'{what} is now called "{found.name}"'
 
 
 def _refuse(lines: list[str]) -> None:
@@ -300,12 +352,12 @@ def write(
 ) -> ApplyResult:
     """Write what the plan says. The plan has been judged, and the user has been asked.
 
-    Raises `StalePlanError` where a group or filter is gone, and `JournalError`; what happens to
-    single policies is in the result.
+    Raises `StalePlanError` where a name no longer leads to its object, and `JournalError`; what
+    happens to single policies is in the result.
     """
     refuse_unsafe(plan)
     try:
-        refuse_gone(plan, session, connection.tenant)
+        refuse_renamed(plan, session, connection.tenant)
     except Interrupted:
         raise Interrupted("stopped before the first write; nothing was written") from None
     run: dict[str, object] = {
