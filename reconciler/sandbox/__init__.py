@@ -1,4 +1,8 @@
-"""A small, strict Microsoft Graph on a tenant file; shares no code with the client it is there to test."""
+"""A small, strict Microsoft Graph on a tenant file. It shares no code with the client that it tests.
+
+A mark such as "[O] section 2" in these modules means a section of `.github/docs/graph.md`, and how
+that page knows the fact: documented, observed, inferred or unknown.
+"""
 
 from reconciler.sandbox.app import SandboxApp
 from reconciler.sandbox.exchange import Exchange

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import threading
 import time
 import uuid
@@ -21,12 +20,18 @@ from werkzeug.wrappers import Request, Response
 from reconciler.sandbox.batch import run_batch
 from reconciler.sandbox.errors import (
     Refusal,
-    default_code,
     envelope,
-    intune_message,
     unauthenticated,
 )
 from reconciler.sandbox.exchange import Exchange, SandboxRequest, SandboxResponse, without_token
+from reconciler.sandbox.fault_responses import (
+    JSON_TYPE,
+    cut,
+    planned_body,
+    planned_refusal,
+    proxy_page,
+    with_replaced,
+)
 from reconciler.sandbox.faults import Fault, FaultKind, Faults
 from reconciler.sandbox.odata import without_metadata
 from reconciler.sandbox.routes import APPROVALS_PATH, BATCH_PATHS, dispatch
@@ -40,11 +45,6 @@ if TYPE_CHECKING:
 
 DROPPED = 0
 """The status of an exchange whose connection was dropped."""
-_JSON = "application/json; charset=utf-8"
-_HTML = (
-    "<!DOCTYPE html>\n<html><head><title>Service unavailable</title></head>"
-    "<body><h1>Our services aren't available right now</h1></body></html>\n"
-)
 
 
 class SandboxApp:
@@ -72,7 +72,7 @@ class SandboxApp:
         empty, as a reading of a single one does.
         """
         if mode not in MODES:
-            raise ValueError(f"no mode is called {mode!r}; there are {', '.join(MODES)}")
+            raise ValueError(f"unknown mode {mode!r}; known: {', '.join(MODES)}")
         if page_size < 1:
             raise ValueError("a page holds at least one entry")
         self.faults = Faults() if faults is None else faults
@@ -100,170 +100,170 @@ class SandboxApp:
         return self._service.state
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer one request; ConnectionResetError stands for a connection that drops."""
-        request = Request(environ)
-        call = _call(request)
+        """Respond to one request. ConnectionResetError means: drop the connection."""
+        received = Request(environ)
+        request = _sandbox_request(received)
         try:
-            response = self._respond(call, _token_hash(request.headers.get("Authorization", "")))
+            response = self._respond(
+                request, _token_hash(received.headers.get("Authorization", ""))
+            )
         except ConnectionResetError:
-            self._on_exchange(Exchange(call, DROPPED))
+            self._on_exchange(Exchange(request, DROPPED))
             raise
-        self._on_exchange(Exchange(call, response.status_code))
+        self._on_exchange(Exchange(request, response.status_code))
         return response(environ, start_response)
 
-    def _respond(self, call: SandboxRequest, token: str | None) -> Response:
-        if call.path.startswith(APPROVALS_PATH):
-            return self._finish(call, self._answer(call))
+    def _respond(self, request: SandboxRequest, token: str | None) -> Response:
+        if request.path.startswith(APPROVALS_PATH):
+            return self._finish(request, self._carry_out(request))
         if token is None:
-            return self._refuse(call, unauthenticated("Access token is empty."))
+            return self._refuse(request, unauthenticated("Access token is empty."))
         with self._lock:
             expired = token in self._expired_tokens
         if expired:
             return self._refuse(
-                call, unauthenticated("Lifetime validation failed, the token is expired.")
+                request, unauthenticated("Lifetime validation failed, the token is expired.")
             )
-        return self._respond_with_fault(call, token, self.faults.take(call.method, call.address))
+        return self._respond_with_fault(
+            request, token, self.faults.take(request.method, request.address)
+        )
 
     def _respond_with_fault(
-        self, call: SandboxRequest, token: str, fault: Fault | None
+        self, request: SandboxRequest, token: str, fault: Fault | None
     ) -> Response:
         match fault:
             case None:
-                return self._finish(call, self._answer(call))
+                return self._finish(request, self._carry_out(request))
             case Fault(kind=FaultKind.SLOW, seconds=seconds):
                 self._sleep(seconds or 0)
-                return self._finish(call, self._answer(call))
+                return self._finish(request, self._carry_out(request))
             case Fault(kind=FaultKind.RESET_BEFORE):
                 raise ConnectionResetError("planned: dropped before the request was carried out")
             case Fault(kind=FaultKind.RESET_AFTER):
-                self._answer(call)
+                self._carry_out(request)
                 raise ConnectionResetError("planned: dropped after the request was carried out")
             case Fault(kind=FaultKind.BODY, find=str()):
-                return _with_replaced(self._finish(call, self._answer(call)), fault)
+                return with_replaced(self._finish(request, self._carry_out(request)), fault)
             case Fault(kind=FaultKind.TRUNCATED):
-                return _cut(self._finish(call, self._answer(call)))
+                return cut(self._finish(request, self._carry_out(request)))
             case Fault(kind=FaultKind.EXPIRED_TOKEN):
                 with self._lock:
                     self._expired_tokens.add(token)
                 return self._refuse(
-                    call, unauthenticated("Lifetime validation failed, the token is expired.")
+                    request, unauthenticated("Lifetime validation failed, the token is expired.")
                 )
             case Fault(kind=FaultKind.SWAPPED_ANSWER):
-                return self._finish(call, self._swapped(call, fault, self._answer))
+                return self._finish(request, self._swapped(request, fault))
             case _:
-                return self._respond_wrongly(call, fault)
+                return self._respond_wrongly(request, fault)
 
-    def _respond_wrongly(self, call: SandboxRequest, fault: Fault) -> Response:
+    def _respond_wrongly(self, request: SandboxRequest, fault: Fault) -> Response:
         if fault.after:
-            self._answer(call)
+            self._carry_out(request)
         if fault.kind == FaultKind.HTML:
-            return Response(_HTML, status=fault.code or 502, content_type="text/html")
+            return proxy_page(fault)
         if fault.kind == FaultKind.BODY:
-            return Response(fault.text, status=fault.code or 200, content_type=_JSON)
-        return self._refuse(call, _planned_refusal(fault))
+            return planned_body(fault)
+        return self._refuse(request, planned_refusal(fault))
 
-    def _swapped(
-        self,
-        call: SandboxRequest,
-        fault: Fault,
-        answer: Callable[[SandboxRequest], SandboxResponse],
-    ) -> SandboxResponse:
-        """An answer that belongs to another request; the very first reading has none, and gets its own."""
-        before = self._last_read.get(call.path in BATCH_PATHS)
-        own = answer(call)
+    def _swapped(self, request: SandboxRequest, fault: Fault) -> SandboxResponse:
+        """The response to another request. The first reading of all has no other, and gets its own."""
+        before = self._last_read.get(request.path in BATCH_PATHS)
+        own = self._carry_out(request)
         if fault.of is not None:
             path, _, query = fault.of.partition("?")
-            return answer(replace(call, method="GET", path=path, query=query, body=b""))
+            other = replace(request, method="GET", path=path, query=query, body=b"")
+            return self._carry_out(other)
         return before or own
 
-    def _answer(self, call: SandboxRequest) -> SandboxResponse:
+    def _carry_out(self, request: SandboxRequest) -> SandboxResponse:
         """What Graph says, errors included."""
-        is_batch = call.path in BATCH_PATHS
-        answer_one = self._answer_batch if is_batch else partial(dispatch, self._service)
-        answer = self._or_error(call, answer_one)
-        if is_batch or call.method == "GET":
-            self._last_read[is_batch] = answer
-        return answer
+        is_batch = request.path in BATCH_PATHS
+        carry_out = self._carry_out_batch if is_batch else partial(dispatch, self._service)
+        response = self._or_error(request, carry_out)
+        if is_batch or request.method == "GET":
+            self._last_read[is_batch] = response
+        return response
 
-    def _answer_batch(self, call: SandboxRequest) -> SandboxResponse:
-        if call.method != "POST":
+    def _carry_out_batch(self, request: SandboxRequest) -> SandboxResponse:
+        if request.method != "POST":
             raise Refusal(405, "BadRequest", "A batch is sent with POST.")
-        call.options()
+        request.options()
         with self._lock:
             self._batches += 1
             seed = self._batches
-        return run_batch(call, self._answer_entry, seed)
+        return run_batch(request, self._carry_out_entry, seed)
 
     def _or_error(
-        self, call: SandboxRequest, answer: Callable[[SandboxRequest], SandboxResponse]
+        self, request: SandboxRequest, carry_out: Callable[[SandboxRequest], SandboxResponse]
     ) -> SandboxResponse:
         try:
             with self.state.lock:
-                return answer(call)
+                return carry_out(request)
         except Refusal as refusal:
-            return self._error(call, refusal)
+            return self._error(request, refusal)
 
-    def _answer_entry(self, call: SandboxRequest) -> SandboxResponse:
+    def _carry_out_entry(self, request: SandboxRequest) -> SandboxResponse:
         fault = self.faults.take(
-            call.method, call.address, FaultKind.BATCH_STATUS, FaultKind.SWAPPED_ANSWER
+            request.method, request.address, FaultKind.BATCH_STATUS, FaultKind.SWAPPED_ANSWER
         )
         match fault:
             case None:
-                answer = self._answer(call)
+                response = self._carry_out(request)
             case Fault(kind=FaultKind.SWAPPED_ANSWER):
-                answer = self._swapped(call, fault, self._answer)
+                response = self._swapped(request, fault)
             case _:
-                answer = self._error(call, _planned_refusal(fault))
-        self._on_exchange(Exchange(call, answer.status, in_batch=True))
-        return answer
+                response = self._error(request, planned_refusal(fault))
+        self._on_exchange(Exchange(request, response.status, in_batch=True))
+        return response
 
-    def _error(self, call: SandboxRequest, refusal: Refusal) -> SandboxResponse:
+    def _error(self, request: SandboxRequest, refusal: Refusal) -> SandboxResponse:
         request_id = self._service.new_id()
         body = envelope(
             refusal,
             date=time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(self._service.clock())),
             request_id=request_id,
-            client_request_id=call.headers.get("client-request-id", request_id),
+            client_request_id=request.headers.get("client-request-id", request_id),
         )
         return SandboxResponse(refusal.status, body, {**refusal.headers, "request-id": request_id})
 
-    def _refuse(self, call: SandboxRequest, refusal: Refusal) -> Response:
-        return self._finish(call, self._error(call, refusal))
+    def _refuse(self, request: SandboxRequest, refusal: Refusal) -> Response:
+        return self._finish(request, self._error(request, refusal))
 
-    def _finish(self, call: SandboxRequest, answer: SandboxResponse) -> Response:
-        request_id = answer.headers.get("request-id") or self._service.new_id()
+    def _finish(self, request: SandboxRequest, response: SandboxResponse) -> Response:
+        request_id = response.headers.get("request-id") or self._service.new_id()
         headers = {
-            **answer.headers,
+            **response.headers,
             "request-id": request_id,
-            "client-request-id": call.headers.get("client-request-id", request_id),
+            "client-request-id": request.headers.get("client-request-id", request_id),
             "Date": http_date(self._service.clock()),
         }
-        if answer.body is None:
-            response = Response(status=answer.status, headers=headers)
-            del response.headers["Content-Type"]
-            return response
-        plain = "odata.metadata=none" in call.headers.get("accept", "").lower()
+        if response.body is None:
+            sent = Response(status=response.status, headers=headers)
+            del sent.headers["Content-Type"]
+            return sent
+        plain = "odata.metadata=none" in request.headers.get("accept", "").lower()
         text = json.dumps(
-            without_metadata(answer.body) if plain else answer.body, ensure_ascii=False
+            without_metadata(response.body) if plain else response.body, ensure_ascii=False
         )
         return Response(
             text,
-            status=answer.status,
+            status=response.status,
             headers=headers,
-            content_type=_JSON,
+            content_type=JSON_TYPE,
         )
 
 
-def _call(request: Request) -> SandboxRequest:
-    headers = without_token(request.headers.items())
-    query = request.query_string.decode("latin-1")
+def _sandbox_request(received: Request) -> SandboxRequest:
+    headers = without_token(received.headers.items())
+    query = received.query_string.decode("latin-1")
     return SandboxRequest(
-        request.method,
-        request.host_url.rstrip("/"),
-        request.path,
+        received.method,
+        received.host_url.rstrip("/"),
+        received.path,
         query,
         headers,
-        request.get_data(),
+        received.get_data(),
     )
 
 
@@ -273,30 +273,3 @@ def _token_hash(authorization: str) -> str | None:
     if scheme.lower() != "bearer" or not token.strip():
         return None
     return hashlib.sha256(token.strip().encode()).hexdigest()
-
-
-def _planned_refusal(fault: Fault) -> Refusal:
-    status = fault.code or 500
-    message = fault.message or "A planned fault."
-    headers = {} if fault.retry_after is None else {"Retry-After": fault.retry_after}
-    text = intune_message(message) if fault.intune else message
-    return Refusal(status, fault.error_code or default_code(status), text, headers)
-
-
-def _with_replaced(response: Response, fault: Fault) -> Response:
-    body = re.sub(
-        fault.find or "", lambda _match: fault.text or "", response.get_data(as_text=True)
-    )
-    response.set_data(body)
-    response.status_code = fault.code or response.status_code
-    return response
-
-
-def _cut(response: Response) -> Response:
-    body = response.get_data()
-    if not body:
-        # Without a body only the head could be cut, and then nothing usable arrives.
-        raise ConnectionResetError("planned: dropped after the request was carried out")
-    response.set_data(body[: len(body) // 2])
-    response.headers["Content-Length"] = str(len(body))
-    return response

@@ -12,29 +12,32 @@ if TYPE_CHECKING:
     from reconciler.sandbox.service import Service
 
 
-def list_approvals(service: Service, call: SandboxRequest) -> SandboxResponse:
+def list_approvals(service: Service, request: SandboxRequest) -> SandboxResponse:
     """`GET /beta/deviceManagement/operationApprovalRequests` ([D] section 10)."""
-    call.options()
+    request.options()
     return SandboxResponse(
-        200, collection(call, "deviceManagement/operationApprovalRequests", service.desk.listed())
+        200,
+        collection(
+            request, "deviceManagement/operationApprovalRequests", service.approval_queue.listed()
+        ),
     )
 
 
-def get_approval(service: Service, call: SandboxRequest, code: str) -> SandboxResponse:
+def get_approval(service: Service, request: SandboxRequest, code: str) -> SandboxResponse:
     """`GET /beta/deviceManagement/operationApprovalRequests/{id}`."""
-    call.options()
-    for request in service.desk.listed():
-        if request["id"].lower() == code.lower():
-            return SandboxResponse(200, request)
+    request.options()
+    for one in service.approval_queue.listed():
+        if one["id"].lower() == code.lower():
+            return SandboxResponse(200, one)
     raise intune_refusal(404, f"No approval request has the id {code}")
 
 
-def decide_approval(service: Service, call: SandboxRequest, code: str) -> SandboxResponse:
-    """`POST /sandbox/approvals/{code}`: the other administrator's act, which Graph lets nobody automate."""
-    body = call.json()
+def decide_approval(service: Service, request: SandboxRequest, code: str) -> SandboxResponse:
+    """`POST /sandbox/approvals/{code}`: the decision of the other administrator, which real Graph gives to nobody but a person."""
+    body = request.json()
     if not isinstance(body, dict) or not isinstance(body.get("status"), str):
         raise bad_request('A body such as {"status": "approved"} is expected.')
-    service.desk.expire()
+    service.approval_queue.expire()
     try:
         service.state.decide(code, body["status"])
     except LookupError as error:
@@ -42,4 +45,4 @@ def decide_approval(service: Service, call: SandboxRequest, code: str) -> Sandbo
     except ValueError as error:
         raise bad_request(str(error)) from error
     service.on_write(service.state)
-    return get_approval(service, call, code)
+    return get_approval(service, request, code)

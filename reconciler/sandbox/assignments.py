@@ -176,7 +176,7 @@ def _built(policy: PolicySet, target: JsonObject) -> JsonObject:
 
 
 def _without_overridden_exclusions(direct: Sequence[JsonObject]) -> list[JsonObject]:
-    """Drop the exclusion of a group that is included too: accepted without a word ([O] section 12)."""
+    """Drop the exclusion of a group that is included too: Graph accepts it without an error ([O] section 2)."""
     included = {included_group(one["target"]) for one in direct} - {None}
     return [one for one in direct if excluded_group(one["target"]) not in included]
 
@@ -187,7 +187,7 @@ def _refuse_repeats(direct: Iterable[JsonObject]) -> None:
     for assignment in direct:
         marks = _marks(assignment)
         if marks & seen:
-            raise intune_refusal(400, f"The target of {assignment['id']} stands twice in the set.")
+            raise intune_refusal(400, f"The target of {assignment['id']} appears twice in the set.")
         seen |= marks
 
 

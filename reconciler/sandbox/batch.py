@@ -1,4 +1,4 @@
-"""`$batch`: up to twenty calls in one request, answered in another order than asked. Pure but for what it is given."""
+"""`$batch`: up to twenty requests in one, with their responses in another order. Pure but for what it is given."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class _Entry:
 
 
 def run_batch(
-    call: SandboxRequest, answer: Callable[[SandboxRequest], SandboxResponse], seed: int
+    request: SandboxRequest, carry_out: Callable[[SandboxRequest], SandboxResponse], seed: int
 ) -> SandboxResponse:
-    """Answer every entry with `answer`, in the order asked, and list the answers in another."""
-    entries = _entries(call.json())
+    """Carry out every entry with `carry_out`, in the order of the batch; list the responses in another order."""
+    entries = _entries(request.json())
     statuses: dict[str, int] = {}
     responses: list[JsonObject] = []
     for entry in entries:
@@ -46,11 +46,11 @@ def run_batch(
                     "message": "A request this one depends on failed.",
                 }
             }
-            reply = SandboxResponse(_FAILED_DEPENDENCY, error)
+            response = SandboxResponse(_FAILED_DEPENDENCY, error)
         else:
-            reply = answer(_inner_call(call, entry))
-        statuses[entry.own_id] = reply.status
-        responses.append(_response(entry.own_id, reply))
+            response = carry_out(_inner_request(request, entry))
+        statuses[entry.own_id] = response.status
+        responses.append(_listed(entry.own_id, response))
     return SandboxResponse(200, {"responses": _shuffled(responses, seed)})
 
 
@@ -63,56 +63,60 @@ def _entries(body: object) -> list[_Entry]:
             f"Number of batch request steps exceeds the maximum value of {MAX_ENTRIES}."
         )
     entries: list[_Entry] = []
-    for request in requests:
+    for item in requests:
         earlier = {entry.own_id for entry in entries}
-        entry = _entry(request)
+        entry = _entry(item)
         if entry.own_id in earlier:
-            raise bad_request(f"Request id '{entry.own_id}' stands twice in the batch.")
+            raise bad_request(f"Request id '{entry.own_id}' appears twice in the batch.")
         if not set(entry.depends_on) <= earlier:
             raise bad_request(
-                f"Request '{entry.own_id}' depends on one that does not stand before it."
+                f"Request '{entry.own_id}' depends on one that does not come before it."
             )
         entries.append(entry)
     return entries
 
 
-def _entry(request: object) -> _Entry:
-    if not isinstance(request, dict):
+def _entry(item: object) -> _Entry:
+    if not isinstance(item, dict):
         raise bad_request("Invalid batch payload format.")
-    own_id, method, url = request.get("id"), request.get("method"), request.get("url")
+    own_id, method, url = item.get("id"), item.get("method"), item.get("url")
     if not isinstance(own_id, str) or not own_id:
         raise bad_request("Every batch request needs an 'id' that is a string.")
     if not isinstance(method, str) or method.upper() not in _METHODS:
         raise bad_request(f"Batch request '{own_id}' needs a 'method'.")
     if not isinstance(url, str) or not url or "://" in url:
         raise bad_request(f"Batch request '{own_id}' needs a 'url' relative to the version.")
-    headers = request.get("headers") or {}
-    depends_on = request.get("dependsOn") or []
+    headers = item.get("headers") or {}
+    depends_on = item.get("dependsOn") or []
     if not isinstance(headers, dict) or not isinstance(depends_on, list):
         raise bad_request(f"Batch request '{own_id}' is malformed.")
     lowered = without_token((str(name), str(value)) for name, value in headers.items())
-    if "body" in request and "content-type" not in lowered:
+    if "body" in item and "content-type" not in lowered:
         raise bad_request(f"Batch request '{own_id}' has a body and no Content-Type.")
-    body = json.dumps(request["body"]).encode() if "body" in request else b""
+    body = json.dumps(item["body"]).encode() if "body" in item else b""
     return _Entry(
         own_id, method.upper(), url, lowered, body, tuple(str(other) for other in depends_on)
     )
 
 
-def _inner_call(call: SandboxRequest, entry: _Entry) -> SandboxRequest:
+def _inner_request(request: SandboxRequest, entry: _Entry) -> SandboxRequest:
     # The endpoint decides the version ([D] section 6): one in the url is looked up as a segment, and not found.
     path, _, query = f"/{entry.url.removeprefix('/')}".partition("?")
     return SandboxRequest(
-        entry.method, call.root, f"/{call.version}{path}", query, entry.headers, entry.body
+        entry.method, request.root, f"/{request.version}{path}", query, entry.headers, entry.body
     )
 
 
-def _response(own_id: str, reply: SandboxResponse) -> JsonObject:
-    response: JsonObject = {"id": own_id, "status": reply.status, "headers": dict(reply.headers)}
-    if reply.body is not None:
-        response["headers"]["Content-Type"] = "application/json"
-        response["body"] = reply.body
-    return response
+def _listed(own_id: str, response: SandboxResponse) -> JsonObject:
+    listed: JsonObject = {
+        "id": own_id,
+        "status": response.status,
+        "headers": dict(response.headers),
+    }
+    if response.body is not None:
+        listed["headers"]["Content-Type"] = "application/json"
+        listed["body"] = response.body
+    return listed
 
 
 def _shuffled(responses: list[JsonObject], seed: int) -> list[JsonObject]:

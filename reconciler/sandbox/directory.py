@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.sandbox.errors import Refusal
-from reconciler.sandbox.exchange import SandboxResponse, collection
+from reconciler.sandbox.exchange import SandboxResponse, collection, paged
 from reconciler.sandbox.group_filter import parse_group_filter
-from reconciler.sandbox.odata import next_link, page, project
+from reconciler.sandbox.odata import project
 
 if TYPE_CHECKING:
     from reconciler.sandbox.exchange import SandboxRequest
@@ -46,22 +46,22 @@ _GROUP = frozenset(
 )
 
 
-def list_organization(service: Service, call: SandboxRequest) -> SandboxResponse:
+def list_organization(service: Service, request: SandboxRequest) -> SandboxResponse:
     """`GET /organization`: a list of the one that the token belongs to."""
-    options = call.options("$select")
+    options = request.options("$select")
     organization = service.state.organization
     known = _ORGANIZATION | organization.keys()
     shown = project(organization, options, known, "microsoft.graph.organization")
-    return SandboxResponse(200, collection(call, "organization", [shown]))
+    return SandboxResponse(200, collection(request, "organization", [shown]))
 
 
-def list_groups(service: Service, call: SandboxRequest) -> SandboxResponse:
+def list_groups(service: Service, request: SandboxRequest) -> SandboxResponse:
     """`GET /groups`, filtered and paged."""
-    options = call.options("$filter", "$select", "$top", "$skiptoken", "$count")
+    options = request.options("$filter", "$select", "$top", "$skiptoken", "$count")
     counts = options.values.get("$count") == "true"
     # Without the header $count is ignored in silence ([D] section 6).
-    advanced = counts and call.headers.get("consistencylevel", "").lower() == "eventual"
-    if advanced and len(call.url) + 1 + len(call.query) > _MAX_ADVANCED_URL:
+    advanced = counts and request.headers.get("consistencylevel", "").lower() == "eventual"
+    if advanced and len(request.url) + 1 + len(request.query) > _MAX_ADVANCED_URL:
         raise Refusal(
             400,
             "Request_UnsupportedQuery",
@@ -71,27 +71,29 @@ def list_groups(service: Service, call: SandboxRequest) -> SandboxResponse:
     if (text := options.values.get("$filter")) is not None:
         wanted = parse_group_filter(text, advanced=advanced)
         groups = [group for group in groups if wanted.matches(group)]
-    part = page(options, len(groups), service.page_size)
     known = _GROUP.union(*(group.keys() for group in service.state.groups))
-    shown = [
-        project(group, options, known, "microsoft.graph.group")
-        for group in groups[part.start : part.stop]
-    ]
-    body = collection(call, "groups", shown)
+    body = paged(
+        request,
+        "groups",
+        groups,
+        lambda group: project(group, options, known, "microsoft.graph.group"),
+        options=options,
+        page_size=service.page_size,
+    )
     if advanced:
         body["@odata.count"] = len(groups)
-    if part.next_token is not None:
-        body["@odata.nextLink"] = next_link(call.url, options, part.next_token)
     return SandboxResponse(200, body)
 
 
-def get_group(service: Service, call: SandboxRequest, group_id: str) -> SandboxResponse:
+def get_group(service: Service, request: SandboxRequest, group_id: str) -> SandboxResponse:
     """`GET /groups/{id}`; the ids that Intune shows for all devices and all users find nothing ([O] section 5)."""
-    options = call.options("$select")
+    options = request.options("$select")
     for group in service.state.groups:
         if group["id"].lower() == group_id.lower():
             known = _GROUP | group.keys()
             shown = project(group, options, known, "microsoft.graph.group")
-            return SandboxResponse(200, {"@odata.context": call.context("groups/$entity"), **shown})
+            return SandboxResponse(
+                200, {"@odata.context": request.context("groups/$entity"), **shown}
+            )
     message = f"Resource '{group_id}' does not exist or one of its queried reference-property objects are not present."
     raise Refusal(404, "Request_ResourceNotFound", message)

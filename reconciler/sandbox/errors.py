@@ -28,7 +28,7 @@ _SERVICE = "/DeviceConfiguration_2108/StatelessDeviceConfigurationFEService"
 NO_ROUTE = "No method match route template"
 
 
-class Refusal(Exception):  # noqa: N818 - the sandbox says no; nothing has gone wrong
+class Refusal(Exception):  # noqa: N818 - a regular response of the sandbox, not an error in it
     """A request that Graph answers with an error."""
 
     def __init__(
@@ -47,7 +47,7 @@ def default_code(status: int) -> str:
 
 
 def bad_request(message: str) -> Refusal:
-    """A request that Graph understands and finds wrong."""
+    """A request that Graph can read, with a mistake in it."""
     return Refusal(400, "BadRequest", message)
 
 
@@ -69,7 +69,7 @@ def missing_policy(policy_id: str, *, catalog: bool) -> Refusal:
 
 
 def no_route(method: str, template: str, address: str) -> Refusal:
-    """A call that is documented, or looks as if it were, and has no route in Intune ([O] section 2)."""
+    """A request that is documented, or looks as if it were, and has no route in Intune ([O] section 2)."""
     message = f"No OData route exists that match template {template} with http verb {method} for request {_SERVICE}{address}."
     return Refusal(400, NO_ROUTE, message)
 

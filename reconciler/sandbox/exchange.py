@@ -1,4 +1,4 @@
-"""One call to Graph and its answer, apart from how they travel: alone over HTTP, or as an entry of a batch. Pure."""
+"""One request to Graph and its response, sent alone over HTTP or as an entry of a batch. Pure."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote_plus
 
 from reconciler.sandbox.errors import bad_request
-from reconciler.sandbox.odata import Options
+from reconciler.sandbox.odata import Options, next_link, page
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from reconciler.sandbox.tenant_file import JsonObject
 
 
 @dataclass(frozen=True, slots=True)
 class SandboxRequest:
-    """What a caller asks of Graph."""
+    """What a client sends to Graph."""
 
     method: str
     root: str
@@ -43,7 +43,7 @@ class SandboxRequest:
 
     @property
     def is_beta(self) -> bool:
-        """Whether the call goes to beta, which alone knows filters and sources ([D] section 3)."""
+        """Whether the request goes to beta, which alone knows filters and sources ([D] section 3)."""
         return self.version == "beta"
 
     @property
@@ -72,7 +72,7 @@ class SandboxRequest:
 
 @dataclass(frozen=True, slots=True)
 class SandboxResponse:
-    """What Graph says to a call."""
+    """What Graph sends back."""
 
     status: int
     body: JsonObject | None = None
@@ -95,6 +95,25 @@ def without_token(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
     return lowered
 
 
-def collection(call: SandboxRequest, fragment: str, entries: Collection[JsonObject]) -> JsonObject:
+def collection(
+    request: SandboxRequest, fragment: str, entries: Collection[JsonObject]
+) -> JsonObject:
     """The frame around a list."""
-    return {"@odata.context": call.context(fragment), "value": list(entries)}
+    return {"@odata.context": request.context(fragment), "value": list(entries)}
+
+
+def paged(
+    request: SandboxRequest,
+    fragment: str,
+    entries: Sequence[JsonObject],
+    show: Callable[[JsonObject], JsonObject],
+    *,
+    options: Options,
+    page_size: int,
+) -> JsonObject:
+    """The page of a list that the request asks for, each entry as `show` makes it, with the link to the next."""
+    part = page(options, len(entries), page_size)
+    body = collection(request, fragment, [show(one) for one in entries[part.start : part.stop]])
+    if part.next_token is not None:
+        body["@odata.nextLink"] = next_link(request.url, options, part.next_token)
+    return body

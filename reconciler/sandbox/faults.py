@@ -138,11 +138,9 @@ class Fault:
     """A regular expression searched in the body of the answer."""
 
     def __post_init__(self) -> None:
-        """Refuse a fault that could never do what it says."""
+        """Refuse a fault whose parameters do not fit its kind."""
         if self.kind not in set(FaultKind):
-            raise ValueError(
-                f"no fault kind is called {self.kind!r}; there are {', '.join(FaultKind)}"
-            )
+            raise ValueError(f"unknown kind of fault {self.kind!r}; known: {', '.join(FaultKind)}")
         kind = FaultKind(self.kind)
         for field in fields(self):
             foreign = field.name not in _SELECTORS | _TAKES[kind]
@@ -247,7 +245,7 @@ def _parse(entry: Any, where: str) -> Fault:
     if strange:
         raise ValueError(f'{where}: unknown field "{strange[0]}"; known: {", ".join(known)}')
     if "kind" not in entry:
-        raise ValueError(f'{where}: "kind" is missing; there are {", ".join(FaultKind)}')
+        raise ValueError(f'{where}: "kind" is missing; known: {", ".join(FaultKind)}')
     try:
         return Fault(**entry)
     except (TypeError, ValueError) as error:

@@ -32,7 +32,7 @@ class Options:
             if name not in allowed:
                 raise bad_request(f"The query option '{name}' is not supported here.")
             if name in values:
-                raise bad_request(f"The query option '{name}' may stand once only.")
+                raise bad_request(f"The query option '{name}' may appear only once.")
             if not value:
                 raise bad_request(f"The query option '{name}' has no value.")
             values[name] = value

@@ -1,4 +1,4 @@
-"""The addresses that this Graph has, and what answers at each. Pure routing."""
+"""The addresses that this Graph has, and the function for each. Pure."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ APPROVALS_PATH = "/sandbox/approvals/"
 
 @dataclass(frozen=True, slots=True)
 class _Route:
-    """What stands at one address."""
+    """What one address takes."""
 
     methods: Mapping[str, Handler] = field(default_factory=dict)
     documented: Mapping[str, Handler] = field(default_factory=dict)
@@ -115,35 +115,35 @@ _SEGMENTS = frozenset(
 )
 
 
-def dispatch(service: Service, call: SandboxRequest) -> SandboxResponse:
-    """Answer one call; Refusal for an address or a method that there is not."""
+def dispatch(service: Service, request: SandboxRequest) -> SandboxResponse:
+    """Answer one request; Refusal for an address or a method that there is not."""
     try:
-        endpoint, arguments = _ADAPTER.match(call.path, method="GET")
+        endpoint, arguments = _ADAPTER.match(request.path, method="GET")
     except NotFound as error:
-        raise _unknown_address(call.path) from error
+        raise _unknown_address(request.path) from error
     values = {name: str(value) for name, value in arguments.items() if name != "version"}
     route = _ROUTES[str(endpoint)]
     beta_only = CATALOG if values.get("family") == CATALOG else route.beta_only
     is_missing = beta_only in service.state.missing_segments
-    if beta_only is not None and (is_missing or not call.is_beta):
+    if beta_only is not None and (is_missing or not request.is_beta):
         raise segment_not_found(beta_only)
-    handler = route.methods.get(call.method)
+    handler = route.methods.get(request.method)
     if handler is None and service.documented:
-        handler = route.documented.get(call.method)
+        handler = route.documented.get(request.method)
     if handler is None:
-        raise _no_method(route, call, values)
-    return handler(service, call, **values)
+        raise _no_method(route, request, values)
+    return handler(service, request, **values)
 
 
-def _no_method(route: _Route, call: SandboxRequest, values: Mapping[str, str]) -> Refusal:
+def _no_method(route: _Route, request: SandboxRequest, values: Mapping[str, str]) -> Refusal:
     if route.template is None:
         message = "Specified HTTP method is not allowed for the request target."
         return Refusal(405, "Request_BadRequest", message)
-    address = call.path.removeprefix(f"/{call.version}")
+    address = request.path.removeprefix(f"/{request.version}")
     for name in ("policy_id", "assignment_id", "filter_id", "code"):
         if name in values:
             address = address.replace(f"/{values[name]}", f"('{values[name]}')", 1)
-    return no_route(call.method, route.template, address)
+    return no_route(request.method, route.template, address)
 
 
 def _unknown_address(path: str) -> Refusal:

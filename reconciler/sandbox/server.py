@@ -34,7 +34,7 @@ class SandboxServer:
         """Bind at once, so that `url` is known; ValueError for a host that is not loopback."""
         if not _is_loopback(host):
             raise ValueError(
-                f"the sandbox listens on loopback only, not on {host!r}: it lets in whoever asks"
+                f"the sandbox listens on loopback only, not on {host!r}: it checks no sign-in"
             )
         self._server = _Server((host, port), app, verbose=verbose)
         self._thread: threading.Thread | None = None
@@ -116,7 +116,7 @@ class _Server(ThreadingHTTPServer):
                     connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Keep a client that went away out of stderr; the log has the rest."""
+        """Log an error. A connection that the client has closed is none."""
         if not isinstance(sys.exc_info()[1], ConnectionError):
             _LOG.error("the sandbox failed on a request of %s", client_address, exc_info=True)
         del request
@@ -210,6 +210,6 @@ class _Handler(BaseHTTPRequestHandler):
         return environ
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing unless asked to."""
+        """Write requests to stderr with `verbose` only."""
         if self.server.verbose:
             sys.stderr.write(f"{self.log_date_time_string()} {format % args}\n")

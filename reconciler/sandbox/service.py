@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reconciler.sandbox.approvals import Desk, Write
 from reconciler.sandbox.faults import FaultKind
+from reconciler.sandbox.multi_admin_approval import ApprovalQueue, Write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -29,22 +29,22 @@ class Service:
     """As the reference page says, and not as observed in real tenants."""
     page_size: int
     empty_catalog_expansion: bool
-    """Whether `compliancePolicies?$expand=assignments` shows every set as empty ([U] section 12)."""
+    """Whether `compliancePolicies?$expand=assignments` shows every set as empty ([U] section 4)."""
     faults: Faults
     on_write: Callable[[SandboxState], None]
     clock: Callable[[], float]
     new_id: Callable[[], str]
 
     @property
-    def desk(self) -> Desk:
+    def approval_queue(self) -> ApprovalQueue:
         """Where writes wait for approval."""
-        return Desk(self.state, self.clock, self.new_id)
+        return ApprovalQueue(self.state, self.clock, self.new_id)
 
     def read_assignments(
-        self, call: SandboxRequest, family: str, policy_id: str
+        self, request: SandboxRequest, family: str, policy_id: str
     ) -> list[JsonObject]:
         """A policy's assignments as Graph shows them at this moment, which may be an older state."""
-        address = f"/{call.version}/deviceManagement/{family}/{policy_id}/assignments"
+        address = f"/{request.version}/deviceManagement/{family}/{policy_id}/assignments"
         fault = self.faults.take("GET", address, FaultKind.LAGGING_READS)
         if fault is None:
             return self.state.read_assignments(policy_id)
@@ -57,13 +57,13 @@ class Service:
         return [one for one in shown if not re.search(fault.lacks, one["id"])]
 
     def short_pages(
-        self, call: SandboxRequest, family: str, policy_id: str, total: int
+        self, request: SandboxRequest, family: str, policy_id: str, total: int
     ) -> int | None:
         """The size of pages where a fault makes this policy's assignments come in several, else None.
 
         What the fault removes goes before the second page is asked for.
         """
-        address = f"/{call.version}/deviceManagement/{family}/{policy_id}/assignments"
+        address = f"/{request.version}/deviceManagement/{family}/{policy_id}/assignments"
         fault = self.faults.take("GET", address, FaultKind.SHORT_PAGES)
         if fault is None:
             return None
@@ -75,13 +75,13 @@ class Service:
         return fault.size
 
     def commit(
-        self, call: SandboxRequest, policy_id: str, assignments: Iterable[JsonObject]
+        self, request: SandboxRequest, policy_id: str, assignments: Iterable[JsonObject]
     ) -> None:
-        """Carry out a write that is known to be right, unless it must be approved first."""
-        write = Write(call.method, call.path, policy_id, call.body)
+        """Carry out a checked write, unless it must be approved first."""
+        write = Write(request.method, request.path, policy_id, request.body)
         approvals_before = self.state.approvals
         try:
-            code = self.desk.admit(write, call.headers)
+            code = self.approval_queue.admit(write, request.headers)
         finally:
             if self.state.approvals != approvals_before:
                 self.on_write(self.state)
@@ -89,7 +89,7 @@ class Service:
         self.state.set_assignments(policy_id, assignments)
         if code is not None:
             self.state.complete_approval(code)
-        stale = self.faults.take(call.method, call.address, FaultKind.STALE_READS)
+        stale = self.faults.take(request.method, request.address, FaultKind.STALE_READS)
         if stale is not None and stale.reads is not None:
             self.state.hold_stale(policy_id, before, stale.reads)
         self.on_write(self.state)

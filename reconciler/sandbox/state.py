@@ -117,7 +117,7 @@ class SandboxState:
             policy["assignments"] = changed["assignments"]
 
     def read_assignments(self, policy_id: str) -> list[JsonObject]:
-        """What Graph shows at this moment: the set, or an older one while a stale reading lasts."""
+        """What Graph shows now: the set, or an older one as long as a fault makes readings stale."""
         with self.lock:
             stale = self._stale.get(policy_id.lower())
             if stale is None:
@@ -173,7 +173,7 @@ class SandboxState:
             self._tenant["operationApprovalRequests"].append(copy.deepcopy(request))
 
     def decide(self, code: str, status: str) -> None:
-        """The other admin's act: approved, rejected, cancelled, or the time running out (expired).
+        """What the other administrator decides: approved, rejected, cancelled; or the time runs out: expired.
 
         LookupError for an unknown code; ValueError where the request is closed or the status is no decision.
         """

@@ -89,7 +89,7 @@ def shown(target: JsonObject, *, beta: bool) -> JsonObject:
 
 
 def key_of(target: JsonObject) -> str | None:
-    """What stands behind the underscore of the assignment's id; None for an unknown type.
+    """What comes after the underscore of the assignment's id; None for an unknown type.
 
     [O] section 5 for groups and the broad targets, [I] for collections and scope tag groups.
     """

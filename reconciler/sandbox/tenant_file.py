@@ -26,7 +26,7 @@ POLICY_LISTS = (CLASSIC, CATALOG)
 APPROVAL_FORMS = ("documented", "observed")
 APPROVAL_STATUSES = ("needsApproval", "approved", "rejected", "cancelled", "completed", "expired")
 OPEN_STATUSES = ("needsApproval", "approved")
-"""Of a request that still stands in the way of another for the same policy."""
+"""While a request has one of these, Graph takes no other for the same policy."""
 OPTIONAL_SEGMENTS = (CATALOG, "assignmentFilters")
 """What a tenant's cloud may not have; `missingSegments` lists it."""
 
@@ -89,7 +89,7 @@ def check_tenant(document: object) -> JsonObject:
     )
     if unknown:
         raise ValueError(
-            f"{unknown[0]!r} is not a part of a tenant; there are {', '.join(_KNOWN_KEYS)}"
+            f"{unknown[0]!r} is not a part of a tenant; known: {', '.join(_KNOWN_KEYS)}"
         )
     if "organization" not in tenant:
         raise ValueError("'organization' is missing")
@@ -188,7 +188,7 @@ def check_assignments(policy: JsonObject, where: str) -> None:
         # One group may stand twice, once direct and once from a policy set ([O] section 2).
         own = (assignment["id"].lower(), assignment["source"])
         if own in seen:
-            raise ValueError(f"{place}.id: {own[0]!r} stands twice on this policy")
+            raise ValueError(f"{place}.id: {own[0]!r} appears twice on this policy")
         seen.add(own)
 
 

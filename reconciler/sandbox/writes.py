@@ -21,51 +21,53 @@ if TYPE_CHECKING:
     from reconciler.sandbox.service import Service
 
 
-def assign(service: Service, call: SandboxRequest, family: str, policy_id: str) -> SandboxResponse:
+def assign(
+    service: Service, request: SandboxRequest, family: str, policy_id: str
+) -> SandboxResponse:
     """`POST .../{id}/assign`: replaces the direct set. 204 without a body as observed, 200 with it as documented."""
-    call.options()
+    request.options()
     policy = _policy_set(service, family, policy_id)
-    after = assigned(policy, call.json(), _rules(service, call))
-    service.commit(call, policy.policy_id, after)
+    after = assigned(policy, request.json(), _rules(service, request))
+    service.commit(request, policy.policy_id, after)
     if not service.documented:
         return SandboxResponse(204)
-    shown = [shown_assignment(assignment, call) for assignment in after]
-    return SandboxResponse(200, collection(call, f"Collection({policy.assignment_type})", shown))
+    shown = [shown_assignment(assignment, request) for assignment in after]
+    return SandboxResponse(200, collection(request, f"Collection({policy.assignment_type})", shown))
 
 
 def create_assignment(
-    service: Service, call: SandboxRequest, family: str, policy_id: str
+    service: Service, request: SandboxRequest, family: str, policy_id: str
 ) -> SandboxResponse:
     """`POST .../{id}/assignments` as documented ([D] section 1)."""
-    call.options()
+    request.options()
     policy = _policy_set(service, family, policy_id)
-    new = created(policy, call.json(), _rules(service, call))
-    service.commit(call, policy.policy_id, [*policy.assignments, new])
+    new = created(policy, request.json(), _rules(service, request))
+    service.commit(request, policy.policy_id, [*policy.assignments, new])
     return SandboxResponse(
-        201, {"@odata.type": f"#{policy.assignment_type}", **shown_assignment(new, call)}
+        201, {"@odata.type": f"#{policy.assignment_type}", **shown_assignment(new, request)}
     )
 
 
 def update_assignment(
-    service: Service, call: SandboxRequest, family: str, policy_id: str, assignment_id: str
+    service: Service, request: SandboxRequest, family: str, policy_id: str, assignment_id: str
 ) -> SandboxResponse:
     """`PATCH .../assignments/{id}` as documented ([D] section 1)."""
-    call.options()
+    request.options()
     policy = _policy_set(service, family, policy_id)
-    changed = updated(policy, assignment_id, call.json(), _rules(service, call))
-    service.commit(call, policy.policy_id, with_replaced(policy, changed))
+    changed = updated(policy, assignment_id, request.json(), _rules(service, request))
+    service.commit(request, policy.policy_id, with_replaced(policy, changed))
     return SandboxResponse(
-        200, {"@odata.type": f"#{policy.assignment_type}", **shown_assignment(changed, call)}
+        200, {"@odata.type": f"#{policy.assignment_type}", **shown_assignment(changed, request)}
     )
 
 
 def delete_assignment(
-    service: Service, call: SandboxRequest, family: str, policy_id: str, assignment_id: str
+    service: Service, request: SandboxRequest, family: str, policy_id: str, assignment_id: str
 ) -> SandboxResponse:
     """`DELETE .../assignments/{id}` as documented ([D] section 1)."""
-    call.options()
+    request.options()
     policy = _policy_set(service, family, policy_id)
-    service.commit(call, policy.policy_id, without(policy, assignment_id))
+    service.commit(request, policy.policy_id, without(policy, assignment_id))
     return SandboxResponse(204)
 
 
@@ -74,6 +76,6 @@ def _policy_set(service: Service, family: str, policy_id: str) -> PolicySet:
     return PolicySet(family, policy["id"], service.state.assignments_of(policy["id"]))
 
 
-def _rules(service: Service, call: SandboxRequest) -> TargetRules:
+def _rules(service: Service, request: SandboxRequest) -> TargetRules:
     filter_ids = frozenset(one["id"].lower() for one in service.state.filters)
-    return TargetRules(beta=call.is_beta, documented=service.documented, filter_ids=filter_ids)
+    return TargetRules(beta=request.is_beta, documented=service.documented, filter_ids=filter_ids)

@@ -369,7 +369,7 @@ def test_a_fault_can_be_added_while_serving():
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
-        ({"kind": "meteor"}, "no fault kind is called 'meteor'"),
+        ({"kind": "meteor"}, "unknown kind of fault 'meteor'"),
         ({"kind": "status"}, "needs 'code'"),
         ({"kind": "slow"}, "needs 'seconds'"),
         ({"kind": "slow", "seconds": 1, "code": 500}, "takes no 'code'"),
@@ -405,7 +405,7 @@ def test_faults_are_read_from_a_file(tmp_path):
     ("text", "message"),
     [
         ("[", "1:2: not JSON: Expecting value"),
-        ('[{"kind": "html", "kind": "slow"}]', " the key 'kind' stands twice"),
+        ('[{"kind": "html", "kind": "slow"}]', " the key 'kind' appears twice"),
         ("{}", " a list of faults is expected"),
         ("[1]", " fault 1: an object is expected"),
         (
@@ -416,7 +416,7 @@ def test_faults_are_read_from_a_file(tmp_path):
             '[{"kind": "status", "code": 1, "colour": "red"}]',
             ' fault 1: unknown field "colour"; known: kind, method, path, ',
         ),
-        ("[{}]", ' fault 1: "kind" is missing; there are status, '),
+        ("[{}]", ' fault 1: "kind" is missing; known: status, '),
     ],
 )
 def test_a_file_of_faults_says_where_it_is_wrong(tmp_path, text, message):

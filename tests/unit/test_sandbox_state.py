@@ -93,7 +93,7 @@ def _twin_assignment(document):
     ("document", "message"),
     [
         ('{"organization": \n  nope}', ":2:3: not JSON: Expecting value"),
-        ('{"groups": [], "groups": []}', ": the key 'groups' stands twice in one object"),
+        ('{"groups": [], "groups": []}', ": the key 'groups' appears twice in one object"),
         ("[]", ": the tenant must be an object"),
         ("[" * 100_000, ": nested too deeply"),
         (without("organization"), ": 'organization' is missing"),
@@ -103,7 +103,7 @@ def _twin_assignment(document):
         ),
         (
             tenant(group=[]),
-            ": 'group' is not a part of a tenant; there are organization, groups, .*",
+            ": 'group' is not a part of a tenant; known: organization, groups, .*",
         ),
         (tenant(groups={}), ": groups must be a list"),
         (tenant(groups=["x"]), r": groups\[0\] must be an object"),
@@ -129,7 +129,7 @@ def _twin_assignment(document):
         ),
         (
             changed(_twin_assignment),
-            r": deviceCompliancePolicies\[0\].assignments\[2\].id: .* stands twice .*",
+            r": deviceCompliancePolicies\[0\].assignments\[2\].id: .* appears twice .*",
         ),
         (
             tenant(
@@ -239,7 +239,7 @@ def test_somebody_else_can_edit_a_policy():
     state.set_assignments(IPADS.upper(), [new])
 
     assert state.assignments_of(IPADS) == [new]
-    with pytest.raises(ValueError, match="stands twice"):
+    with pytest.raises(ValueError, match="appears twice"):
         state.set_assignments(IPADS, [new, new])
     assert state.assignments_of(IPADS) == [new]
     with pytest.raises(LookupError):

@@ -1,4 +1,4 @@
-"""Multi Admin Approval: which writes are held back, queued, and let through. Pure but for the state it is given."""
+"""Multi Admin Approval: which writes are queued for approval, and which may be carried out. Changes the given state."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ CODE = "x-msft-approval-code"
 _LIFETIME = timedelta(days=3)  # [D] section 10
 _MAX_JUSTIFICATION = 1024  # characters once decoded, [O] section 10
 _PRIVATE = "sandbox"
-"""Where a request keeps what it must be repeated with; never served."""
+"""Where an approval request keeps the fingerprint of its write. Never served."""
 
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """What a write must be identical in when it is sent again with its code ([D] section 10)."""
+    """What must be the same when a write is sent again with its approval code ([D] section 10)."""
 
     method: str
     path: str
@@ -46,7 +46,7 @@ class Write:
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class ApprovalQueue:
     """The tenant's approval requests, with the time and the ids that they need."""
 
     state: SandboxState
@@ -54,7 +54,7 @@ class Desk:
     new_id: Callable[[], str]
 
     def admit(self, write: Write, headers: Mapping[str, str]) -> str | None:
-        """Let a write through, or hold it back with a Refusal.
+        """Allow a write, or queue it and raise Refusal.
 
         Returns the code of the request that the write completes, None where no approval is asked for.
         The caller holds the state's lock, and calls `SandboxState.complete_approval` once committed.
@@ -69,7 +69,7 @@ class Desk:
         raise self._queue(write, headers.get(JUSTIFICATION), documented=form == "documented")
 
     def expire(self) -> None:
-        """Close the requests whose time is over."""
+        """Close the requests that have expired."""
         now = self._now()
         for request in self.state.approvals:
             is_over = datetime.fromisoformat(request["expirationDateTime"]) <= now
