@@ -18,7 +18,6 @@ STUB = """#!/bin/bash
 echo "$@" >> "$RUNNER_TEMP/calls"
 case "$*" in
   "-m venv "*) mkdir -p "$3/bin"; cp "$0" "$3/bin/python" ;;
-  *importlib.metadata*) exit "${FOREIGN:-0}" ;;
 esac
 """
 
@@ -73,7 +72,7 @@ def calls(tmp_path) -> str:
 
 def test_the_inputs_and_outputs_are_those_of_the_contract():
     action = read(ACTION / "action.yml")
-    assert list(action["inputs"]) == ["command", "path", "args", "version"]
+    assert list(action["inputs"]) == ["command", "path", "args", "version", "hash"]
     assert list(action["outputs"]) == [
         "has_changes",
         "creates",
@@ -89,20 +88,53 @@ def test_the_inputs_and_outputs_are_those_of_the_contract():
     assert STEPS["Run"]["if"] == "inputs.command != ''"
 
 
+HASH = "a" * 64
+PIP = "-m pip --quiet --disable-pip-version-check install"
+LOCKED = f"{PIP} --require-hashes --only-binary :all: --requirement"
+
+
 def test_without_a_version_the_actions_own_repository_is_installed(tmp_path, step, stub):
-    assert step("Install", path=[stub], VERSION="").returncode == 0
+    assert step("Install", path=[stub], VERSION="", HASH="").returncode == 0
     temp = tmp_path / "temp"
-    venv, pip, *_ = calls(tmp_path).splitlines()
+    venv, dependencies, program = calls(tmp_path).splitlines()
     assert venv == f"-m venv {temp}/reconciler"
-    assert pip == f"-m pip install --quiet --disable-pip-version-check {ACTION}/../../.."
+    assert dependencies == f"{LOCKED} {ACTION}/../../../.github/requirements.txt"
+    assert program == f"{PIP} --no-deps --no-index --no-build-isolation {ACTION}/../../.."
     assert (tmp_path / "path").read_text() == f"{temp}/reconciler/bin\n"
     assert (ACTION / "../../.." / "pyproject.toml").is_file()
+    assert (ACTION / "../../.." / ".github" / "requirements.txt").is_file()
 
 
 @pytest.mark.parametrize("version", ["0.1.0", "1.2.3.4", "1.0.0rc1", "2.0.0.post1", "1.0a2", "1"])
-def test_a_release_is_installed_as_a_wheel_from_the_index(tmp_path, step, stub, version):
-    assert step("Install", path=[stub], VERSION=version).returncode == 0
-    assert f"--only-binary intune-reconciler intune-reconciler=={version}\n" in calls(tmp_path)
+def test_a_release_is_installed_as_the_very_wheel_that_the_hash_names(
+    tmp_path, step, stub, version
+):
+    assert step("Install", path=[stub], VERSION=version, HASH=HASH).returncode == 0
+    file = tmp_path / "temp" / "reconciler.txt"
+    _, dependencies, program = calls(tmp_path).splitlines()
+    assert dependencies == f"{LOCKED} {ACTION}/../../../.github/requirements.txt"
+    assert program == LOCKED.replace("install", "install --no-deps") + f" {file}"
+    assert file.read_text() == f"intune-reconciler=={version} --hash=sha256:{HASH}\n"
+
+
+@pytest.mark.parametrize(
+    ("version", "hash"),
+    [
+        ("0.1.0", ""),
+        ("0.1.0", "a" * 63),
+        ("0.1.0", "A" * 64),
+        ("0.1.0", "sha256:" + HASH),
+        ("0.1.0", HASH + "\n--index-url=https://evil.example"),
+        ("0.1.0", "$(id)"),
+    ],
+)
+def test_a_release_without_its_hash_is_refused_before_anything_is_installed(
+    tmp_path, step, stub, version, hash
+):
+    ran = step("Install", path=[stub], VERSION=version, HASH=hash)
+    assert ran.returncode == 64
+    assert ran.stdout.startswith("::error::version goes with hash")
+    assert calls(tmp_path) == ""
 
 
 @pytest.mark.parametrize(
@@ -120,21 +152,15 @@ def test_a_release_is_installed_as_a_wheel_from_the_index(tmp_path, step, stub, 
         "1.0,<2",
         "*",
         " ",
+        "",
         "$(id)",
     ],
 )
 def test_what_is_no_release_is_refused_before_anything_is_installed(tmp_path, step, stub, version):
-    ran = step("Install", path=[stub], VERSION=version)
+    ran = step("Install", path=[stub], VERSION=version, HASH=HASH)
     assert ran.returncode == 64
     assert ran.stdout == "::error::version takes a release such as 0.1.0\n"
     assert calls(tmp_path) == ""
-
-
-def test_another_project_of_the_same_name_is_not_put_on_the_path(tmp_path, step, stub):
-    ran = step("Install", path=[stub], VERSION="0.2.2", FOREIGN="1")
-    assert ran.returncode == 1
-    assert "::error::intune-reconciler==0.2.2 on the package index is another project" in ran.stdout
-    assert (tmp_path / "path").read_text() == ""
 
 
 def test_a_command_runs_with_its_arguments_one_per_line_and_sets_the_outputs(tmp_path, step):
@@ -195,7 +221,7 @@ def test_it_installs_for_real_from_this_repository(tmp_path, step):
     path = tmp_path / "python"
     path.mkdir()
     (path / "python").symlink_to(base / f"python{sys.version_info.major}.{sys.version_info.minor}")
-    ran = step("Install", path=[path], VERSION="", limit=300, **index)
+    ran = step("Install", path=[path], VERSION="", HASH="", limit=300, **index)
     assert ran.returncode == 0, ran.stderr
     [added] = (tmp_path / "path").read_text().splitlines()
     copy_example(tmp_path)

@@ -1,0 +1,40 @@
+"""The lock file of what the action installs: whole, within pyproject's bounds, and with no host in it."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[2]
+LOCK = (ROOT / ".github" / "requirements.txt").read_text()
+ENTRY = re.compile(
+    r"^([a-z0-9-]+)(?:\[[\w,]+\])?==(\S+) \\\n((?: +--hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)",
+    re.MULTILINE,
+)
+LOCKED = {name: version for name, version, _ in ENTRY.findall(LOCK)}
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+WANTED = [*PROJECT["project"]["dependencies"], *PROJECT["build-system"]["requires"]]
+
+
+@pytest.mark.parametrize("text", WANTED)
+def test_the_locked_version_is_one_that_the_project_takes(text):
+    wanted = Requirement(text)
+    assert LOCKED[canonicalize_name(wanted.name)] in wanted.specifier
+
+
+def test_the_names_to_lock_are_those_of_the_project():
+    lines = (ROOT / ".github" / "requirements.in").read_text().splitlines()
+    names = [line for line in lines if not line.startswith("#")]
+    assert names == sorted(re.split(r"[<>=!~]", text)[0].strip() for text in WANTED)
+
+
+def test_every_entry_has_its_hashes_and_nothing_else_is_there():
+    rest = ENTRY.sub("", LOCK)
+    assert re.sub(r"^ *#.*\n", "", rest, flags=re.MULTILINE).strip() == ""
+    assert "://" not in LOCK
+    assert len(LOCKED) > len(WANTED)
