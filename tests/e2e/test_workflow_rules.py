@@ -68,7 +68,7 @@ def test_who_may_do_what():
     sign_in = {**read_code, "id-token": "write"}
     assert rights == {
         "apply.tenants": read_code,
-        "apply.apply": {**sign_in, "pull-requests": "read"},
+        "apply.apply": {**sign_in, "pull-requests": "read", "statuses": "read"},
         "apply.first": {},
         "apply.heal": sign_in,
         "apply.report": {**read_code, "issues": "write"},
@@ -78,7 +78,7 @@ def test_who_may_do_what():
         "drift.issue": {**read_code, "issues": "write"},
         "plan.tenants": read_code,
         "plan.plan": sign_in,
-        "plan.comment": {**read_code, "pull-requests": "write"},
+        "plan.comment": {**read_code, "pull-requests": "write", "statuses": "write"},
         "plan.fork": read_code,
         "plan.result": {},
     }

@@ -24,7 +24,7 @@ def broken_rules(path: Path) -> list[str]:
         broken.append("no concurrency")
     broken += [
         f"not pinned to a commit with its version beside it: {line}"
-        for line in re.findall(r"uses:\s*(.+)", text)
+        for line in re.findall(r"\buses:\s*(.+)", text)
         if not line.startswith("$/") and not _PIN.fullmatch(line.strip())
     ]
     for id, job in document["jobs"].items():

@@ -268,7 +268,7 @@ class _DocumentRun:
         if set(given) - set(declared):
             raise StartupFailureError(f"{called[1]} has no inputs {set(given) - set(declared)}")
         inputs = {
-            name: _typed(given.get(name) or shape.get("default"), shape["type"])
+            name: _typed(given.get(name, shape.get("default")), shape["type"])
             for name, shape in declared.items()
         }
         return _DocumentRun(
