@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from reconciler.graph.client import GraphClient, Version
 from reconciler.model.errors import (
@@ -37,12 +39,6 @@ ENDPOINTS = (
     ),
     Endpoint("assignment filters", Version.BETA, "deviceManagement/assignmentFilters?$top=1"),
     Endpoint("groups", Version.V1, "groups?$top=1&$select=id"),
-    Endpoint(
-        "Multi Admin Approval requests",
-        Version.BETA,
-        "deviceManagement/operationApprovalRequests",
-        is_needed=False,
-    ),
 )
 
 
@@ -55,8 +51,45 @@ def refusal_of(client: GraphClient, endpoint: Endpoint) -> GraphError | None:
     return None
 
 
+_APPROVAL_POLICIES = "deviceManagement/operationApprovalPolicies"
+_APPROVAL_REQUESTS = "deviceManagement/operationApprovalRequests"
+_ABOUT_COMPLIANCE = "compliancepolicy"
+"""The policy type of compliance policies, in small letters:
+https://learn.microsoft.com/graph/api/resources/intune-rbac-operationapprovalpolicytype."""
+
+
+def demands_multi_admin_approval(client: GraphClient) -> bool:
+    """Whether an access policy of the tenant asks for a second administrator for compliance policies.
+
+    Raises `GraphError` where this identity may not see that.
+    """
+    policies = client.pages(
+        Version.BETA, _APPROVAL_POLICIES, attempted="reading the access policies of Intune"
+    )
+    return any(_is_about_compliance(policy.get("policyType")) for policy in policies)
+
+
+def pending_approval_requests(client: GraphClient) -> tuple[str, ...]:
+    """Ids of the open approval requests for compliance policies. Raises `GraphError`."""
+    requests = client.pages(
+        Version.BETA, _APPROVAL_REQUESTS, attempted="reading Multi Admin Approval requests"
+    )
+    return tuple(str(request.get("id")) for request in requests if _is_pending(request))
+
+
+def _is_pending(request: Mapping[str, Any]) -> bool:
+    types = request.get("requiredOperationApprovalPolicyTypes")
+    about = types if isinstance(types, list) else []
+    is_ours = not about or any(map(_is_about_compliance, about))
+    return is_ours and str(request.get("status")).casefold() in ("needsapproval", "approved")
+
+
+def _is_about_compliance(policy_type: object) -> bool:
+    return str(policy_type).casefold() == _ABOUT_COMPLIANCE
+
+
 def create_route_exists(client: GraphClient) -> bool | None:
-    """Tell whether the documented create call has a route; None where Graph does not let on.
+    """Tell whether the documented create call has a route; None where that could not be determined.
 
     The request names a policy that cannot exist and carries no assignment, so no answer to it can
     have changed anything.

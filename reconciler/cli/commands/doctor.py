@@ -58,9 +58,8 @@ def command(
 def _examined(
     path: Path, console: Console, connection: ConnectionOptions, sandbox: SandboxOptions
 ) -> Sequence[Check]:
-    """Connect to the tenant that a root names, and look at everything."""
+    """Look at everything that a plan of this root needs."""
     from reconciler.cli.session import Invocation
-    from reconciler.operations.connect import connect
     from reconciler.operations.doctor import examine
     from reconciler.operations.planning import load
 
@@ -70,7 +69,6 @@ def _examined(
     invocation = Invocation.start(console, connection)
     session = invocation.session(path, sandbox)
     invocation.progress.stage("Examining")
-    with connect(session, cloud=config.cloud, tenant=config.tenant) as opened:
-        checks = examine(config, session, opened)
+    checks = examine(config, session)
     invocation.progress.end()
     return checks
