@@ -114,7 +114,7 @@ def policy_option(function: F) -> F:
         "policies",
         multiple=True,
         metavar="GLOB",
-        help="Only the policies with this name (case-sensitive) or id. In a name, * and ? are "
+        help="Only the policies with this exact name or id. In a name, * and ? are "
         "wildcards. Repeatable.",
     )(function)
 

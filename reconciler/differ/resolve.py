@@ -26,6 +26,7 @@ from reconciler.model.state import (
     Group,
     LivePolicy,
     LiveState,
+    Policy,
     Reference,
     ResolvedAssignment,
     ResolvedPolicy,
@@ -77,17 +78,21 @@ def referenced_groups(desired: DesiredState) -> GroupReferences:
 
 @dataclass(frozen=True, slots=True)
 class _PolicyView:
-    """A live policy with the two attributes that `Index` looks at."""
+    """A policy of the tenant with the two attributes that `Index` looks at.
 
-    live: LivePolicy
+    ``live`` is None where its assignments were not read, as nobody declares it.
+    """
+
+    policy: Policy
+    live: LivePolicy | None
 
     @property
     def id(self) -> str:
-        return self.live.policy.id
+        return self.policy.id
 
     @property
     def name(self) -> str:
-        return self.live.policy.name
+        return self.policy.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,12 +140,16 @@ class _Resolver:
         self.confirmed: set[Location] = set()
         self._directory = directory
         groups = directory.groups.by_id.values()
-        self._policies = Index("policy", [_PolicyView(policy) for policy in live], _describe_policy)
+        self._policies = Index(
+            "policy",
+            [_PolicyView(policy, live.policies.get(policy.id)) for policy in live.known()],
+            _describe_policy,
+        )
         self._filters = Index("filter", directory.filters.values(), _describe_filter)
         self._groups = Index("group", groups, _describe_group)
         self._declared: dict[str, DesiredPolicy] = {}
         self._names = Names(
-            short_ids((each.policy.id, each.policy.name) for each in live)
+            short_ids((each.id, each.name) for each in live.known())
             | short_ids((each.id, each.name) for each in groups)
         )
 
@@ -167,7 +176,7 @@ class _Resolver:
         if isinstance(match, Diagnostic):
             return match
         self._confirm(reference)
-        platform = match.live.policy.platform
+        platform = match.policy.platform
         if desired.platform and (platform or "").casefold() != desired.platform.casefold():
             advice = "leave platform out: it is needed only where two policies share a name"
             return error(
@@ -176,8 +185,10 @@ class _Resolver:
                 f"not for {desired.platform}",
                 reference.location,
                 help=f"write platform: {platform}, or {advice}" if platform else advice,
-                policy=self._names.policy(match.live.policy),
+                policy=self._names.policy(match.policy),
             )
+        if match.live is None:
+            raise LookupError(f"the policy {match.id} is declared and was not read")
         return self._refuse_second_declaration(desired, match.live)
 
     def _match_by_platform(
@@ -187,7 +198,7 @@ class _Resolver:
         fitting = [
             view
             for view in self._policies.by_name.get(desired.reference.name or "", [])
-            if (view.live.policy.platform or "").casefold() == wanted
+            if (view.policy.platform or "").casefold() == wanted
         ]
         return fitting[0] if len(fitting) == 1 else otherwise
 
@@ -316,7 +327,7 @@ def _describe_filter(filter: AssignmentFilter) -> str:
 
 
 def _describe_policy(view: _PolicyView) -> str:
-    policy = view.live.policy
+    policy = view.policy
     return (
         f"{policy.id} ({f'platform: {policy.platform}' if policy.platform else 'unknown platform'})"
     )

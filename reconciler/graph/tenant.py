@@ -11,8 +11,9 @@ several pages may have changed in between, so it counts once two readings agree.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from typing import Any
 from urllib.parse import quote
@@ -84,22 +85,28 @@ class GraphTenant:
             )
         return wire.tenant(wire.parse(wire.OrganizationItem, found[0], attempted))
 
-    def read_policies(self) -> LiveState:
-        """Read both families with their assignments, side by side."""
+    def read_policies(self, wanted: Callable[[Policy], bool] | None = None) -> LiveState:
+        """Read both families with the assignments of those wanted, side by side."""
+        reads = wanted or _every
         listed = in_parallel(
-            [self._read_classic, self._read_settings_catalog], workers=self._client.parallelism
+            [partial(self._read_classic, reads), partial(self._read_settings_catalog, reads)],
+            workers=self._client.parallelism,
         )
-        policies: dict[str, LivePolicy] = {}
-        for found in listed:
-            for live in found:
-                if live.policy.id in policies:
-                    raise GraphError(
-                        f"Graph listed the policy {live.policy.id} twice",
-                        attempted="reading compliance policies",
-                        code="UnexpectedAnswer",
-                    )
-                policies[live.policy.id] = live
-        return LiveState(policies)
+        read: dict[str, LivePolicy] = {}
+        unread: dict[str, Policy] = {}
+        for found in chain.from_iterable(listed):
+            policy = found.policy if isinstance(found, LivePolicy) else found
+            if policy.id in read or policy.id in unread:
+                raise GraphError(
+                    f"Graph listed the policy {policy.id} twice",
+                    attempted="reading compliance policies",
+                    code="UnexpectedAnswer",
+                )
+            if isinstance(found, LivePolicy):
+                read[policy.id] = found
+            else:
+                unread[policy.id] = found
+        return LiveState(read, unread)
 
     def read_policy(self, policy: Policy) -> LivePolicy:
         """Read one policy's assignments from their own collection, for either family.
@@ -188,13 +195,16 @@ class GraphTenant:
             raise
         return _APPROVAL_STATUS.get(str(found.get("status") or "").casefold())
 
-    def _read_classic(self) -> list[LivePolicy]:
+    def _read_classic(self, wanted: Callable[[Policy], bool]) -> list[LivePolicy | Policy]:
         """Read the classic policies with their assignments expanded, one request a page."""
+        listed = self._list(CLASSIC, "?$expand=assignments")
+        policies = [(wire.policy(item, CLASSIC), item) for item in listed]
         return [
-            self._with_assignments(item) for item in self._list(CLASSIC, "?$expand=assignments")
+            self._with_assignments(policy, item) if wanted(policy) else policy
+            for policy, item in policies
         ]
 
-    def _read_settings_catalog(self) -> list[LivePolicy]:
+    def _read_settings_catalog(self, wanted: Callable[[Policy], bool]) -> list[LivePolicy | Policy]:
         """Read the settings catalog's policies, and then each one's own collection of assignments.
 
         Whether its list expands truthfully is not known, and its single expansion is always empty
@@ -203,8 +213,8 @@ class GraphTenant:
         policies = [
             wire.policy(item, SETTINGS_CATALOG) for item in self._list(SETTINGS_CATALOG, "")
         ]
-        found: list[LivePolicy] = []
-        for result in self.read_each(policies).values():
+        found: list[LivePolicy | Policy] = [policy for policy in policies if not wanted(policy)]
+        for result in self.read_each([policy for policy in policies if wanted(policy)]).values():
             if isinstance(result, LivePolicy):
                 found.append(result)
             elif not isinstance(result, NotFoundError):
@@ -216,9 +226,8 @@ class GraphTenant:
         pages = self._client.pages(Version.BETA, f"{family.path}{query}", attempted=attempted)
         return [wire.parse(wire.PolicyItem, item, attempted) for item in pages]
 
-    def _with_assignments(self, item: wire.PolicyItem) -> LivePolicy:
+    def _with_assignments(self, policy: Policy, item: wire.PolicyItem) -> LivePolicy:
         """Take the expanded assignments, or read them apart where they are not this policy's whole set."""
-        policy = wire.policy(item, CLASSIC)
         contradicts_itself = bool(item.is_assigned) and not item.assignments
         if item.assignments is None or item.assignments_next or contradicts_itself:
             return self.read_policy(policy)
@@ -279,6 +288,10 @@ class GraphTenant:
         if self._justification is None:
             return {}
         return {JUSTIFICATION_HEADER: base64.b64encode(self._justification.encode()).decode()}
+
+
+def _every(_policy: Policy) -> bool:
+    return True
 
 
 class _ForeignAnswerError(GraphError):

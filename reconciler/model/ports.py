@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -107,8 +107,12 @@ class Reader(Protocol):
         """Name the tenant that the signed-in identity belongs to."""
         ...
 
-    def read_policies(self) -> LiveState:
-        """Read every compliance policy with its assignments; complete, or an exception."""
+    def read_policies(self, wanted: Callable[[Policy], bool] | None = None) -> LiveState:
+        """Read every compliance policy; complete, or an exception.
+
+        Only those ``wanted`` (all without it) are read with their assignments: what is wrong with
+        the assignments of another one is no exception.
+        """
         ...
 
     def read_policy(self, policy: Policy) -> LivePolicy:

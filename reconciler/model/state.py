@@ -213,13 +213,23 @@ class TenantIdentity:
 
 @dataclass(frozen=True, slots=True)
 class LiveState:
-    """Every compliance policy of a tenant by id, with assignments."""
+    """Every compliance policy of a tenant by id.
+
+    ``policies`` are those whose assignments were read. Of ``unread`` the assignments were not asked
+    for, so nothing can be said of them but that they are there.
+    """
 
     policies: Mapping[str, LivePolicy]
+    unread: Mapping[str, Policy] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[LivePolicy]:
-        """Walk the policies in order of name, then id."""
+        """Walk the policies that were read, in order of name, then id."""
         return iter(sorted(self.policies.values(), key=lambda live: live.policy.sort_key))
+
+    def known(self) -> Iterator[Policy]:
+        """Walk all policies, read or not, in order of name, then id."""
+        read = (live.policy for live in self.policies.values())
+        return iter(sorted((*read, *self.unread.values()), key=lambda policy: policy.sort_key))
 
 
 @dataclass(frozen=True, slots=True)

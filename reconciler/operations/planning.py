@@ -163,7 +163,7 @@ def _read(desired: DesiredState, tenant: Reader, selection: Selection, workers: 
     """
     first = replace(desired, policies=()) if selection.globs else desired
     live, filters, groups = three_in_parallel(
-        tenant.read_policies,
+        partial(tenant.read_policies, selection.wanted(desired)),
         tenant.read_filters,
         partial(_find_groups, first, tenant),
         workers=max(workers, 1),

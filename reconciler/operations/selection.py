@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 
 from reconciler.model.diagnostics import Diagnostic, error
-from reconciler.model.state import DesiredPolicy, DesiredState, LivePolicy, LiveState
+from reconciler.model.state import DesiredPolicy, DesiredState, LiveState, Policy
 
 NO_SUCH_POLICY = "no-such-policy"
 
@@ -34,6 +35,25 @@ class Selection:
 
     globs: tuple[str, ...] = ()
 
+    def wanted(self, desired: DesiredState) -> Callable[[Policy], bool]:
+        """Tell which live policies a plan of the selection may need; never fewer than it does."""
+        declared: dict[str, str | None] = {
+            policy.reference.id: policy.reference.name
+            for policy in desired.policies
+            if policy.reference.id is not None
+        }
+        names = {policy.reference.name for policy in desired.policies}
+
+        def is_wanted(policy: Policy) -> bool:
+            if policy.id not in declared and policy.name not in names:
+                return False
+            called = (policy.name, policy.id, declared.get(policy.id) or policy.name)
+            return not self.globs or any(
+                _equals(glob, called, (policy.id,)) or _matches(glob, called) for glob in self.globs
+            )
+
+        return is_wanted
+
     def select(
         self, desired: DesiredState, live: LiveState
     ) -> tuple[DesiredState, tuple[Diagnostic, ...]]:
@@ -41,7 +61,8 @@ class Selection:
         if not self.globs:
             return desired, ()
         by_name = _by_name(live)
-        known = {policy: _names(policy, live, by_name) for policy in desired.policies}
+        by_id = {policy.id: policy.name for policy in live.known()}
+        known = {policy: _names(policy, by_id, by_name) for policy in desired.policies}
         matched = {glob: _matching(glob, known) for glob in self.globs}
         kept = {policy for policies in matched.values() for policy in policies}
         unmatched = tuple(
@@ -63,6 +84,7 @@ def matches(glob: str, name: str, id: str) -> bool:
     return glob == name or glob.casefold() == id.casefold() or bool(_pattern(glob).fullmatch(name))
 
 
+@cache
 def _pattern(glob: str) -> re.Pattern[str]:
     parts = _WILDCARD.split(glob)
     return re.compile(
@@ -71,26 +93,27 @@ def _pattern(glob: str) -> re.Pattern[str]:
 
 
 def _matching(glob: str, known: Mapping[DesiredPolicy, _Names]) -> list[DesiredPolicy]:
-    equal = [
-        policy
-        for policy, found in known.items()
-        if glob in found.names or glob.casefold() in found.ids
-    ]
-    if equal:
-        return equal
-    pattern = _pattern(glob)
-    return [policy for policy, found in known.items() if any(map(pattern.fullmatch, found.names))]
+    equal = [policy for policy, its in known.items() if _equals(glob, its.names, its.ids)]
+    return equal or [policy for policy, its in known.items() if _matches(glob, its.names)]
 
 
-def _by_name(live: Iterable[LivePolicy]) -> Mapping[str, list[LivePolicy]]:
-    grouped: dict[str, list[LivePolicy]] = {}
-    for policy in live:
-        grouped.setdefault(policy.policy.name, []).append(policy)
+def _equals(glob: str, names: Iterable[str], ids: Iterable[str]) -> bool:
+    return glob in names or glob.casefold() in ids
+
+
+def _matches(glob: str, names: Iterable[str]) -> bool:
+    return any(map(_pattern(glob).fullmatch, names))
+
+
+def _by_name(live: LiveState) -> Mapping[str, list[Policy]]:
+    grouped: dict[str, list[Policy]] = {}
+    for policy in live.known():
+        grouped.setdefault(policy.name, []).append(policy)
     return grouped
 
 
 def _names(
-    policy: DesiredPolicy, live: LiveState, by_name: Mapping[str, list[LivePolicy]]
+    policy: DesiredPolicy, by_id: Mapping[str, str], by_name: Mapping[str, list[Policy]]
 ) -> _Names:
     """The declared name and id, and those of the live policies that they lead to.
 
@@ -101,11 +124,10 @@ def _names(
         platform = policy.platform.casefold() if policy.platform else None
         found = by_name.get(name or "", [])
         ids = {
-            each.policy.id.casefold()
+            each.id.casefold()
             for each in found
-            if platform in (None, (each.policy.platform or "").casefold())
+            if platform in (None, (each.platform or "").casefold())
         }
         return _Names(frozenset({name or ""}), frozenset(ids))
-    there = live.policies.get(id)
-    names = {each for each in (name, there.policy.name if there else None) if each}
+    names = {each for each in (name, by_id.get(id)) if each}
     return _Names(frozenset(names or {id}), frozenset({id.casefold()}))

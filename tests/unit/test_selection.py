@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reconciler.differ.guardrails import Limits
 from reconciler.loader import load
 from reconciler.model.diagnostics import Location
 from reconciler.model.state import (
@@ -20,7 +22,12 @@ from reconciler.model.state import (
     Reference,
     TenantConfig,
 )
+from reconciler.operations import planning
+from reconciler.operations.connect import Connection
 from reconciler.operations.selection import Selection
+from tests.support.clocks import FakeClock
+from tests.support.in_process import Run, app_on
+from tests.support.tenants import LINUX, declare, group, target, tenant
 
 TENANT = "7d2f9a54-51d8-4c0e-9b57-0c1f5d6c7a11"
 
@@ -53,8 +60,8 @@ def write(tmp_path_factory):
     return written
 
 
-def selected(state, tenant, *globs):
-    chosen, unmatched = Selection(globs).select(state, tenant)
+def selected(state, there, *globs):
+    chosen, unmatched = Selection(globs).select(state, there)
     references = [policy.reference for policy in chosen.policies]
     return [each.name or each.id for each in references], [d.message for d in unmatched]
 
@@ -93,10 +100,10 @@ def test_a_glob_that_is_the_name_of_a_policy_means_that_policy_alone(write):
 
 def test_an_id_selects_the_policy_that_is_declared_by_name_and_by_id(write):
     state = write("name: One", f"id: {policy_id(1)}")
-    tenant = live("One", "Two")
-    assert selected(state, tenant, policy_id(0).upper()) == (["One"], [])
-    assert selected(state, tenant, policy_id(1)) == ([policy_id(1)], [])
-    assert selected(state, tenant, "Tw?") == ([policy_id(1)], [])
+    there = live("One", "Two")
+    assert selected(state, there, policy_id(0).upper()) == (["One"], [])
+    assert selected(state, there, policy_id(1)) == ([policy_id(1)], [])
+    assert selected(state, there, "Tw?") == ([policy_id(1)], [])
 
 
 def test_wildcards_are_held_against_names_and_not_against_ids(write):
@@ -134,3 +141,62 @@ def test_every_name_selects_itself_and_nothing_else(name):
     chosen, unmatched = Selection((name,)).select(state, LiveState({}))
     assert [policy.reference.name for policy in chosen.policies] == [name]
     assert unmatched == ()
+
+
+def test_only_declared_policies_that_may_be_selected_are_wanted(write):
+    state = write("name: One", f"id: {policy_id(1)}", "name: Two")
+    policies = list(live("One", "Other", "Two", "Nobody's").known())
+
+    def wanted(*globs):
+        is_wanted = Selection(globs).wanted(state)
+        return [policy.name for policy in policies if is_wanted(policy)]
+
+    assert wanted() == ["One", "Other", "Two"]
+    assert wanted("O*") == ["One", "Other"]
+    assert wanted("One", policy_id(2)) == ["One", "Two"]
+    assert wanted("Nobody*") == []
+
+
+def test_what_is_not_selected_is_not_read_not_warned_about_and_stops_nothing(tmp_path):
+    """Its assignments are nonsense, its groups exist nowhere, and its lines earn a warning."""
+    clock = FakeClock()
+    app = app_on(tenant({1: [], 2: [target("group", group(1))]}), clock)
+    root = declare(tmp_path / "root", {"Policy 1": ["group: Group 1"]})
+    (root / "more.yaml").write_text(
+        "policies:\n  - name: Policy 2\n    include: [{group: Nobody}, all_devices]\n"
+        "  - name: Linux\n    include: [{group: Nobody either}]\n"
+        "  - name: Nowhere\n    include: [{group: Group 1}]\n"
+    )
+    run = Run(Nonsense(app), root, clock=clock)
+    loaded = load(root)
+    assert loaded.state is not None
+    made = planning.plan(
+        loaded.state,
+        loaded.diagnostics,
+        session=run.session,
+        connection=Connection(run.tenant, run.tokens, run.client),
+        selection=Selection(("Policy 1",)),
+        limits=Limits(),
+    )
+    assert (made.complete, made.diagnostics) == (True, ())
+    assert [policy.policy.name for policy in made.policies] == ["Policy 1"]
+    asked = [path for method, path, _ in app.requests]
+    assert not [path for path in asked if "Nobody" in path or f"{LINUX}/assignments" in path]
+
+
+class Nonsense:
+    """Serves a list in which the second policy has an assignment without a target."""
+
+    def __init__(self, app):
+        self.app = app
+
+    def __call__(self, environ, start_response):
+        if not environ["PATH_INFO"].endswith("deviceCompliancePolicies"):
+            return self.app(environ, start_response)
+        heads = []
+        page = json.loads(b"".join(self.app(environ, lambda *head: heads.append(head))))
+        for entry in page["value"]:
+            if entry["displayName"] == "Policy 2":
+                entry["assignments"] = [{"id": 5}]
+        start_response("200 OK", [("Content-Type", "application/json")])
+        return [json.dumps(page).encode()]
