@@ -50,6 +50,8 @@ def test_the_json_of_a_plan_fits_the_schema_that_the_program_prints(tmp_path, ro
         "unchanged": 12,
         "unmanaged": 7,
         "inherited": 2,
+        "held": 0,
+        "scheduled": 0,
     }
     assert list(jsonschema.Draft202012Validator(schema).iter_errors({**plan, "digest": 5}))
 
