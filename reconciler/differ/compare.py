@@ -46,6 +46,7 @@ from reconciler.model.plan import (
 )
 from reconciler.model.ports import Directory
 from reconciler.model.state import (
+    VIRTUAL_GROUPS,
     Assignment,
     Filter,
     Ownership,
@@ -199,16 +200,9 @@ def _compare(policy: Policy, wanted: ResolvedAssignment, live: Assignment) -> Ke
     return Update(policy, live, wanted.target, wanted.filter, wanted.location, wanted.broad)
 
 
-_VIRTUAL_GROUPS = {
-    TargetKind.ALL_DEVICES: "adadadad-808e-44e2-905a-0b7873a8a531",
-    TargetKind.ALL_USERS: "acacacac-9df4-4c7d-9d50-4ef0226f57a9",
-}
-"""What stands for the group in the ids of broad assignments (.github/docs/graph.md section 5)."""
-
-
 def _opaque_twin(target: Target, direct: Mapping[Key, Assignment]) -> Assignment | None:
     """Find the opaque assignment with the id that a new one would get: POLICY_GROUP."""
-    end = f"_{_VIRTUAL_GROUPS.get(target.kind) or target.id}"
+    end = f"_{VIRTUAL_GROUPS.get(target.kind) or target.id}"
     for assignment in direct.values():
         is_opaque = assignment.target.kind is TargetKind.OPAQUE
         if is_opaque and assignment.id.lower().endswith(end):

@@ -158,7 +158,7 @@ def describe_refusal(refused: RefusedValue, refusal: ReadOnly[str, Any]) -> list
             ]
         case "greater_than_equal":
             message = f'"{refused.name}" is {_text(refused.node)}, and a limit cannot be below 0'
-            return [refused.report("negative-limit", message, "0 allows none")]
+            return [refused.report("negative-limit", message, "the lowest limit is 0")]
         case _ if "message" in refusal.get("ctx", {}):
             words = refusal["ctx"]
             return [refused.report(error_type, words["message"], words["help"])]

@@ -75,6 +75,11 @@ class TargetKind(StrEnum):
 
 
 KIND_ORDER = {kind: position for position, kind in enumerate(TargetKind)}
+VIRTUAL_GROUPS = {
+    TargetKind.ALL_DEVICES: "adadadad-808e-44e2-905a-0b7873a8a531",
+    TargetKind.ALL_USERS: "acacacac-9df4-4c7d-9d50-4ef0226f57a9",
+}
+"""What stands for the group in the ids of broad assignments (.github/docs/graph.md section 5)."""
 BROAD_KINDS = frozenset({TargetKind.ALL_DEVICES, TargetKind.ALL_USERS})
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from reconciler import loader
 from reconciler.differ.compare import diff
+from reconciler.differ.cover import cover
 from reconciler.differ.guardrails import Limits, effective, stops
 from reconciler.differ.lint import lint
 from reconciler.differ.resolve import referenced_groups, resolve
@@ -146,12 +147,14 @@ def plan(
     resolution = resolve(reading.chosen, reading.live, reading.directory)
     directory = _with_live_groups(resolution.state, reading.directory, connection.tenant)
     difference = diff(resolution.state, directory)
+    places = {each.live.policy.id: each.location for each in resolution.state.policies}
     found = (
         *resolution.without_confirmed(_of_chosen(diagnostics, desired, reading.chosen)),
         *reading.unmatched,
         *resolution.diagnostics,
         *difference.diagnostics,
         *lint(difference.policies, directory),
+        *cover(difference.policies, directory, places),
     )
     return _judged(config, identity, difference.policies, found, selection, limits)
 

@@ -43,13 +43,14 @@ def leads_to_more(code, help, written):
     help = re.sub(r"one of: [\w, -]*", "", help)
     plain = re.sub("[^a-z]", "", written.lower())
     for word in ("all_users", "all_devices", "authoritative", "allow", "broad: true"):
-        if word in help and re.sub("s$|[^a-z]", "", word) not in plain:
+        if re.search(rf"\b{word}\b", help) and re.sub("s$|[^a-z]", "", word) not in plain:
             return word
     number = re.search(r"write max_\w+: (\d+)", help)
     if number and number[1] not in written:
         return number[0]
     removal = re.search(r"\b(remove|delete|drop|take)\b", help)
-    return removal[0] if removal and code not in ABOUT_NO_TARGET else None
+    is_own = removal is None or removal[0] in written or code in ABOUT_NO_TARGET
+    return None if is_own else removal[0]
 
 
 def told(policies, tenant):
@@ -148,6 +149,7 @@ policy_keys = st.sampled_from(
 @given(st.lists(st.tuples(policy_keys, values), max_size=4, unique_by=lambda pair: pair[0]))
 @example([("include", "[VIP-users, {user: someone@contoso.com}, {device: LAPTOP-1}]")])
 @example([("include", "[]")])
+@example([("include", "[remove]")])
 @example([("include", "[{all_devices: false}, {group: A, filter: }]"), ("exclude", "null")])
 def test_no_help_for_a_policy_leads_to_more(keys):
     text = "policies:\n  - name: Win\n" + "".join(f"    {key}: {value}\n" for key, value in keys)
@@ -184,6 +186,7 @@ guardrail_values = st.tuples(limits, words).map(lambda pair: f"{{{pair[0]}: {pai
 )
 @example([("guardrails", "{max_deletes: 1.5, max_creates: }")])
 @example([("guardrails", "{broad_targets: alow}"), ("ownership", "authoritive")])
+@example([("guardrails", "{max_deletes: -1}")])
 def test_no_help_for_a_tenant_leads_to_more(keys):
     text = "tenant: contoso.com\n" + "".join(f"{key}: {value}\n" for key, value in keys)
     for each in told("policies: [{name: Win, include: [group: A]}]\n", text):

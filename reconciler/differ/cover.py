@@ -1,0 +1,172 @@
+"""Warn of what a plan does to whom a policy reaches. Pure; needs no reading beside the plan's own.
+
+Terms. An *include* is every target but an exclusion; an opaque target counts, as it may reach somebody.
+What a policy set assigns counts too, and stays. *Before* is the live state, *after* what the plan leaves.
+
+Each diagnostic is a warning with a code of its own, at the line that leads to it, or at the policy where no
+line does (a removal has none).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from reconciler.model.diagnostics import Diagnostic, Location, warning
+from reconciler.model.identifiers import short_ids
+from reconciler.model.plan import Create, Delete, PolicyPlan, Update
+from reconciler.model.ports import Directory
+from reconciler.model.state import VIRTUAL_GROUPS, FilterMode, Target, TargetKind
+from reconciler.model.wording import Names, describe_filter, describe_target
+
+_CHECK = "check that this is meant"
+
+
+def cover(
+    policies: Iterable[PolicyPlan], directory: Directory, places: Mapping[str, Location]
+) -> tuple[Diagnostic, ...]:
+    """Compare whom each policy reaches before and after the plan.
+
+    ``places`` maps the id of a policy to the place of its declaration. ``directory`` must have been
+    asked for every group that is assigned: one that it lacks is taken for deleted.
+    """
+    plans = tuple(policies)
+    names = Names(
+        short_ids((plan.policy.id, plan.policy.name) for plan in plans)
+        | short_ids((group.id, group.name) for group in directory.groups.by_id.values())
+        | short_ids((filter.id, filter.name) for filter in directory.filters.values())
+    )
+    return tuple(
+        diagnostic
+        for plan in plans
+        for diagnostic in _PolicyCover(
+            plan, directory, names, places.get(plan.policy.id)
+        ).diagnostics()
+    )
+
+
+class _PolicyCover:
+    """The checks of one policy."""
+
+    def __init__(
+        self, plan: PolicyPlan, directory: Directory, names: Names, place: Location | None
+    ) -> None:
+        self.plan = plan
+        self.directory = directory
+        self.names = names
+        self.place = place
+        self.creates = [change for change in plan.changes if isinstance(change, Create)]
+        self.deletes = [change for change in plan.changes if isinstance(change, Delete)]
+        self.declared = tuple(_declared(plan))
+        self.after = (
+            *(change.target for change in plan.changes if not isinstance(change, Delete)),
+            *(each.assignment.target for each in plan.kept),
+            *(each.assignment.target for each in plan.unmanaged),
+            *(each.assignment.target for each in plan.inherited),
+        )
+
+    def diagnostics(self) -> Iterator[Diagnostic]:
+        """Run every check."""
+        yield from self._includes_left()
+        yield from self._only_exclusions()
+        yield from self._filters()
+        yield from self._sides()
+        yield from self._deleted_groups()
+
+    def _warning(self, code: str, message: str, place: Location | None) -> Diagnostic:
+        policy = self.names.policy(self.plan.policy)
+        return warning(code, message, place or self.place, help=_CHECK, policy=policy)
+
+    def _includes_left(self) -> Iterator[Diagnostic]:
+        """A policy that is empty on purpose, and stays so, is no news."""
+        is_empty_already = not self.plan.changes and not self.after
+        if any(map(_is_include, self.after)) or is_empty_already:
+            return
+        if any(_is_include(change.target) for change in self.deletes):
+            message = "this plan removes the last include of the policy"
+            yield self._warning("last-include-removed", message, None)
+        message = (
+            "no include is left, neither here nor from a policy set: the policy reaches nobody"
+        )
+        yield self._warning("reaches-nobody", message, None)
+
+    def _only_exclusions(self) -> Iterator[Diagnostic]:
+        is_news = bool(self.plan.changes) or not any(map(_is_include, self.after))
+        if (
+            is_news
+            and self.declared
+            and not any(_is_include(target) for target, _ in self.declared)
+        ):
+            message = (
+                "only exclusions are declared: an exclusion alone assigns the policy to nobody"
+            )
+            yield self._warning("only-exclusions", message, self.declared[0][1])
+
+    def _filters(self) -> Iterator[Diagnostic]:
+        for change in self.plan.changes:
+            if not isinstance(change, Update) or change.live.filter is None:
+                continue
+            before, after = change.live.filter, change.after
+            target = describe_target(change.target, self.names)
+            shown = f"{describe_filter(before, self.names)} -> {describe_filter(after, self.names)}"
+            if after is not None and before.id == after.id:
+                message = (
+                    f"the filter of {target} is turned round ({shown}): the devices that it left out "
+                    "are reached, and the others no longer"
+                )
+                yield self._warning("filter-inverted", message, change.declared_at)
+            elif after is None or (
+                before.mode is FilterMode.INCLUDE and after.mode is FilterMode.EXCLUDE
+            ):
+                message = f"{target} may reach more devices, as its filter changes: {shown}"
+                yield self._warning("filter-widened", message, change.declared_at)
+
+    def _sides(self) -> Iterator[Diagnostic]:
+        created = {(change.target.kind, change.target.id): change for change in self.creates}
+        excluded_after = {
+            target.id for target in self.after if target.kind is TargetKind.EXCLUSION_GROUP
+        }
+        for change in self.deletes:
+            group = self.names.quoted(change.target.name, change.target.id)
+            if change.target.kind is TargetKind.GROUP:
+                twin = created.get((TargetKind.EXCLUSION_GROUP, change.target.id))
+                if twin is not None:
+                    message = f"the group {group} was included, and is excluded from now on"
+                    yield self._warning("include-to-exclude", message, twin.declared_at)
+            elif change.target.kind is TargetKind.EXCLUSION_GROUP:
+                twin = created.get((TargetKind.GROUP, change.target.id))
+                if twin is not None:
+                    message = f"the group {group} was excluded, and gets the policy from now on"
+                    yield self._warning("exclude-to-include", message, twin.declared_at)
+                elif change.target.id not in excluded_after:
+                    message = (
+                        f"the group {group} is no longer excluded: its members may then be reached"
+                    )
+                    yield self._warning("exclusion-removed", message, None)
+
+    def _deleted_groups(self) -> Iterator[Diagnostic]:
+        for target in dict.fromkeys(self.after):
+            if target.kind not in (TargetKind.GROUP, TargetKind.EXCLUSION_GROUP):
+                continue
+            if target.id in self.directory.groups.by_id or target.id in VIRTUAL_GROUPS.values():
+                continue
+            message = (
+                f"{describe_target(target, self.names)} is assigned, and Microsoft Entra has no such "
+                "group (any more)"
+            )
+            yield self._warning("deleted-group-assigned", message, None)
+
+
+def _declared(plan: PolicyPlan) -> Iterator[tuple[Target, Location]]:
+    """Every declared target of the policy, with its line."""
+    for change in plan.changes:
+        if not isinstance(change, Delete):
+            yield change.target, change.declared_at
+    for keep in plan.kept:
+        yield keep.assignment.target, keep.declared_at
+    for inherited in plan.inherited:
+        if inherited.declared_at is not None:
+            yield inherited.assignment.target, inherited.declared_at
+
+
+def _is_include(target: Target) -> bool:
+    return target.kind is not TargetKind.EXCLUSION_GROUP
