@@ -56,7 +56,6 @@ class SandboxApp:
         *,
         mode: str = "production",
         page_size: int = 25,
-        empty_catalog_expansion: bool = False,
         faults: Faults | None = None,
         on_write: Callable[[SandboxState], None] | None = None,
         on_exchange: Callable[[Exchange], None] | None = None,
@@ -67,9 +66,6 @@ class SandboxApp:
         """Serve `state`; `on_write` is called after each committed change, with the state's lock held.
 
         `on_exchange` is told of every request once it is answered, and of every entry of a batch.
-
-        With `empty_catalog_expansion`, a list of settings-catalog policies shows every expanded set as
-        empty, as a reading of a single one does.
         """
         if mode not in MODES:
             raise ValueError(f"unknown mode {mode!r}; known: {', '.join(MODES)}")
@@ -80,7 +76,6 @@ class SandboxApp:
             state=state,
             documented=mode == "documented",
             page_size=page_size,
-            empty_catalog_expansion=empty_catalog_expansion,
             faults=self.faults,
             on_write=on_write or (lambda _state: None),
             clock=clock,

@@ -73,18 +73,13 @@ _ASSIGNMENT = frozenset({"id", "target", "source", "sourceId"})
 
 
 def list_policies(service: Service, request: SandboxRequest, family: str) -> SandboxResponse:
-    """`GET /deviceManagement/{family}`, paged.
-
-    The expansion is right for classic policies ([O] section 4). For the settings catalog nobody knows
-    ([U] section 4): `empty_catalog_expansion` decides.
-    """
+    """`GET /deviceManagement/{family}`, paged."""
     options = request.options("$expand", "$select", "$top", "$skiptoken")
-    is_empty = family == CATALOG and service.empty_catalog_expansion
 
     def show(policy: JsonObject) -> JsonObject:
         entry = _shown_policy(service, request, family, policy, options)
         if options.expands_assignments:
-            entry |= _expansion(service, request, family, policy["id"], is_empty=is_empty)
+            entry |= _expansion(service, request, family, policy["id"])
         return entry
 
     body = paged(
@@ -106,8 +101,7 @@ def get_policy(
     policy = existing_policy(service, family, policy_id)
     entry = _shown_policy(service, request, family, policy, options)
     if options.expands_assignments:
-        # Expanding a single policy of the settings catalog always shows none ([O] section 4).
-        entry |= _expansion(service, request, family, policy["id"], is_empty=family == CATALOG)
+        entry |= _expansion(service, request, family, policy["id"])
     return SandboxResponse(
         200, {"@odata.context": request.context(f"deviceManagement/{family}/$entity"), **entry}
     )
@@ -204,11 +198,16 @@ def _assignments(
 
 
 def _expansion(
-    service: Service, request: SandboxRequest, family: str, policy_id: str, *, is_empty: bool
+    service: Service, request: SandboxRequest, family: str, policy_id: str
 ) -> JsonObject:
+    """What `$expand=assignments` adds to a policy.
+
+    For the settings catalog it is empty, whatever is assigned: so it is when one policy is read ([O] section 4).
+    Whether it is when they are listed, nobody knows ([U] section 4); a client must not rely on it.
+    """
     context = request.context(f"deviceManagement/{family}('{policy_id}')/assignments")
     expansion: JsonObject = {"assignments@odata.context": context, "assignments": []}
-    if is_empty:
+    if family == CATALOG:
         return expansion
     expansion["assignments"] = assignments = _assignments(service, request, family, policy_id)
     short = service.short_pages(request, family, policy_id, len(assignments))

@@ -28,8 +28,6 @@ class Service:
     documented: bool
     """As the reference page says, and not as observed in real tenants."""
     page_size: int
-    empty_catalog_expansion: bool
-    """Whether `compliancePolicies?$expand=assignments` shows every set as empty ([U] section 4)."""
     faults: Faults
     on_write: Callable[[SandboxState], None]
     clock: Callable[[], float]
