@@ -149,9 +149,12 @@ class MultiAdminApprover:
             self._progress.note(str(fault))
 
     def forget(self, policy: Policy) -> None:
-        """Let go of a remembered write, whose story is over."""
+        """Let go of the remembered request of a policy, which is finished or closed."""
+        pending = self._approvals.get(policy.id)
+        if pending is None:
+            return
         try:
-            self._approvals.forget(policy.id)
+            self._approvals.forget(policy.id, pending.code)
         except ReconcilerError as fault:
             self._progress.note(str(fault))
 

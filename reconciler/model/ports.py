@@ -209,6 +209,6 @@ class PendingApprovals(Protocol):
         """Remember a queued write."""
         ...
 
-    def forget(self, policy_id: str) -> None:
-        """Its story is over."""
+    def forget(self, policy_id: str, code: str) -> None:
+        """Forget a request that is finished or closed. A newer one of the same policy stays."""
         ...
