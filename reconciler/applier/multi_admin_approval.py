@@ -31,7 +31,8 @@ _DECIDED = {
 class MultiAdminApprover:
     """Sends writes through Multi Admin Approval. Safe to share between threads.
 
-    ``codes`` are those given on the command line, which do not say whose they are.
+    ``codes`` are those given on the command line, which do not say whose they are. ``faults`` is
+    told when a code cannot be remembered.
     """
 
     def __init__(
@@ -39,13 +40,15 @@ class MultiAdminApprover:
         tenant: Tenant,
         approvals: PendingApprovals,
         progress: Progress,
-        codes: Sequence[str] = (),
+        codes: Sequence[str],
+        faults: list[str],
     ) -> None:
         self._tenant = tenant
         self._approvals = approvals
         self._progress = progress
         self._codes = [code.lower() for code in codes]
         self._has_codes = bool(codes)
+        self._faults = faults
         self._lock = threading.Lock()
         self._statuses: dict[str, MultiAdminApprovalStatus | None] = {}
         self._tried: dict[str, set[str]] = {}
@@ -142,10 +145,11 @@ class MultiAdminApprover:
         return (pending.code, *given)
 
     def _remember(self, policy: Policy, pending: PendingApproval) -> None:
-        """Keep a code for the next run. It is in the report too, so a full disk is no failure."""
+        """Keep a code for the next run. It is in the report too, so a full disk hides nothing."""
         try:
             self._approvals.put(policy.id, pending)
         except ReconcilerError as fault:
+            self._faults.append(str(fault))
             self._progress.note(str(fault))
 
     def forget(self, policy: Policy) -> None:

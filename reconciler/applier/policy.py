@@ -284,7 +284,10 @@ class PolicyRun:
             raise
         except ReconcilerError as refused:
             self.sent = before
-            record_refusal(refused, policy, journal)
+            try:
+                record_refusal(refused, policy, journal)
+            except ReconcilerError as fault:  # it must not hide an approval code
+                self.context.faults.append(str(fault))
             raise
         self.request_id = receipt.request_id
         journal.record("accepted", policy, request_id=receipt.request_id)
@@ -363,7 +366,7 @@ class PolicyRun:
         try:
             self.context.journal.record("settled", self.plan.policy, written=len(written))
         except ReconcilerError as fault:  # all is done and seen; only the last line is missing
-            self.notes.append(str(fault))
+            self.context.faults.append(str(fault))
         self.context.multi_admin_approver.forget(self.plan.policy)
         lost = [str(each) for each in self.contradictions if each.is_declared]
         if lost:
@@ -391,6 +394,7 @@ class PolicyRun:
         )
 
     def _queued(self, queued: MultiAdminApprovalError) -> PolicyOutcome:
+        """Report a write that waits as waiting, in words that do not read as a failure."""
         self.request_id = queued.request_id
         is_pending = queued.approval_status is MultiAdminApprovalStatus.PENDING
         return PolicyOutcome(
@@ -398,7 +402,7 @@ class PolicyRun:
             Status.PENDING_APPROVAL if is_pending else Status.FAILED,
             self.plan.changes,
             self._confirmed,
-            error=str(queued),
+            error=queued.message if is_pending else str(queued),
             request_id=queued.request_id,
             approval_code=queued.approval_code,
             notes=tuple(self.notes),

@@ -40,7 +40,10 @@ from reconciler.runtime.retry import Backoff
 
 @dataclass(frozen=True, slots=True)
 class ApplyContext:
-    """What a policy's run works with; shared by all policies of a run."""
+    """What a policy's run works with; shared by all policies of a run.
+
+    ``faults`` takes what went wrong beside the policies, such as a journal that is full.
+    """
 
     tenant: Tenant
     route: Route
@@ -49,6 +52,7 @@ class ApplyContext:
     clock: Clock
     deadline: Deadline
     backoff: Backoff
+    faults: list[str]
 
 
 @dataclass(frozen=True, slots=True)

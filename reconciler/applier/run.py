@@ -44,14 +44,18 @@ def apply(
     The plan must be applyable; whoever calls has asked the user. ``is_stopped`` is asked before
     each policy, so that Ctrl-C lets the policy in hand come to its end and begins no other.
     """
+    faults: list[str] = []
     context = ApplyContext(
         tenant=tenant,
         route=Route(plan.writes, progress),
-        multi_admin_approver=MultiAdminApprover(tenant, approvals, progress, approval_codes),
+        multi_admin_approver=MultiAdminApprover(
+            tenant, approvals, progress, approval_codes, faults
+        ),
         journal=journal,
         clock=clock,
         deadline=deadline,
         backoff=backoff,
+        faults=faults,
     )
     runs = [PolicyRun(policy, context) for policy in plan.policies if policy.changes]
     progress.stage("Applying", len(runs))
@@ -76,7 +80,13 @@ def apply(
     pool.shutdown()
     if not is_stopped():
         outcomes = _look_again(runs, outcomes, context)
-    return ApplyResult(plan.tenant, plan.digest, tuple(outcomes), interrupted=is_stopped())
+    return ApplyResult(
+        plan.tenant,
+        plan.digest,
+        tuple(outcomes),
+        interrupted=is_stopped(),
+        faults=tuple(dict.fromkeys(faults)),
+    )
 
 
 def _look_again(

@@ -67,6 +67,11 @@ class ResultModel(Model):
         description="Whether everything that the plan wanted is now true in the tenant."
     )
     interrupted: bool = Field(description="Whether the run was stopped before its end.")
+    faults: tuple[str, ...] = Field(
+        default=(),
+        description="What failed beside the policies, such as a journal that could not be written. "
+        "The run then ends with exit code 1, whatever the outcomes say.",
+    )
     summary: DoneModel = Field(description="Counts of what was written.")
     outcomes: tuple[OutcomeModel, ...] = Field(description="One per policy, in the plan's order.")
 
@@ -81,6 +86,7 @@ def dumps_result(result: ApplyResult) -> str:
         "digest": result.digest,
         "complete": result.complete,
         "interrupted": result.interrupted,
+        **({"faults": list(result.faults)} if result.faults else {}),
         "summary": {"create": done.create, "update": done.update, "delete": done.delete},
         "outcomes": [_outcome_json(outcome) for outcome in result.outcomes],
     }
@@ -101,7 +107,9 @@ def result_of(document: Mapping[str, Any], *, source: str) -> ApplyResult:
     tenant = PlanTenant(
         model.tenant.id, model.tenant.label, model.tenant.display_name, model.tenant.cloud
     )
-    return ApplyResult(tenant, model.digest, outcomes, interrupted=model.interrupted)
+    return ApplyResult(
+        tenant, model.digest, outcomes, interrupted=model.interrupted, faults=model.faults
+    )
 
 
 def result_schema() -> dict[str, Any]:

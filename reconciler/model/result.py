@@ -44,12 +44,19 @@ class PolicyOutcome:
 
 @dataclass(frozen=True, slots=True)
 class ApplyResult:
-    """The outcomes in the plan's order. ``interrupted`` says that the user stopped the run."""
+    """What became of a whole plan.
+
+    ``digest`` is the plan's. ``outcomes`` holds one entry for each policy that the plan changes, in
+    the plan's order. ``interrupted`` says that the user stopped the run. ``faults`` names what
+    failed beside the policies, such as a journal on a full disk: what was written to the tenant
+    stands in the outcomes all the same, and the run ends as an error.
+    """
 
     tenant: PlanTenant
     digest: str
     outcomes: tuple[PolicyOutcome, ...]
     interrupted: bool = False
+    faults: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -70,7 +77,7 @@ class ApplyResult:
         """A stop beats a failure, which beats a moved tenant, which beats a pending approval."""
         if self.interrupted:
             return ExitCode.INTERRUPTED
-        if self.having(Status.FAILED, Status.UNKNOWN, Status.NOT_TRIED):
+        if self.faults or self.having(Status.FAILED, Status.UNKNOWN, Status.NOT_TRIED):
             return ExitCode.ERROR
         if self.having(Status.STALE):
             return ExitCode.STALE

@@ -46,6 +46,7 @@ def render(result: ApplyResult, context: Context) -> str:
     room = max(context.budget, SMALLEST_BUDGET) - size([*head, *foot])
     blocks: list[str] = []
     for kind, title, items in (
+        ("CAUTION", "Beside the policies this went wrong:", list(_faults(result))),
         ("CAUTION", "These policies need somebody to look at them:", list(_trouble(result))),
         ("WARNING", "These wait for a second administrator:", list(_waiting(result))),
         ("NOTE", "Somebody else changed something meanwhile:", list(_notes(result))),
@@ -94,6 +95,10 @@ def _trouble(result: ApplyResult) -> Iterator[str]:
         if outcome.request_id and outcome.request_id not in error:
             said += f" (request-id {markdown_code(outcome.request_id)})"
         yield said
+
+
+def _faults(result: ApplyResult) -> Iterator[str]:
+    return (markdown_prose(fault) for fault in result.faults)
 
 
 def _waiting(result: ApplyResult) -> Iterator[str]:

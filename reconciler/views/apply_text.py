@@ -83,6 +83,7 @@ def _closing(result: ApplyResult) -> str:
     lines += _approval(result)
     if result.having(Status.FAILED, Status.UNKNOWN, Status.STALE, Status.NOT_TRIED):
         lines.append("Run plan to see what is left. It is safe to run apply again.")
+    lines += [visible(f"Error: {fault}") for fault in result.faults]
     return "\n".join(lines)
 
 

@@ -1,6 +1,7 @@
 """How a run ends, in one code."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -9,6 +10,7 @@ from reconciler.model.errors import ExitCode
 from reconciler.model.plan import Create, Delete, PlanTenant, Summary
 from reconciler.model.result import ApplyResult, PolicyOutcome, Status
 from reconciler.model.state import Cloud
+from reconciler.views import apply_text
 from tests.support import build
 
 CREATE = Create(build.policy(), build.group(), None, build.at())
@@ -70,3 +72,10 @@ def test_the_summary_counts_what_was_written_and_not_what_was_wanted():
     found = ApplyResult(tenant, "sha256:", (wrote, wanted))
     assert found.summary == Summary(create=1, delete=1)
     assert found.having(Status.FAILED, Status.UNKNOWN) == (wanted,)
+
+
+def test_a_fault_beside_the_policies_ends_as_an_error_and_is_kept():
+    found = replace(result("applied", "pending_approval"), faults=("the journal is full",))
+    assert found.exit_code is ExitCode.ERROR
+    assert result_of(json.loads(dumps_result(found)), source="result.json") == found
+    assert "Error: the journal is full" in apply_text.render(found, width=100, verbose=False)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import json
+import os
+import stat
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
 from reconciler.applier.journal import FileJournal, JournalError, NoJournal
+from reconciler.model.errors import Interrupted
 from reconciler.model.state import Policy
 from tests.support.clocks import FakeClock
 
@@ -102,20 +105,134 @@ def test_a_journal_that_cannot_be_kept_stops_before_anything_is_written(tmp_path
         raise AssertionError("must not be reached")
 
 
-class FullDisk(io.StringIO):
-    """A file on a disk without room."""
-
-    def write(self, _text):
-        raise OSError(28, "No space left on device")
+needs_posix = pytest.mark.skipif(os.name == "nt", reason="pipes and limits of POSIX")
 
 
-def test_a_full_disk_is_an_error_at_that_very_line(tmp_path):
-    with FileJournal(tmp_path / "journal", FakeClock(), run={}) as journal:
-        journal._file.close()
-        journal._file = FullDisk()
+@needs_posix
+def test_a_full_disk_is_an_error_at_that_very_line():
+    with (
+        pytest.raises(JournalError, match="No space left"),
+        FileJournal(Path("/dev/full"), FakeClock(), run={}),
+    ):
+        raise AssertionError("must not be reached")
 
-        with pytest.raises(JournalError, match="No space left"):
-            journal.record("write", POLICY)
+
+_FILLS_THE_DISK = """
+import resource, sys
+from pathlib import Path
+from reconciler.applier.journal import FileJournal, JournalError
+from reconciler.model.state import Policy
+from reconciler.runtime.clock import SystemClock
+
+policy = Policy("p", "Policy", "classic")
+with FileJournal(Path(sys.argv[1]), SystemClock(), run={}) as journal:
+    size = Path(sys.argv[1]).stat().st_size
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 40, resource.RLIM_INFINITY))
+    try:
+        journal.record("write", policy, before=["x" * 100])
+    except JournalError as fault:
+        print(fault)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    journal.record("accepted", policy)
+"""
+
+
+@needs_posix
+def test_a_line_that_a_full_disk_cut_short_stays_by_itself(tmp_path):
+    path = tmp_path / "journal.jsonl"
+
+    done = subprocess.run(
+        [sys.executable, "-c", _FILLS_THE_DISK, str(path)],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+
+    assert "cannot be written" in done.stdout
+    first, torn, last = path.read_text().splitlines()
+    assert [json.loads(line)["event"] for line in (first, last)] == ["run", "accepted"]
+    with pytest.raises(ValueError, match="Unterminated"):
+        json.loads(torn)
+
+
+@pytest.mark.parametrize(
+    ("former", "is_torn"), [(b"", False), (b'{"event":"run"}\n', False), (b'{"event":"wri', True)]
+)
+def test_a_last_line_that_was_torn_is_continued_on_a_new_one(tmp_path, former, is_torn):
+    path = tmp_path / "journal.jsonl"
+    path.write_bytes(former)
+
+    with FileJournal(path, FakeClock(), run={"digest": "two"}) as journal:
+        journal.record("write", POLICY)
+
+    content = path.read_bytes()
+    assert content.startswith(former + (b"\n" if is_torn else b""))
+    events = [json.loads(line)["event"] for line in content[len(former) :].split(b"\n") if line]
+    assert events == ["run", "write"]
+
+
+@needs_posix
+def test_a_device_without_a_disk_is_a_journal_too():
+    with FileJournal(Path("/dev/null"), FakeClock(), run={}) as journal:
+        journal.record("write", POLICY)
+
+
+@needs_posix
+def test_a_pipe_takes_every_line(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    taken = bytearray()
+
+    class ReadingClock(FakeClock):
+        """While the journal waits, the pipe is read."""
+
+        def sleep(self, seconds):
+            taken.extend(os.read(reader, 1 << 16))
+
+    with FileJournal(pipe, ReadingClock(), run={}) as journal:
+        journal.record("write", POLICY, before=["x" * 300_000])
+    taken += os.read(reader, 1 << 20)
+    os.close(reader)
+
+    assert [json.loads(line)["event"] for line in taken.decode().split("\n")[:-1]] == [
+        "run",
+        "write",
+    ]
+
+
+@needs_posix
+def test_a_pipe_that_nobody_reads_is_an_error_and_no_wait(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with (
+        pytest.raises(JournalError, match="no program reads this pipe"),
+        FileJournal(tmp_path / "pipe", FakeClock(), run={}),
+    ):
+        raise AssertionError("must not be reached")
+
+
+@needs_posix
+@pytest.mark.parametrize("is_stopped", [False, True])
+def test_a_pipe_whose_reader_stands_still_holds_up_nothing_for_ever(tmp_path, is_stopped):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    clock = FakeClock(interrupt_at=3 if is_stopped else None)
+
+    expected = Interrupted if is_stopped else JournalError
+    with FileJournal(pipe, clock, run={}) as journal, pytest.raises(expected):
+        journal.record("write", POLICY, before=["x" * 300_000])
+    os.close(reader)
+
+    assert clock.monotonic() < 31
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows keeps no such modes")
+def test_only_the_owner_can_read_a_new_journal(tmp_path):
+    with FileJournal(tmp_path / "journal", FakeClock(), run={}):
+        pass
+
+    assert stat.S_IMODE((tmp_path / "journal").stat().st_mode) == 0o600
 
 
 def test_a_journal_that_is_not_open_says_so(tmp_path):

@@ -8,11 +8,12 @@ import os
 
 import pytest
 
+from reconciler.applier.journal import JournalError
 from reconciler.model.errors import ExitCode, ReconcilerError
 from reconciler.model.result import Status
 from reconciler.sandbox import Fault
 from tests.support.clocks import FakeClock
-from tests.support.in_process import Run, app_on
+from tests.support.in_process import MemoryJournal, Run, app_on
 from tests.support.tenants import (
     CORPORATE,
     declare,
@@ -450,11 +451,41 @@ def test_a_memory_that_cannot_be_kept_is_said_and_the_code_still_reported(tmp_pa
     (tmp_path / ".reconciler").unlink()
     (tmp_path / ".reconciler").mkdir()
     block_writing(tmp_path / ".reconciler")
-    outcome = office.only()
+    result = office.run()
 
+    (outcome,) = result.outcomes
     assert outcome.status is Status.PENDING_APPROVAL
     assert outcome.approval_code == office.requests[0]["id"]
     assert any("give them with --approval-code" in note for note in office.last.heard.notes)
+    assert result.exit_code is ExitCode.ERROR
+
+
+@forms
+def test_a_journal_that_is_full_hides_no_approval_code(tmp_path, form):
+    office = Office(tmp_path, form, writes="assign")
+
+    class FullAfterOneLine(MemoryJournal):
+        def record(self, event, policy, **facts):
+            if event == "refused":
+                raise JournalError("the journal is full")
+            super().record(event, policy, **facts)
+
+    run = Run(office.app, tmp_path, clock=office.clock, justification=REASON)
+    run.journal = FullAfterOneLine()
+    result = run.apply()
+
+    (outcome,) = result.outcomes
+    assert outcome.status is Status.PENDING_APPROVAL
+    assert outcome.approval_code == office.requests[0]["id"] == office.memory[ONE]["code"]
+    assert result.faults == ("the journal is full",)
+    assert result.exit_code is ExitCode.ERROR
+
+
+@forms
+def test_waiting_does_not_read_as_a_failure(tmp_path, form):
+    error = Office(tmp_path, form).only().error
+
+    assert error == "a second administrator must approve this write"
 
 
 @forms
