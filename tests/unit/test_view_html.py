@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import os
 import re
 import shutil
 import subprocess
+from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
 from reconciler.views import html
-from reconciler.views.html.matrix import MOST_COLUMNS, State, matrices
+from reconciler.views.html.blocks import State, policy_blocks, target_rows
 from tests.support.build_plans import (
     ALL_DEVICES,
     MACS,
@@ -30,7 +32,7 @@ from tests.support.build_plans import (
     saved,
     unmanaged,
 )
-from tests.support.example_plans import STATES, hostile, large, ordinary
+from tests.support.example_plans import STATES, broad_and_deleting, hostile, large, ordinary
 from tests.support.golden import assert_golden
 
 
@@ -63,7 +65,7 @@ class Page(HTMLParser):
 def test_it_asks_the_network_for_nothing():
     page = Page(html.render(saved(hostile())))
     addresses = [a[key] for _, a in page.tags for key in ("href", "src", "action") if key in a]
-    assert sorted(addresses) == ["#changes", "data:,"]
+    assert {address for address in addresses if not address.startswith("#")} == {"data:,"}
 
 
 def test_it_has_no_inline_style_and_no_inline_handler():
@@ -85,47 +87,93 @@ def test_the_policy_allows_its_own_style_and_script_alone():
 
 def test_every_heading_cell_says_what_it_heads():
     page = Page(html.render(saved(ordinary())))
-    assert {attrs.get("scope") for attrs in page.having("th")} == {"col", "row", "rowgroup"}
+    assert {attrs.get("scope") for attrs in page.having("th")} == {"col", "row"}
     assert len(page.having("caption")) == len(page.having("table"))
 
 
-def test_the_matrix_shows_who_gets_what_before_and_after():
-    made = plan(
+def test_every_link_leads_to_a_policy_of_the_page():
+    page = Page(html.render(saved(large(60))))
+    ids = {attrs["id"] for _, attrs in page.tags if "id" in attrs}
+    links = {attrs["href"] for attrs in page.having("a")}
+    assert {link.removeprefix("#") for link in links} <= ids
+    assert "#policy-5" in links
+
+
+def two_policies():
+    return plan(
         policy_plan(
             WINDOWS,
             create(WINDOWS, ALL_DEVICES),
             delete(WINDOWS, group("Pilot")),
             keep(WINDOWS, excluded("Kiosks")),
         ),
-        policy_plan(MACS, unmanaged(MACS, group("Pilot")), inherited(MACS, group("Pilot"))),
+        policy_plan(MACS, unmanaged(MACS, group("Kiosks")), inherited(MACS, group("Pilot"))),
     )
-    [matrix] = matrices(made.policies)
-    assert [column.words for column in matrix.columns] == [
-        "include all devices",
-        "include group Pilot",
-        "exclude group Kiosks",
+
+
+def test_a_policy_shows_what_changes_and_what_stays():
+    windows, macs = policy_blocks(two_policies())
+    assert [(e.state, e.target.kind, e.target.name) for e in windows.changes] == [
+        (State.REMOVE, "include group", "Pilot"),
+        (State.ADD, "include all devices", ""),
     ]
-    assert [[[m.state for m in cell] for cell in row.cells] for row in matrix.rows] == [
-        [[State.CREATE], [State.DELETE], [State.UNCHANGED]],
-        [[], [State.UNMANAGED, State.INHERITED], []],
+    assert windows.changes[0].effect == "no longer assigned"
+    assert [(e.state, e.target.kind) for e in windows.rest] == [
+        (State.UNCHANGED, "exclude group"),
     ]
-    assert matrix.rows[0].cells[2][0].word == "excluded"
+    assert windows.tally == ((State.ADD, 1), (State.REMOVE, 1))
+    assert (macs.changes, [e.state for e in macs.rest]) == ((), [State.UNMANAGED, State.INHERITED])
 
 
-def test_a_large_matrix_is_cut_and_loses_nothing():
-    made = matrices(large(1_000).policies)
-    assert max(len(matrix.columns) for matrix in made) <= MOST_COLUMNS
-    assert sum(bool(c) for m in made for row in m.rows for c in row.cells) == 1_000
+def test_a_group_has_one_row_with_the_policies_that_include_and_exclude_it():
+    made = two_policies()
+    rows = target_rows(made, policy_blocks(made))
+    assert [(f"{r.label.kind} {r.label.name}".strip(), r.changes) for r in rows] == [
+        ("all devices", 1),
+        ("group Pilot", 1),
+        ("group Kiosks", 0),
+    ]
+    _, pilot, kiosks = rows
+    assert [(m.label.name, m.state) for m in pilot.included] == [
+        (WINDOWS.name, State.REMOVE),
+        (MACS.name, State.INHERITED),
+    ]
+    assert [(m.label.name, m.state) for m in kiosks.included] == [(MACS.name, State.UNMANAGED)]
+    assert [(m.label.name, m.state) for m in kiosks.excluded] == [(WINDOWS.name, State.UNCHANGED)]
 
 
-def test_a_policy_with_very_many_targets_is_cut_too():
-    made = matrices(large(100, per_policy=100).policies)
-    assert [len(matrix.columns) for matrix in made] == [32, 32, 32, 4]
-    assert {matrix.rows[0].name for matrix in made} == {"Policy 00000"}
+def test_groups_of_one_name_are_told_apart():
+    first, second = group("Sales", id="4f1c0b2a-1"), group("Sales", id="5a1c0b2a-1")
+    made = plan(policy_plan(WINDOWS, create(WINDOWS, first), create(WINDOWS, second)))
+    page = html.render(saved(made))
+    assert '<bdi>Sales</bdi> <code class="short">4f1c0b2a</code>' in page
+    assert '<bdi>Sales</bdi> <code class="short">5a1c0b2a</code>' in page
 
 
-def test_no_policies_make_no_matrix():
-    assert matrices(()) == ()
+def test_a_long_plan_is_folded_and_loses_nothing():
+    page = Page(html.render(saved(large(1_000))))
+    policies = [attrs for attrs in page.having("details") if attrs.get("class") == "policy"]
+    assert len(policies) == 100
+    assert not any("open" in attrs for attrs in policies)
+    short = Page(html.render(saved(large(30))))
+    assert [
+        a for a in short.having("details") if a.get("class") == "policy" and "open" not in a
+    ] == []
+
+
+def test_removals_of_a_folded_plan_stand_above_it():
+    changes = [delete(WINDOWS, group(f"Old {n}")) for n in range(60)]
+    page = html.render(saved(plan(policy_plan(WINDOWS, *changes))))
+    assert 'id="removals">60 to remove<' in page
+    assert page.index('id="removals"') < page.index("What would change")
+
+
+def test_what_stops_the_plan_is_not_a_warning_too():
+    page = html.render(saved(broad_and_deleting()))
+    assert page.count("policies/windows.yaml:4:9") == 1
+
+
+def test_a_plan_without_policies_is_a_page_too():
     assert "What would change" in html.render(saved(plan()))
 
 
@@ -144,7 +192,7 @@ FLAGS = (
 )
 
 
-def browse(page: str, folder: Path, *, fragment: str = "") -> tuple[str, list[str]]:
+def browse(page: str, folder: Path, *flags: str, fragment: str = "") -> tuple[str, list[str]]:
     """Open a page in Chromium; give the document it makes of it, and what its console says."""
     file = folder / "plan.html"
     file.write_text(page, encoding="utf-8")
@@ -152,6 +200,7 @@ def browse(page: str, folder: Path, *, fragment: str = "") -> tuple[str, list[st
         [
             CHROMIUM,
             *FLAGS,
+            *flags,
             f"--user-data-dir={folder / 'profile'}",
             "--dump-dom",
             f"{file.as_uri()}{fragment}",
@@ -173,7 +222,7 @@ browser = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on t
 def test_the_browser_has_no_complaint(tmp_path):
     document, console = browse(html.render(saved(hostile())), tmp_path)
     assert console == []
-    assert 'id="filter-field">' in document, "the script ran and showed the filter box"
+    assert 'id="toolbar">' in document, "the script ran and showed the filter box"
 
 
 @pytest.mark.browser
@@ -183,11 +232,77 @@ def test_the_filter_box_shows_what_matches(tmp_path):
         html.render(saved(ordinary())), tmp_path, fragment="#filter=design%20MACS"
     )
     assert console == []
-    assert "1 of 4 policy rows match" in document
-    hidden = re.findall(r'<tr[^>]* hidden="">\s*<th scope="row"><bdi>([^<]*)', document)
-    assert hidden == ["Ubuntu workstations", "Windows 11 - Baseline", "iOS - Corporate phones"]
-    groups = re.findall(r"<tbody data-group=\"\"( hidden=\"\")?>", document)
-    assert groups == [' hidden=""', ' hidden=""', ""]
+    assert "1 of 4 policies match" in document
+    blocks = re.findall(r'<details class="policy"[^>]*>', document)
+    assert ['hidden=""' in block for block in blocks] == [True, True, False, True]
+
+
+FRAMES = """<!doctype html><body>
+<iframe src="inner.html" style="width:390px;height:900px"></iframe>
+<iframe src="inner.html" style="width:1280px;height:900px"></iframe>
+<script>
+addEventListener("load", () => {
+  const sizes = [...document.querySelectorAll("iframe")].map((frame) => {
+    const root = frame.contentDocument.scrollingElement;
+    return [root.scrollWidth, frame.contentWindow.innerWidth, root.scrollHeight];
+  });
+  document.title = JSON.stringify(sizes);
+});
+</script></body>"""
+
+
+@dataclass(frozen=True)
+class Size:
+    """How wide a page is, how wide its window is, and how tall the page is, in pixels."""
+
+    page: int
+    window: int
+    height: int
+
+
+def measured(page: str, folder: Path) -> tuple[Size, Size]:
+    """Give the sizes of a page in windows of 390 and 1280 pixels."""
+    (folder / "inner.html").write_text(page, encoding="utf-8")
+    document, _ = browse(FRAMES, folder, "--allow-file-access-from-files")
+    [sizes] = re.findall("<title>([^<]*)</title>", document)
+    narrow, wide = json.loads(sizes)
+    return Size(*narrow), Size(*wide)
+
+
+@pytest.mark.browser
+@browser
+@pytest.mark.parametrize("name", ["hostile", "stopped"])
+def test_nothing_needs_scrolling_sideways(tmp_path, name):
+    sizes = measured(html.render(saved(STATES[name]())), tmp_path)
+    assert [size.page <= size.window for size in sizes] == [True, True]
+
+
+@pytest.mark.browser
+@browser
+def test_a_plan_of_two_thousand_changes_fits_and_stays_short(tmp_path):
+    sizes = measured(html.render(saved(large(2_000))), tmp_path)
+    assert [size.page <= size.window for size in sizes] == [True, True]
+    assert max(size.height for size in sizes) < 12_000
+
+
+SORT = """<script>addEventListener("load", () => {
+  document.querySelector('#targets th[data-sort="name"] button').click();
+  const heads = [...document.querySelectorAll("#targets tbody th bdi")];
+  document.title = heads.map((head) => head.textContent).join();
+});</script></body>"""
+
+
+@pytest.mark.browser
+@browser
+def test_the_groups_are_sorted_by_a_click(tmp_path):
+    page = re.sub(
+        r"script-src '[^']*'", "script-src 'unsafe-inline'", html.render(saved(ordinary()))
+    )
+    document, _ = browse(page.replace("</body>", SORT), tmp_path)
+    [title] = re.findall("<title>([^<]*)</title>", document)
+    names = title.split(",")
+    assert names == sorted(names, key=str.lower)
+    assert len(names) > 5
 
 
 @pytest.mark.browser

@@ -2,7 +2,8 @@
 
 The page asks the network for nothing and runs nothing but its own script: its content security
 policy allows the one style sheet and the one script by their hashes, so that even a name that got
-past the escaping could not act. Without scripts everything but the filter box works.
+past the escaping could not act. Without scripts everything works but filtering, sorting, and
+opening all policies at once.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from reconciler.documents import SavedPlan
 from reconciler.model import wording
 from reconciler.views.escaping import visible_name
 from reconciler.views.html import page
-from reconciler.views.html.matrix import matrices
+from reconciler.views.html.blocks import policy_blocks, target_rows
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -27,6 +28,8 @@ def render(saved: SavedPlan) -> str:
     """Write the page."""
     plan = saved.plan
     state, meaning = page.state_of(plan)
+    blocks = policy_blocks(plan)
+    changes = sum(len(block.changes) for block in blocks)
     return _template().render(
         plan=plan,
         saved=saved,
@@ -38,9 +41,12 @@ def render(saved: SavedPlan) -> str:
         errors=page.errors(plan),
         stops=page.stops(plan),
         warnings=page.warnings(plan),
-        changed=list(page.changed_policies(plan)),
-        matrices=matrices(plan.policies),
-        legend=page.LEGEND,
+        warnings_open=len(page.warnings(plan)) <= page.MOST_OPEN_WARNINGS,
+        changed=[block for block in blocks if block.changes],
+        unchanged=[block for block in blocks if not block.changes],
+        is_folded=changes > page.MOST_OPEN_CHANGES,
+        removals=page.removals(blocks),
+        targets=target_rows(plan, blocks),
     )
 
 

@@ -1,53 +1,38 @@
 "use strict";
 (() => {
-  const box = document.getElementById("filter");
-  const count = document.getElementById("filter-count");
-  const toolbar = document.getElementById("filter-field");
-  if (!box || !count || !toolbar) return;
+  const every = (selector, within = document) => [...within.querySelectorAll(selector)];
+  const toolbar = document.getElementById("toolbar");
+  if (!toolbar) return;
   toolbar.hidden = false;
 
-  const groups = [...document.querySelectorAll("tbody[data-group]")].map((body) => {
-    const [head, ...rows] = body.rows;
-    return {
-      body,
-      head: head.textContent.toLowerCase(),
-      rows: rows.map((row) => ({ row, text: row.textContent.toLowerCase() })),
-    };
-  });
-
-  const policies = [...document.querySelectorAll("table.matrix")].flatMap((table) => {
-    const heads = [...table.tHead.rows[0].cells].map((cell) => cell.textContent);
-    return [...table.tBodies[0].rows].map((row) => {
-      const used = [...row.cells].filter((cell) => cell.childElementCount > 0);
-      const text = used.map((cell) => `${heads[cell.cellIndex]} ${cell.textContent}`).join(" ");
-      return { row, text: text.toLowerCase(), table };
-    });
-  });
+  const box = document.getElementById("filter");
+  const count = document.getElementById("filter-count");
+  const policies = every("[data-block]");
+  const wasOpen = new Map(every("details").map((details) => [details, details.open]));
+  const text = (element) => element.textContent.toLowerCase();
+  const blocks = policies.map((block) => ({
+    block,
+    head: text(block.querySelector("summary")),
+    rows: every("[data-row]", block).map((row) => ({ row, words: text(row) })),
+  }));
+  const targets = every("#targets tbody tr").map((row) => ({ row, words: text(row) }));
 
   const show = () => {
     const wanted = box.value.trim().toLowerCase();
-    for (const group of groups) {
-      const all = group.head.includes(wanted);
-      let any = all;
-      for (const { row, text } of group.rows) {
-        const hit = all || text.includes(wanted);
-        row.hidden = !hit;
-        any = any || hit;
-      }
-      group.body.hidden = !any;
-    }
     let shown = 0;
-    const used = new Set();
-    for (const { row, text, table } of policies) {
-      const hit = text.includes(wanted);
-      row.hidden = !hit;
-      if (hit) {
-        shown += 1;
-        used.add(table);
+    for (const { block, head, rows } of blocks) {
+      const all = head.includes(wanted);
+      let hits = 0;
+      for (const { row, words } of rows) {
+        row.hidden = !(all || words.includes(wanted));
+        hits += row.hidden ? 0 : 1;
       }
+      block.hidden = !(all || hits);
+      shown += block.hidden ? 0 : 1;
     }
-    for (const { table } of policies) table.closest(".scroll").hidden = !used.has(table);
-    count.textContent = wanted ? `${shown} of ${policies.length} policy rows match` : "";
+    for (const { row, words } of targets) row.hidden = !words.includes(wanted);
+    for (const [details, open] of wasOpen) details.open = wanted ? true : open;
+    count.textContent = wanted ? `${shown} of ${blocks.length} policies match` : "";
   };
 
   const fromAddress = () => {
@@ -63,8 +48,8 @@
 
   box.addEventListener("input", () => {
     show();
-    const text = encodeURIComponent(box.value.trim());
-    history.replaceState(null, "", text ? `#filter=${text}` : location.pathname + location.search);
+    const words = encodeURIComponent(box.value.trim());
+    history.replaceState(null, "", words ? `#filter=${words}` : location.pathname + location.search);
   });
   box.addEventListener("keydown", (event) => {
     if (event.key === "Escape") {
@@ -72,6 +57,54 @@
       box.dispatchEvent(new Event("input"));
     }
   });
-  window.addEventListener("hashchange", fromAddress);
-  fromAddress();
+
+  const setAll = (open) => () => {
+    for (const block of policies) block.open = open;
+  };
+  document.getElementById("open-all").addEventListener("click", setAll(true));
+  document.getElementById("close-all").addEventListener("click", setAll(false));
+
+  const reveal = () => {
+    const target = /^#policy-\d+$/.test(location.hash) && document.querySelector(location.hash);
+    for (let at = target; at; at = at.parentElement) if (at.matches("details")) at.open = true;
+    if (target) target.closest("details").scrollIntoView();
+  };
+
+  const body = document.querySelector("#targets tbody");
+  const sort = (head, direction) => {
+    const key = head.dataset.sort;
+    const value = (row) => (key === "name" ? row.dataset.name : Number(row.dataset[key]));
+    const order = (a, b) =>
+      key === "name" ? value(a).localeCompare(value(b)) : value(a) - value(b);
+    const rows = [...body.rows].sort((a, b) => (direction === "ascending" ? 1 : -1) * order(a, b));
+    body.append(...rows);
+    for (const other of every("#targets th[data-sort]")) other.removeAttribute("aria-sort");
+    head.setAttribute("aria-sort", direction);
+  };
+  for (const head of every("#targets th[data-sort]")) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.append(...head.childNodes);
+    head.append(button);
+    button.addEventListener("click", () => {
+      const first = head.dataset.sort === "name" ? "ascending" : "descending";
+      const second = first === "ascending" ? "descending" : "ascending";
+      sort(head, head.getAttribute("aria-sort") === first ? second : first);
+    });
+  }
+
+  let beforePrint = [];
+  window.addEventListener("beforeprint", () => {
+    beforePrint = every("details:not([open])");
+    for (const details of beforePrint) details.open = true;
+  });
+  window.addEventListener("afterprint", () => {
+    for (const details of beforePrint) details.open = false;
+  });
+  const fromHash = () => {
+    fromAddress();
+    reveal();
+  };
+  window.addEventListener("hashchange", fromHash);
+  fromHash();
 })();
