@@ -140,6 +140,7 @@ class _Resolver:
         self.confirmed: set[Location] = set()
         self._directory = directory
         groups = directory.groups.by_id.values()
+        self._unreadable = live.unreadable
         self._policies = Index(
             "policy",
             [_PolicyView(policy, live.policies.get(policy.id)) for policy in live.known()],
@@ -185,6 +186,15 @@ class _Resolver:
                 f"not for {desired.platform}",
                 reference.location,
                 help=f"write platform: {platform}, or {advice}" if platform else advice,
+                policy=self._names.policy(match.policy),
+            )
+        if (unreadable := self._unreadable.get(match.id)) is not None:
+            return error(
+                "unreadable-policy",
+                f'the policy "{match.name}" ({match.id}) cannot be read: {unreadable.reason}',
+                reference.location,
+                help="look at the policy in the Intune admin center; until Graph shows it whole, "
+                "nothing is planned for it",
                 policy=self._names.policy(match.policy),
             )
         if match.live is None:

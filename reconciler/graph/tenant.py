@@ -11,6 +11,7 @@ several pages may have changed in between, so it counts once two readings agree.
 from __future__ import annotations
 
 import base64
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -28,7 +29,12 @@ from reconciler.graph.responses import (
     JUSTIFICATION_HEADER,
     GraphResponse,
 )
-from reconciler.model.errors import GraphError, MultiAdminApprovalStatus, NotFoundError
+from reconciler.model.errors import (
+    GraphError,
+    MultiAdminApprovalStatus,
+    NotFoundError,
+    RouteMissingError,
+)
 from reconciler.model.plan import fingerprint
 from reconciler.model.policy_types import CLASSIC, SETTINGS_CATALOG, Family
 from reconciler.model.ports import GroupSearch, Receipt
@@ -41,8 +47,14 @@ from reconciler.model.state import (
     Policy,
     TargetKind,
     TenantIdentity,
+    UnreadablePolicy,
 )
 from reconciler.runtime.retry import TransientError
+
+LOG = logging.getLogger("reconciler.graph")
+
+_Listed = LivePolicy | Policy | UnreadablePolicy
+"""A policy of a list: with its assignments, without them, or with what kept them from being read."""
 
 _APPROVALS = "deviceManagement/operationApprovalRequests"
 _APPROVAL_STATUS = {
@@ -92,21 +104,21 @@ class GraphTenant:
             [partial(self._read_classic, reads), partial(self._read_settings_catalog, reads)],
             workers=self._client.parallelism,
         )
-        read: dict[str, LivePolicy] = {}
-        unread: dict[str, Policy] = {}
-        for found in chain.from_iterable(listed):
-            policy = found.policy if isinstance(found, LivePolicy) else found
-            if policy.id in read or policy.id in unread:
+        by_id: dict[str, _Listed] = {}
+        for listed_one in chain.from_iterable(listed):
+            policy = listed_one if isinstance(listed_one, Policy) else listed_one.policy
+            if policy.id in by_id:
                 raise GraphError(
                     f"Graph listed the policy {policy.id} twice",
                     attempted="reading compliance policies",
                     code="UnexpectedAnswer",
                 )
-            if isinstance(found, LivePolicy):
-                read[policy.id] = found
-            else:
-                unread[policy.id] = found
-        return LiveState(read, unread)
+            by_id[policy.id] = listed_one
+        return LiveState(
+            {id: each for id, each in by_id.items() if isinstance(each, LivePolicy)},
+            {id: each for id, each in by_id.items() if isinstance(each, Policy)},
+            {id: each for id, each in by_id.items() if isinstance(each, UnreadablePolicy)},
+        )
 
     def read_policy(self, policy: Policy) -> LivePolicy:
         """Read one policy's assignments from their own collection, for either family.
@@ -146,17 +158,21 @@ class GraphTenant:
         return found
 
     def read_filters(self) -> Mapping[str, AssignmentFilter]:
-        """Read every assignment filter; they exist in beta alone."""
+        """Read every assignment filter; they exist in beta alone, and not in every cloud."""
         attempted = "reading assignment filters"
         path = (
             "deviceManagement/assignmentFilters"
             "?$select=id,displayName,platform,assignmentFilterManagementType"
         )
-        found = [
-            wire.assignment_filter(wire.parse(wire.FilterItem, item, attempted))
-            for item in self._client.pages(Version.BETA, path, attempted=attempted)
-        ]
-        return {item.id: item for item in found}
+        try:
+            items = list(self._client.pages(Version.BETA, path, attempted=attempted))
+        except GraphError as refused:
+            _raise_unless_missing_route(refused)
+            return {}
+        # A filter without an id can be meant by nobody.
+        parsed = (wire.parse(wire.FilterItem, item, attempted) for item in items if item.get("id"))
+        filters = map(wire.assignment_filter, parsed)
+        return {each.id: each for each in filters}
 
     def find_groups(
         self, *, names: Iterable[str], ids: Iterable[str], other_names: Iterable[str] = ()
@@ -195,46 +211,64 @@ class GraphTenant:
             raise
         return _APPROVAL_STATUS.get(str(found.get("status") or "").casefold())
 
-    def _read_classic(self, wanted: Callable[[Policy], bool]) -> list[LivePolicy | Policy]:
+    def _read_classic(self, wanted: Callable[[Policy], bool]) -> list[_Listed]:
         """Read the classic policies with their assignments expanded, one request a page."""
-        listed = self._list(CLASSIC, "?$expand=assignments")
-        policies = [(wire.policy(item, CLASSIC), item) for item in listed]
-        return [
-            self._with_assignments(policy, item) if wanted(policy) else policy
-            for policy, item in policies
-        ]
+        listed: list[_Listed] = []
+        for item in self._list(CLASSIC, "?$expand=assignments"):
+            if isinstance(item, UnreadablePolicy):
+                listed.append(item)
+                continue
+            policy = wire.policy(item, CLASSIC)
+            listed.append(self._with_assignments(policy, item) if wanted(policy) else policy)
+        return listed
 
-    def _read_settings_catalog(self, wanted: Callable[[Policy], bool]) -> list[LivePolicy | Policy]:
+    def _read_settings_catalog(self, wanted: Callable[[Policy], bool]) -> list[_Listed]:
         """Read the settings catalog's policies, and then each one's own collection of assignments.
 
         Whether its list expands truthfully is not known, and its single expansion is always empty
-        (graph.md sections 4 and 12). A policy that was deleted in between is left out.
+        (graph.md sections 4 and 12). A policy that was deleted in between is left out. A tenant
+        without this route has no such policies (graph.md section 12).
         """
-        policies = [
-            wire.policy(item, SETTINGS_CATALOG) for item in self._list(SETTINGS_CATALOG, "")
-        ]
-        found: list[LivePolicy | Policy] = [policy for policy in policies if not wanted(policy)]
-        for result in self.read_each([policy for policy in policies if wanted(policy)]).values():
+        try:
+            items = self._list(SETTINGS_CATALOG, "")
+        except GraphError as refused:
+            _raise_unless_missing_route(refused)
+            return []
+        listed: list[_Listed] = [item for item in items if isinstance(item, UnreadablePolicy)]
+        to_read: dict[str, Policy] = {}
+        for item in items:
+            if not isinstance(item, UnreadablePolicy):
+                policy = wire.policy(item, SETTINGS_CATALOG)
+                if wanted(policy):
+                    to_read[policy.id] = policy
+                else:
+                    listed.append(policy)
+        for id, result in self.read_each(tuple(to_read.values())).items():
             if isinstance(result, LivePolicy):
-                found.append(result)
+                listed.append(result)
             elif not isinstance(result, NotFoundError):
-                raise result
-        return found
+                listed.append(_unreadable(to_read[id], result))
+        return listed
 
-    def _list(self, family: Family, query: str) -> list[wire.PolicyItem]:
+    def _list(self, family: Family, query: str) -> list[wire.PolicyItem | UnreadablePolicy]:
         attempted = f"reading {family.path}"
         pages = self._client.pages(Version.BETA, f"{family.path}{query}", attempted=attempted)
-        return [wire.parse(wire.PolicyItem, item, attempted) for item in pages]
+        return [_policy_item(item, family, attempted) for item in pages]
 
-    def _with_assignments(self, policy: Policy, item: wire.PolicyItem) -> LivePolicy:
+    def _with_assignments(
+        self, policy: Policy, item: wire.PolicyItem
+    ) -> LivePolicy | UnreadablePolicy:
         """Take the expanded assignments, or read them apart where they are not this policy's whole set."""
         contradicts_itself = bool(item.is_assigned) and not item.assignments
-        if item.assignments is None or item.assignments_next or contradicts_itself:
-            return self.read_policy(policy)
         try:
-            return LivePolicy(policy, _assignments(policy, item.assignments))
-        except _ForeignAnswerError:
-            return self.read_policy(policy)
+            if item.assignments is None or item.assignments_next or contradicts_itself:
+                return self.read_policy(policy)
+            try:
+                return LivePolicy(policy, _assignments(policy, item.assignments))
+            except _ForeignAnswerError:
+                return self.read_policy(policy)
+        except GraphError as refused:
+            return _unreadable(policy, refused)
 
     def _read_set(self, policy: Policy) -> tuple[LivePolicy, bool]:
         """Read a policy's collection once, and tell whether it came in one page."""
@@ -292,6 +326,36 @@ class GraphTenant:
 
 def _every(_policy: Policy) -> bool:
     return True
+
+
+def _policy_item(
+    item: Mapping[str, Any], family: Family, attempted: str
+) -> wire.PolicyItem | UnreadablePolicy:
+    """Read a policy of a list. One with an odd property must not keep the others from being planned."""
+    try:
+        return wire.parse(wire.PolicyItem, item, attempted)
+    except GraphError as refused:
+        names = ("id", "@odata.type", "displayName", "name")
+        known = {key: value for key in names if isinstance(value := item.get(key), str)}
+        policy = wire.policy(wire.parse(wire.PolicyItem, known, attempted), family)
+        return _unreadable(policy, refused)
+
+
+def _unreadable(policy: Policy, refused: GraphError) -> UnreadablePolicy:
+    """Keep the fault of one policy; what every other policy would meet too is raised."""
+    if not refused.status and not refused.code:
+        raise refused
+    return UnreadablePolicy(policy, str(refused))
+
+
+def _raise_unless_missing_route(refused: GraphError) -> None:
+    """Return where a tenant or cloud lacks a collection: 404, or 400 with these words (graph.md 12)."""
+    is_missing = isinstance(refused, NotFoundError | RouteMissingError) or (
+        refused.status == 400 and "resource not found for the segment" in refused.message.casefold()
+    )
+    if not is_missing:
+        raise refused
+    LOG.info("not in this tenant, so nothing of it can be planned: %s", refused)
 
 
 class _ForeignAnswerError(GraphError):

@@ -217,15 +217,25 @@ class TenantIdentity:
 
 
 @dataclass(frozen=True, slots=True)
+class UnreadablePolicy:
+    """A policy whose assignments Graph shows in a way that cannot be read; ``reason`` is a sentence."""
+
+    policy: Policy
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class LiveState:
     """Every compliance policy of a tenant by id.
 
     ``policies`` are those whose assignments were read. Of ``unread`` the assignments were not asked
-    for, so nothing can be said of them but that they are there.
+    for, so nothing can be said of them but that they are there. Those of ``unreadable`` could not be
+    read. Nobody may take either for policies without assignments.
     """
 
     policies: Mapping[str, LivePolicy]
     unread: Mapping[str, Policy] = field(default_factory=dict)
+    unreadable: Mapping[str, UnreadablePolicy] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[LivePolicy]:
         """Walk the policies that were read, in order of name, then id."""
@@ -234,7 +244,9 @@ class LiveState:
     def known(self) -> Iterator[Policy]:
         """Walk all policies, read or not, in order of name, then id."""
         read = (live.policy for live in self.policies.values())
-        return iter(sorted((*read, *self.unread.values()), key=lambda policy: policy.sort_key))
+        unreadable = (each.policy for each in self.unreadable.values())
+        everything = (*read, *self.unread.values(), *unreadable)
+        return iter(sorted(everything, key=lambda policy: policy.sort_key))
 
 
 @dataclass(frozen=True, slots=True)

@@ -254,7 +254,9 @@ def _stale(plan: PolicyPlan, readings: Mapping[str, LivePolicy]) -> tuple[StaleA
 
 def _renamed(policy: Policy, live: LiveState) -> Iterator[str]:
     now = live.policies.get(policy.id)
-    if now is None:
+    if policy.id in live.unreadable:
+        yield f'"{policy.name}": the policy cannot be read: {live.unreadable[policy.id].reason}'
+    elif now is None:
         yield f'"{policy.name}": the policy is gone'
     elif now.policy.name != policy.name:
         yield f'"{policy.name}": the policy is now called "{now.policy.name}"'

@@ -114,6 +114,7 @@ def run_import(request: ImportRequest, session: Session) -> ImportResult:
         )
         check_tenant(config.tenant, identity, declared_in=config.location.file)
         live = connection.tenant.read_policies()
+        _refuse_unreadable(live)
         choice = _choose(loaded, live, request.globs)
         directory = _directory(loaded, choice.policies, connection.tenant)
     result = _prove(request, loaded, live, choice, directory)
@@ -129,6 +130,15 @@ class _Choice:
     policies: tuple[LivePolicy, ...]
     declared: int
     unassigned: tuple[str, ...]
+
+
+def _refuse_unreadable(live: LiveState) -> None:
+    """Raise `ConfigError` where a policy cannot be read: its file would say less than the tenant has."""
+    reasons = [f'"{each.policy.name}": {each.reason}' for each in live.unreadable.values()]
+    if reasons:
+        raise ConfigError(
+            "\n  ".join(["these policies cannot be read, so nothing is imported:", *reasons])
+        )
 
 
 def _config_of(loaded: Loaded, root: Path) -> TenantConfig:

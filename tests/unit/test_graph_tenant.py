@@ -174,15 +174,100 @@ def test_a_catalog_policy_that_is_deleted_while_the_tenant_is_read_is_left_out(c
     assert set(tenant_on(app, clock).read_policies().policies) == {ONE}
 
 
-def test_a_catalog_policy_that_cannot_be_read_makes_no_tenant(clock):
+def test_a_catalog_policy_that_cannot_be_read_is_never_taken_for_one_without_assignments(clock):
     app = app_on(
         tenant({1: []}, linux=[target("group", group(1))]),
         clock,
         faults=[Fault("batch_status", code=403, path=LINUX)],
     )
 
+    found = tenant_on(app, clock).read_policies()
+
+    assert set(found.policies) == {ONE}
+    ((id, unreadable),) = found.unreadable.items()
+    assert id == CATALOG.id == unreadable.policy.id
+    assert "403" in unreadable.reason
+
+
+ODD_ASSIGNMENTS = [{"id": None}, {"target": None}, {"target": "text"}, {"source": 7}]
+
+
+@pytest.mark.parametrize("odd", ODD_ASSIGNMENTS)
+def test_one_unreadable_assignment_does_not_stop_the_tenant(clock, odd):
+    entry = {"id": "x", "source": "direct", "target": target("group", group(1)), **odd}
+    policies = [
+        {"id": policy_id(1), "displayName": "Odd", "assignments": [entry]},
+        {"id": policy_id(2), "displayName": "Well", "assignments": []},
+    ]
+
+    found = tenant_on(listing(policies), clock).read_policies()
+
+    assert set(found.policies) == {policy_id(2)}
+    assert found.unreadable[policy_id(1)].policy.name == "Odd"
+    assert "does not have the" in found.unreadable[policy_id(1)].reason
+
+
+@pytest.mark.parametrize(
+    "odd", [{"displayName": 7}, {"assignments": {}}, {"assignments": [7]}, {"isAssigned": "maybe"}]
+)
+def test_one_odd_policy_does_not_stop_the_tenant(clock, odd):
+    policies = [
+        {"id": policy_id(1), "displayName": "Odd", "assignments": [], **odd},
+        {"id": policy_id(2), "displayName": "Well", "assignments": []},
+    ]
+
+    found = tenant_on(listing(policies), clock).read_policies()
+
+    assert set(found.policies) == {policy_id(2)}
+    assert set(found.unreadable) == {policy_id(1)}
+
+
+def listing(policies):
+    """A Graph whose classic list is this, and which has nothing else."""
+
+    def answer(request):
+        is_list = request.url.path.endswith("/deviceCompliancePolicies")
+        return httpx.Response(200, json={"value": policies if is_list else []})
+
+    return httpx.MockTransport(answer)
+
+
+@pytest.mark.parametrize("status", [400, 404])
+def test_a_tenant_without_the_settings_catalog_or_filters_has_none(clock, status):
+    message = "Resource not found for the segment 'compliancePolicies'."
+    app = app_on(
+        tenant({1: []}, linux=[target("group", group(1))]),
+        clock,
+        faults=[
+            Fault("status", code=status, message=message, path="/compliancePolicies", times=None),
+            Fault("status", code=status, message=message, path="/assignmentFilters", times=None),
+        ],
+    )
+
+    assert set(tenant_on(app, clock).read_policies().policies) == {ONE}
+    assert tenant_on(app, clock).read_filters() == {}
+
+
+@pytest.mark.parametrize("path", ["/compliancePolicies", "/assignmentFilters", "/deviceCompliance"])
+def test_a_refusal_is_not_a_missing_route(clock, path):
+    app = app_on(tenant({1: []}), clock, faults=[Fault("status", code=403, path=path, times=None)])
+
+    read = tenant_on(app, clock)
     with pytest.raises(GraphError):
-        tenant_on(app, clock).read_policies()
+        (read.read_filters if "Filters" in path else read.read_policies)()
+
+
+def test_a_filter_without_a_name_or_an_id_stops_nothing(clock):
+    filters = [
+        {"id": guid(1), "displayName": None},
+        {"displayName": "no id"},
+        {"id": guid(2), "displayName": "Kiosks"},
+    ]
+    mock = httpx.MockTransport(lambda _: httpx.Response(200, json={"value": filters}))
+
+    found = tenant_on(mock, clock).read_filters()
+
+    assert {id: each.name for id, each in found.items()} == {guid(1): "", guid(2): "Kiosks"}
 
 
 @pytest.mark.parametrize("policy", [CLASSIC, CATALOG])

@@ -1,10 +1,20 @@
 """Names become ids, or an error at their line."""
 
+from dataclasses import replace
+
 import pytest
 
 from reconciler.differ.resolve import referenced_groups, resolve
 from reconciler.model.ports import Directory, GroupSearch
-from reconciler.model.state import DesiredAssignment, Group, LivePolicy, TargetKind
+from reconciler.model.state import (
+    DesiredAssignment,
+    Group,
+    LivePolicy,
+    LiveState,
+    Reference,
+    TargetKind,
+    UnreadablePolicy,
+)
 from tests.support import build
 
 SALES = Group(build.SALES, "Sales laptops")
@@ -274,3 +284,26 @@ def test_names_to_suggest_are_gathered_for_unknown_names_alone():
 
     resolution = resolved(build.declare(build.named("Sales laptops")), nearby=Untouched(a=()))
     assert resolution.diagnostics == ()
+
+
+@pytest.mark.parametrize("of", [POLICY, Reference(build.policy().id, None, build.at())])
+def test_a_declared_policy_that_cannot_be_read_is_an_error_at_its_line(of):
+    tenant = LiveState(
+        {}, unreadable={build.policy().id: UnreadablePolicy(build.policy(), "the reason")}
+    )
+
+    code, line, message, help_ = only_problem(resolved(of=of, live=tenant))
+
+    assert (code, line) == ("unreadable-policy", of.location.line)
+    assert message.endswith("cannot be read: the reason")
+    assert "nothing is planned for it" in help_
+
+
+def test_a_policy_that_cannot_be_read_and_is_not_declared_stops_nothing():
+    other = replace(build.policy(), id=build.FINANCE, name="Other")
+    live = build.tenant_of(LivePolicy(build.policy(), ()))
+
+    resolution = resolved(live=replace(live, unreadable={other.id: UnreadablePolicy(other, "x")}))
+
+    assert resolution.diagnostics == ()
+    assert len(resolution.state.policies) == 1
