@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from reconciler.model.diagnostics import Location
 from reconciler.model.plan import Change, Create, Delete, Stop, Update
 from reconciler.model.state import BroadTargets, Guardrails, Target, TargetKind
+from reconciler.model.wording import Names
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +85,11 @@ _NARROWER = "narrow it with a filter, or use a group"
 
 
 def _broad_stops(changes: Iterable[Change], guardrails: Guardrails) -> Iterator[Stop]:
-    for change in changes:
-        if not reaches_everybody(change):
-            continue
-        what = f'"{change.policy.name}" would reach {everybody(change.target)}'
+    listed = [change for change in changes if reaches_everybody(change)]
+    names = Names.of_changes(listed)
+    for change in listed:
+        policy = names.quoted(change.policy.name, change.policy.id)
+        what = f"{policy} would reach {everybody(change.target)}"
         match guardrails.broad_targets:
             case BroadTargets.ALLOW:
                 continue

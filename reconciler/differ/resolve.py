@@ -40,8 +40,8 @@ _LONGEST_RULE = 60
 """Characters of a dynamic group's rule that tell it from another group."""
 
 
-ODD_NAME_CODES = frozenset({"name-whitespace", "name-invisible-character"})
-"""Codes of the loader's warnings of characters in a name that nobody sees."""
+ODD_NAME_CODES = frozenset({"name-invisible-character", "name-quotes", "name-whitespace"})
+"""Codes of the loader's warnings of characters in a name that were hardly meant."""
 
 
 @dataclass(frozen=True, slots=True)

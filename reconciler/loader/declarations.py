@@ -232,7 +232,17 @@ class PolicyReader:
 
     def _check_name(self, name: str | None, place: Location, policy: str) -> None:
         """Warn of characters in a name that nobody sees: names compare exactly."""
-        if name is None or (name.isprintable() and name == name.strip()):
+        if name is None:
+            return
+        if name[0] in _TYPOGRAPHIC_QUOTES and name[-1] in _TYPOGRAPHIC_QUOTES:
+            message = f"the quotation marks {name[0]} and {name[-1]} are part of the name"
+            advice = (
+                "quotes in YAML are \" and '; type them anew unless the name in Intune has these"
+            )
+            self.diagnostics.append(
+                warning("name-quotes", message, place, help=advice, policy=policy)
+            )
+        if name.isprintable() and name == name.strip():
             return
         if name != name.strip():
             message = f'the name "{name}" starts or ends with a space'
@@ -248,6 +258,9 @@ class PolicyReader:
                 self.diagnostics.append(
                     warning("name-invisible-character", message, place, help=advice, policy=policy)
                 )
+
+
+_TYPOGRAPHIC_QUOTES = frozenset("\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u00ab\u00bb")
 
 
 def _uncut_name(node: Node | None) -> str | None:

@@ -185,6 +185,8 @@ def _unknown_key(refused: RefusedValue) -> PathDiagnostic:
         advice = f'did you mean "{near}"?'
     elif "group" in refused.known and _plain(key) in _PEOPLE_AND_DEVICES:
         advice = GROUPS_ALONE
+    elif key[:1].isspace():
+        advice = "the line starts with spaces that are not ordinary ones: type its indentation anew"
     elif key in GuardrailsShape.model_fields:
         advice = "write it under guardrails:"
     elif key in TARGETS and "include" in refused.known:
@@ -234,6 +236,8 @@ def _not_a_target(refused: RefusedValue) -> list[PathDiagnostic]:
     if isinstance(node, Scalar):
         near = broad_word(node.text)
         advice = f"did you mean {near}?" if near else f"for a group write: - group: {_spelt(node)}"
+        if run_together := _KEY_AND_VALUE.fullmatch(node.text):
+            advice = f"write a colon and an ordinary space after {run_together[1]}"
         return [refused.report("unknown-target", f"{quoted(node.text)} is not a target", advice)]
     if isinstance(node, Sequence):
         return [_wrong_type(refused, "model_type")]
@@ -251,6 +255,9 @@ def _not_a_target(refused: RefusedValue) -> list[PathDiagnostic]:
     ]
 
 
+_KEY_AND_VALUE = re.compile(r"(group|collection)\s*[:=]\s*\S.*")
+
+
 def _not_an_exclusion(refused: RefusedValue) -> list[PathDiagnostic]:
     node = refused.node
     if isinstance(node, Scalar):
@@ -258,6 +265,8 @@ def _not_an_exclusion(refused: RefusedValue) -> list[PathDiagnostic]:
         if near:
             return [_cannot_be_excluded(refused, near, node)]
         advice = f"write: - group: {_spelt(node)}"
+        if run_together := _KEY_AND_VALUE.fullmatch(node.text):
+            advice = f"write a colon and an ordinary space after {run_together[1]}"
         return [
             refused.report("unknown-target", f"{quoted(node.text)} is not an exclusion", advice)
         ]
@@ -385,12 +394,19 @@ def _wrong_type(refused: RefusedValue, kind: str) -> PathDiagnostic:
     if kind == "model_type" and refused.name == "filter" and isinstance(node, Scalar):
         text = _spelt(node)
         advice = f"write filter: {{include: {text}}} or filter: {{exclude: {text}}}"
+        if with_mode := _MODE_AND_FILTER.fullmatch(node.text):
+            advice = (
+                f"put braces around it and a colon after {with_mode[1]}: {{{with_mode[1]}: NAME}}"
+            )
         return refused.report("filter-mode", "the filter has no mode", advice)
     if kind == "model_type" and refused.name == "filter":
         return refused.report("filter-mode", "the filter has no mode", NO_MODE_HELP)
     expected = _EXPECTED.get(kind, "another kind of value")
     message = f"{refused.subject} takes {expected}, not {kind_of(node)}"
     return refused.report("wrong-type", message, _type_help(refused, kind))
+
+
+_MODE_AND_FILTER = re.compile(r"(include|exclude)[\s:=]+\S.*")
 
 
 def _type_help(refused: RefusedValue, kind: str) -> str:
@@ -405,7 +421,7 @@ def _type_help(refused: RefusedValue, kind: str) -> str:
                 else "write a whole number, without quotes"
             )
         case "list_type", _:
-            return "start each entry with a dash, on a line of its own"
+            return "start each entry with a dash and an ordinary space, on a line of its own"
         case "model_type", "policies":
             return 'write "- name: NAME" and the other keys below it'
         case "model_type", "include":
