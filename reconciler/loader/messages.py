@@ -6,7 +6,6 @@ Advice never widens: it names no broader target, no higher limit and no removal.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Collection
 from collections.abc import Mapping as ReadOnly
@@ -15,37 +14,21 @@ from typing import Any, TypeAlias
 
 from reconciler.loader.document import Document
 from reconciler.loader.schema import BROAD_WORDS, NO_MODE_HELP, TARGETS, GuardrailsShape
+from reconciler.loader.suggestions import (
+    NOT_SUGGESTED,
+    VALUES,
+    broad_word,
+    names_people_or_devices,
+    nearest,
+    similar_values,
+)
 from reconciler.loader.yaml_nodes import Mapping, Node, Scalar, Sequence, kind_of, quoted
 from reconciler.model.diagnostics import Diagnostic, error
-from reconciler.model.state import BroadTargets, Cloud, Ownership, Writes
 
 Path: TypeAlias = tuple[str | int, ...]
 
-VALUES: dict[str, tuple[str, ...]] = {
-    "ownership": tuple(Ownership),
-    "cloud": tuple(Cloud),
-    "writes": tuple(Writes),
-    "broad_targets": tuple(BroadTargets),
-    "target_type": ("user", "device"),
-}
-
-
 GROUPS_ALONE = (
     'Intune assigns policies to groups: put people or devices in a group, and write "group: NAME"'
-)
-_PEOPLE_AND_DEVICES = frozenset(
-    {
-        "user",
-        "users",
-        "device",
-        "devices",
-        "member",
-        "members",
-        "person",
-        "email",
-        "upn",
-        "computer",
-    }
 )
 LIST_TARGETS = "list at least one target under include or exclude"
 LIST_POLICIES = 'list policies below it, each starting with "- name:"'
@@ -92,43 +75,6 @@ class RefusedValue:
     def subject(self) -> str:
         """What to call it at the head of a message."""
         return f'an entry of "{self.name}"' if self.is_entry else f'"{self.name}"'
-
-
-def nearest(word: str, known: Collection[str]) -> str:
-    """Give the known word that was probably meant, or "" where none is near.
-
-    Never one that reaches everybody, lifts a guardrail or leads to removals: those are suggested for
-    other spellings of themselves alone.
-    """
-    if len(word) > 64:  # likeness takes time that grows with length, and nothing known is as long
-        return ""
-    plain = _plain(word)
-    by_form = {_plain(each): each for each in known}
-    if plain in by_form:
-        return by_form[plain]
-    near = difflib.get_close_matches(plain, by_form, 1)
-    known_word = by_form[near[0]] if near else ""
-    return "" if known_word in _NOT_SUGGESTED else known_word
-
-
-_NOT_SUGGESTED = frozenset(
-    {*BROAD_WORDS, "broad", BroadTargets.ALLOW.value, Ownership.AUTHORITATIVE.value}
-)
-
-
-def broad_word(text: str) -> str:
-    """Give all_users or all_devices where a text is another spelling of it, else ""."""
-    plain = _plain(text).replace("_", "")
-    return {
-        "allusers": "all_users",
-        "alluser": "all_users",
-        "alldevices": "all_devices",
-        "alldevice": "all_devices",
-    }.get(plain, "")
-
-
-def _plain(word: str) -> str:
-    return word.strip().lower().replace("-", "_").replace(" ", "_")
 
 
 def describe_refusal(refused: RefusedValue, refusal: ReadOnly[str, Any]) -> list[PathDiagnostic]:
@@ -179,26 +125,30 @@ def _unknown_key(refused: RefusedValue) -> PathDiagnostic:
         )
     if owner == "exclude" and key in TARGETS:
         return _cannot_be_excluded(refused, key, refused.key)
-    near = broad_word(key) if "group" in refused.known else ""
-    near = near or nearest(key, refused.known)
-    if near:
-        advice = f'did you mean "{near}"?'
-    elif "group" in refused.known and _plain(key) in _PEOPLE_AND_DEVICES:
-        advice = GROUPS_ALONE
-    elif key[:1].isspace():
-        advice = "the line starts with spaces that are not ordinary ones: type its indentation anew"
-    elif key in GuardrailsShape.model_fields:
-        advice = "write it under guardrails:"
-    elif key in TARGETS and "include" in refused.known:
-        advice = "a target is an entry of include or exclude"
-    elif key == "policies":
-        advice = "policies stand in files of their own, for example policies/windows.yaml"
-    else:
-        listed = [each for each in refused.known if each not in _NOT_SUGGESTED]
-        advice = f"known keys here: {', '.join(listed)}"
-        if isinstance(refused.node, Scalar) and not refused.node.text:
-            advice = f"if it is part of a name with a comma or braces, quote the name; {advice}"
+    advice = _advise_on_key(refused, key)
     return refused.report("unknown-key", f"unknown key {quoted(key)}", advice, refused.key)
+
+
+def _advise_on_key(refused: RefusedValue, key: str) -> str:
+    is_entry = "group" in refused.known
+    near = (broad_word(key) if is_entry else "") or nearest(key, refused.known)
+    if near:
+        return f'did you mean "{near}"?'
+    if is_entry and names_people_or_devices(key):
+        return GROUPS_ALONE
+    if key[:1].isspace():
+        return "the line starts with spaces that are not ordinary ones: type its indentation anew"
+    if key in GuardrailsShape.model_fields:
+        return "write it under guardrails:"
+    if key in TARGETS and "include" in refused.known:
+        return "a target is an entry of include or exclude"
+    if key == "policies":
+        return "policies stand in files of their own, for example policies/windows.yaml"
+    listed = [each for each in refused.known if each not in NOT_SUGGESTED]
+    advice = f"known keys here: {', '.join(listed)}"
+    if isinstance(refused.node, Scalar) and not refused.node.text:
+        return f"if it is part of a name with a comma or braces, quote the name; {advice}"
+    return advice
 
 
 def _no_value(refused: RefusedValue) -> PathDiagnostic:
@@ -322,7 +272,7 @@ def _unquoted(refused: RefusedValue, node: Scalar) -> PathDiagnostic:
 def _unknown_value(refused: RefusedValue) -> PathDiagnostic:
     known = VALUES[refused.name]
     listed = f"one of: {', '.join(known)}"
-    near = _similar_values(refused.name, _text(refused.node))
+    near = similar_values(refused.name, _text(refused.node))
     advice = f"did you mean {' or '.join(near)}? ({listed})" if near else listed
     if not isinstance(refused.node, Scalar):
         return refused.report(
@@ -342,28 +292,6 @@ def _not_true(refused: RefusedValue) -> PathDiagnostic:
     else:
         advice = GROUPS_ALONE
     return refused.report("not-true", message, advice)
-
-
-_SPOKEN_CLOUDS: tuple[tuple[str, tuple[Cloud, ...]], ...] = (
-    (r"dod|l5|il5", (Cloud.US_GOV_L5,)),
-    (r"gcc ?h(igh)?\b|l4|fairfax", (Cloud.US_GOV_L4,)),
-    (r"gcc|public|commercial|world ?wide|azure ?cloud|default", (Cloud.GLOBAL,)),
-    (r"us\b|us ?gov|usa?\b|gov|azure ?us", (Cloud.US_GOV_L4, Cloud.US_GOV_L5)),
-    (r"china|cn\b|mooncake|21 ?vianet|azure ?china", (Cloud.CHINA,)),
-)
-"""What people call a cloud, most specific first (.github/docs/graph.md section 8)."""
-
-
-def _similar_values(key: str, text: str) -> tuple[str, ...]:
-    """Every value of a key that was probably meant."""
-    if key == "cloud":
-        parted = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text)
-        plain = re.sub(r"[\W_]+", " ", f"{text} {parted}").lower()
-        for pattern, clouds in _SPOKEN_CLOUDS:
-            if re.search(rf"\b({pattern})", plain):
-                return tuple(clouds)
-    near = nearest(text, VALUES[key])
-    return (near,) if near else ()
 
 
 def describe_missing_key(refused: RefusedValue, key: str) -> PathDiagnostic:

@@ -22,7 +22,6 @@ from reconciler.loader.messages import (
     RefusedValue,
     describe_missing_key,
     describe_refusal,
-    nearest,
 )
 from reconciler.loader.schema import (
     TARGETS,
@@ -33,6 +32,7 @@ from reconciler.loader.schema import (
     ScopeTagGroup,
     Shape,
 )
+from reconciler.loader.suggestions import nearest
 from reconciler.loader.yaml_nodes import Mapping, Node, Scalar, Sequence, kind_of, quoted, value_of
 from reconciler.model.diagnostics import Diagnostic, Location, error
 
