@@ -17,9 +17,16 @@ from pydantic_core import PydanticCustomError
 from reconciler.loader.declarations import Checked, PolicyReader, check
 from reconciler.loader.desired_checks import check_policies
 from reconciler.loader.document import Document, read
+from reconciler.loader.lock_file import read_lock
 from reconciler.loader.scalar_types import checked_label
 from reconciler.loader.schema import GuardrailsShape, TenantFile
-from reconciler.loader.source_files import TENANT_FILE, Source, SourceFiles, discover_roots
+from reconciler.loader.source_files import (
+    LOCK_FILE,
+    TENANT_FILE,
+    Source,
+    SourceFiles,
+    discover_roots,
+)
 from reconciler.loader.validation_errors import diagnose_root
 from reconciler.loader.yaml_nodes import Mapping, Scalar, Sequence, value_of
 from reconciler.model.diagnostics import (
@@ -31,6 +38,7 @@ from reconciler.model.diagnostics import (
     sort_diagnostics,
 )
 from reconciler.model.errors import ConfigError
+from reconciler.model.lock import Lock
 from reconciler.model.state import DesiredPolicy, DesiredState, Guardrails, Ownership, TenantConfig
 
 MOST_PER_FILE = 200
@@ -56,10 +64,13 @@ class Loaded:
     folders: tuple[Path, ...] = ()
 
 
-def load(root: Path, overlay: ReadOnly[str, bytes] | None = None) -> Loaded:
+def load(
+    root: Path, overlay: ReadOnly[str, bytes] | None = None, *, with_lock: bool = True
+) -> Loaded:
     """Read every file of a tenant root, and report every error and warning in them.
 
-    ``overlay`` holds files below the root that are not written yet, see `SourceFiles`.
+    ``overlay`` holds files below the root that are not written yet, see `SourceFiles`. Without
+    ``with_lock`` the lock is not read: whoever writes it anew does not need the old one.
     Raises `ConfigError` where there is no tenant root to read.
     """
     try:
@@ -82,8 +93,10 @@ def load(root: Path, overlay: ReadOnly[str, bytes] | None = None) -> Loaded:
     shape = tenant.shape if tenant else None
     if shape is not None:
         diagnostics += _check_default_label(shape, root)
+    lock, lock_diagnostics = _lock(files) if with_lock else (None, ())
     policies, policy_diagnostics = _policies(files, shape.ownership if shape else None)
-    diagnostics += [*policy_diagnostics, *check_policies(policies), *files.diagnostics]
+    diagnostics += [*policy_diagnostics, *lock_diagnostics]
+    diagnostics += [*check_policies(policies), *files.diagnostics]
     if not files.policy_files and not has_errors(files.diagnostics):
         diagnostics.append(_no_policies())
     ordered = _bounded(sort_diagnostics(_once_each(diagnostics)))
@@ -91,7 +104,7 @@ def load(root: Path, overlay: ReadOnly[str, bytes] | None = None) -> Loaded:
     if shape is None or document is None:
         return Loaded(None, ordered, sources, folders=tuple(files.folders))
     config = _config(shape, document, root)
-    state = None if has_errors(ordered) else DesiredState(config, policies)
+    state = None if has_errors(ordered) else DesiredState(config, policies, lock)
     return Loaded(state, ordered, sources, config, tuple(files.folders))
 
 
@@ -139,6 +152,11 @@ def _extend(files: SourceFiles, document: Document, tenant: Mapping) -> None:
     for entry in folders.items:
         if isinstance(entry, Scalar) and isinstance(entry.value, str) and entry.value.strip():
             files.add_extended(entry.value, document.place(entry))
+
+
+def _lock(files: SourceFiles) -> tuple[Lock | None, tuple[Diagnostic, ...]]:
+    content = files.read(files.lock) if files.lock else None
+    return read_lock(content, LOCK_FILE) if content is not None else (None, ())
 
 
 def _policies(

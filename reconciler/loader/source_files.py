@@ -46,6 +46,7 @@ class SourceFiles:
         self._overlay = overlay or {}
         self.tenant = Source(TENANT_FILE, root / TENANT_FILE)
         self.policy_files: list[Source] = []
+        self.lock: Source | None = None
         self.diagnostics: list[Diagnostic] = []
         self._seen: set[tuple[int, int]] = set()
         self.folders = [root.resolve()]
@@ -100,10 +101,8 @@ class SourceFiles:
             name = source.path.name
             if name == TENANT_FILE and source.path.parent == folder:
                 continue
-            if name == LOCK_FILE:  # its owner believes that the names are pinned
-                message = f"this release does not enforce {LOCK_FILE}: names are not pinned"
-                advice = "remove the file; to pin an object, write its id beside its name"
-                self._error("lock-unsupported", message, _start(source.file), advice)
+            if name == LOCK_FILE:
+                self._add_lock(source, folder)
                 continue
             if name.lower() in _TENANT_NAMES:
                 is_taken = _is_tenant_root(source.path.parent)
@@ -116,9 +115,21 @@ class SourceFiles:
             elif self._is_new(source):
                 self.policy_files.append(source)
 
+    def _add_lock(self, source: Source, folder: Path) -> None:
+        """Keep the root's own lock; that of an extended folder belongs to another root."""
+        if folder != self.root:
+            return
+        if source.path.parent == self.root:
+            self.lock = source
+            return
+        message = f"{LOCK_FILE} counts beside {TENANT_FILE} alone, so it has no effect here"
+        self._error("lock-misplaced", message, _start(source.file), "move it there, or remove it")
+
     def add_overlay(self) -> None:
         """Add the files that only the overlay has."""
-        known = {source.file for source in self.policy_files}
+        if LOCK_FILE in self._overlay:
+            self.lock = Source(LOCK_FILE, self.root / LOCK_FILE)
+        known = {LOCK_FILE, *(source.file for source in self.policy_files)}
         self.policy_files += [
             Source(file, self.root / file) for file in sorted(self._overlay.keys() - known)
         ]

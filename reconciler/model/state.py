@@ -12,6 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from reconciler.model.diagnostics import Location
+from reconciler.model.lock import Lock
 
 NO_FILTER_ID = "00000000-0000-0000-0000-000000000000"
 """What Graph sometimes writes instead of null for "no filter" ([O] graph.md section 3)."""
@@ -352,10 +353,14 @@ class TenantConfig:
 
 @dataclass(frozen=True, slots=True)
 class DesiredState:
-    """A whole tenant root, read without an error."""
+    """A whole tenant root, read without an error.
+
+    ``lock`` is what ``reconciler.lock.yaml`` says, None where there is no such file.
+    """
 
     config: TenantConfig
     policies: tuple[DesiredPolicy, ...]
+    lock: Lock | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,8 @@ class Layout(StrEnum):
 class FileEdit:
     """One file to write: its path below the tenant root, and its bytes before and after.
 
-    ``before`` is None for a new file. What is before stands unchanged at the beginning of after.
+    ``before`` is None for a new file. Of a policy file, what is before stands unchanged at the
+    beginning of after.
     """
 
     path: str

@@ -8,16 +8,18 @@ written, each in one step, and no byte that stands in one is changed.
 from __future__ import annotations
 
 import difflib
-import os
-import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from reconciler.differ.compare import diff
+from reconciler.differ.lock import LOCK_MISMATCH, check_lock, make_lock, merge_locks
 from reconciler.differ.resolve import referenced_groups, resolve
 from reconciler.loader import Loaded, load
+from reconciler.loader.lock_file import lock_text
+from reconciler.loader.source_files import LOCK_FILE
+from reconciler.model.diagnostics import sort_diagnostics
 from reconciler.model.errors import ConfigError, ReconcilerError
 from reconciler.model.ports import Directory, GroupSearch, Reader
 from reconciler.model.state import (
@@ -39,6 +41,7 @@ from reconciler.operations.planning import InvalidFilesError
 from reconciler.operations.roots import label_of
 from reconciler.operations.selection import matches
 from reconciler.operations.tenant_check import check_tenant, identify
+from reconciler.operations.write_files import replace_file
 
 _ROUNDS = 3
 """First by name, then what failed by id alone, then without what failed again."""
@@ -223,6 +226,7 @@ def _prove(
         edits = plan_files(imported, existing, request.layout)
         bad = _not_empty(request.root, imported, edits, live, directory)
         if not bad:
+            edits += _locked(request.root, imported, edits, live, directory)
             return ImportResult(edits, imported, choice.declared, choice.unassigned)
         refused |= {id: why for id, why in bad.items() if id in by_id_alone}
         by_id_alone |= bad.keys()
@@ -281,6 +285,33 @@ def _not_empty(
     return bad
 
 
+def _locked(
+    root: Path,
+    imported: Sequence[Imported],
+    edits: Sequence[FileEdit],
+    live: LiveState,
+    directory: Directory,
+) -> tuple[FileEdit, ...]:
+    """Add the names of the imported policies to the root's lock, where it has one.
+
+    Raises `InvalidFilesError` where the lock says that one of the names leads elsewhere.
+    """
+    loaded = load(root, {edit.path: edit.after for edit in edits})
+    desired = loaded.state
+    if desired is None or desired.lock is None:
+        return ()
+    ids = {each.policy.id for each in imported if each.written is not None}
+    new = tuple(policy for policy in desired.policies if _declared_ids([policy], live) & ids)
+    found = list(check_lock(replace(desired, policies=new), desired.lock, live, directory))
+    if any(each.code == LOCK_MISMATCH for each in found):
+        raise InvalidFilesError(root, label_of(root, loaded), sort_diagnostics(found))
+    if not found:
+        return ()
+    added = make_lock(replace(desired, policies=new), live, directory)
+    text = lock_text(merge_locks(desired.lock, added)).encode("utf-8")
+    return (FileEdit(LOCK_FILE, (root / LOCK_FILE).read_bytes(), text),)
+
+
 def _blamed(loaded: Loaded, imported: Sequence[Imported]) -> dict[str, str]:
     """Find whom the loader's errors are about; all policies where it does not say."""
     reasons = {found.policy: found.message for found in loaded.diagnostics if found.is_error}
@@ -294,30 +325,15 @@ def _blamed(loaded: Loaded, imported: Sequence[Imported]) -> dict[str, str]:
 
 
 def _write(root: Path, edit: FileEdit) -> None:
-    """Write a file in one step, below the root and nowhere else.
+    """Write a file below the root, and nowhere else.
 
     Raises `ConfigError` where it cannot be written, or has changed since it was read.
     """
     path = root / edit.path
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not path.parent.resolve().is_relative_to(root.resolve()) or path.is_symlink():
-            raise ConfigError(f"{path} is a link out of the tenant root; nothing was written to it")
-        _refuse_changed(path, edit)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        temporary = Path(name)
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(edit.after)
-                stream.flush()
-                os.fsync(stream.fileno())
-            temporary.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o644)
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-    except OSError as fault:
-        raise ConfigError(f"{path} cannot be written: {fault.strerror or fault}") from fault
+    if not path.parent.resolve().is_relative_to(root.resolve()):
+        raise ConfigError(f"{path.parent} is a link out of the tenant root; nothing was written")
+    _refuse_changed(path, edit)
+    replace_file(path, edit.after)
 
 
 def _refuse_changed(path: Path, edit: FileEdit) -> None:

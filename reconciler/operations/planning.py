@@ -13,6 +13,7 @@ from reconciler.differ.compare import diff
 from reconciler.differ.cover import cover
 from reconciler.differ.guardrails import Limits, effective, stops
 from reconciler.differ.lint import lint
+from reconciler.differ.lock import check_lock
 from reconciler.differ.resolve import referenced_groups, resolve
 from reconciler.graph.parallel import three_in_parallel
 from reconciler.model.diagnostics import Diagnostic, has_errors, sort_diagnostics
@@ -55,7 +56,7 @@ class Planned:
 
 
 @dataclass(frozen=True, slots=True)
-class _Reading:
+class TenantReading:
     """What was read of a tenant, for the policies that were chosen."""
 
     chosen: DesiredState
@@ -143,7 +144,7 @@ def plan(
         cloud=config.cloud,
     )
     check_tenant(config.tenant, identity, declared_in=config.location.file)
-    reading = _read(desired, connection.tenant, selection, session.parallelism)
+    reading = read_tenant(desired, connection.tenant, selection, session.parallelism)
     resolution = resolve(reading.chosen, reading.live, reading.directory)
     directory = _with_live_groups(resolution.state, reading.directory, connection.tenant)
     difference = diff(resolution.state, directory)
@@ -152,6 +153,7 @@ def plan(
         *resolution.without_confirmed(_of_chosen(diagnostics, desired, reading.chosen)),
         *reading.unmatched,
         *resolution.diagnostics,
+        *_against_lock(reading),
         *difference.diagnostics,
         *lint(difference.policies, directory),
         *cover(difference.policies, directory, places),
@@ -159,7 +161,9 @@ def plan(
     return _judged(config, identity, difference.policies, found, selection, limits)
 
 
-def _read(desired: DesiredState, tenant: Reader, selection: Selection, workers: int) -> _Reading:
+def read_tenant(
+    desired: DesiredState, tenant: Reader, selection: Selection, workers: int
+) -> TenantReading:
     """Ask for policies, filters and the declared groups side by side.
 
     With a selection the groups are asked for last, as nobody needs those of the other policies.
@@ -174,7 +178,7 @@ def _read(desired: DesiredState, tenant: Reader, selection: Selection, workers: 
     chosen, unmatched = selection.select(desired, live)
     if selection.globs:
         groups = _find_groups(chosen, tenant)
-    return _Reading(chosen, unmatched, live, Directory(groups, filters))
+    return TenantReading(chosen, unmatched, live, Directory(groups, filters))
 
 
 def _of_chosen(
@@ -185,6 +189,14 @@ def _of_chosen(
         _label(policy) for policy in chosen.policies
     }
     return (found for found in diagnostics if found.policy not in left_out)
+
+
+def _against_lock(reading: TenantReading) -> Iterator[Diagnostic]:
+    """An error for every name that leads elsewhere than when the lock was written."""
+    lock = reading.chosen.lock
+    if lock is None:
+        return iter(())
+    return check_lock(reading.chosen, lock, reading.live, reading.directory)
 
 
 def _label(policy: DesiredPolicy) -> str:

@@ -188,12 +188,12 @@ def test_without_a_repository_extends_reaches_the_folders_beside_the_root_alone(
     assert ("tenant.yaml", "error", "extends-outside") in findings(load(root))
 
 
-def test_a_lock_file_is_an_error_wherever_it_stands(root):
-    write(root / "reconciler.lock.yaml", "groups: {}\n")
+def test_a_lock_that_stands_elsewhere_or_is_empty_is_an_error(root):
+    write(root / "reconciler.lock.yaml", "version: 1\ngroups: []\n")
     write(root / "policies" / "reconciler.lock.yaml", "[")
     assert findings(load(root)) == [
-        ("policies/reconciler.lock.yaml", "error", "lock-unsupported"),
-        ("reconciler.lock.yaml", "error", "lock-unsupported"),
+        ("policies/reconciler.lock.yaml", "error", "lock-misplaced"),
+        ("reconciler.lock.yaml", "error", "lock-empty"),
     ]
 
 
