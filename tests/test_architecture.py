@@ -83,6 +83,15 @@ def test_the_views_and_the_core_never_print():
     assert printing == []
 
 
+def test_foreign_text_is_made_harmless_in_one_place():
+    own = [
+        str(module.relative_to(TOP))
+        for module in MODULES
+        if "isprintable() else" in module.read_text(encoding="utf-8")
+    ]
+    assert own == [], "use reconciler.model.text.visible"
+
+
 def test_no_module_is_named_after_nothing():
     vague = {"utils", "util", "helpers", "helper", "common", "manager", "managers", "base", "misc"}
     assert [name(path) for path in MODULES if path.stem in vague] == []

@@ -17,13 +17,13 @@ from typing import Any
 import httpx
 
 from reconciler.github.errors import GitHubError, MissingError, PermissionDenied
+from reconciler.model.text import visible
 from reconciler.runtime.known_secrets import strike
 from reconciler.runtime.retry import http_date, retry_after_of
 
 _MAX_MESSAGE = 500
 _LIMIT_WORDS = ("rate limit", "abuse detection")
 _NOT_IN_AN_ID = re.compile(r"[^0-9A-Za-z:._-]")
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]+")
 _DOCUMENTATION = re.compile(r"https://[0-9A-Za-z./_~#?=&%-]{1,300}")
 
 
@@ -86,7 +86,7 @@ class GitHubResponse:
 
 def on_one_line(text: str) -> str:
     """Foreign text for a message: no secrets, no control characters, and not endless."""
-    clean = _CONTROLS.sub(" ", strike(text)).strip()
+    clean = visible(" ".join(strike(text).split()))
     return clean if len(clean) <= _MAX_MESSAGE else clean[: _MAX_MESSAGE - 1] + "…"
 
 

@@ -17,6 +17,7 @@ from reconciler.loader.document import Document, read
 from reconciler.loader.yaml_nodes import Mapping, Node, Scalar, plain
 from reconciler.loader.yaml_nodes import Sequence as SequenceNode
 from reconciler.model.state import FilterMode, Ownership
+from reconciler.model.text import visible
 
 _PLAIN = re.compile(r"[^\W\d_](?:[\w ()/.&+-]*[\w()/.+-])?")
 """Text that every YAML reader takes for text, in a block and between braces."""
@@ -103,7 +104,7 @@ def policy_lines(policy: WrittenPolicy) -> Iterator[str]:
 
 def comment_text(text: str) -> str:
     """Keep a comment on its line: characters that do not print are written out."""
-    return "".join(c if c.isprintable() else f"<U+{ord(c):04X}>" for c in text)
+    return visible(text)
 
 
 def file_text(policies: Sequence[WrittenPolicy], head: Sequence[str] = ()) -> str:

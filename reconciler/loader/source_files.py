@@ -18,6 +18,7 @@ from pathlib import Path
 from reconciler.loader.document import MAX_BYTES
 from reconciler.model.diagnostics import Diagnostic, Location, error, warning
 from reconciler.model.errors import ConfigError
+from reconciler.model.text import visible
 
 TENANT_FILE = "tenant.yaml"
 LOCK_FILE = "reconciler.lock.yaml"
@@ -257,8 +258,7 @@ def _start(file: str) -> Location:
 
 def _printable(file: str) -> str:
     """Make a file name fit for a terminal: names of files may hold anything at all."""
-    text = os.fsencode(file).decode("utf-8", "replace")
-    return "".join(character if character.isprintable() else "\ufffd" for character in text)
+    return visible(os.fsencode(file).decode("utf-8", "replace"))
 
 
 def _reason(failure: Exception) -> str:

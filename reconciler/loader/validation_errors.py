@@ -33,8 +33,9 @@ from reconciler.loader.schema import (
     Shape,
 )
 from reconciler.loader.suggestions import nearest
-from reconciler.loader.yaml_nodes import Mapping, Node, Scalar, Sequence, kind_of, quoted, value_of
+from reconciler.loader.yaml_nodes import Mapping, Node, Scalar, Sequence, kind_of, value_of
 from reconciler.model.diagnostics import Diagnostic, Location, error
+from reconciler.model.text import visible
 
 
 def describe_refusals(
@@ -79,7 +80,7 @@ def policy_name(policy: Node) -> str:
     for key in ("name", "id"):
         value = value_of(policy, key)
         if isinstance(value, Scalar) and isinstance(name := value.value, str):
-            return name if name.isprintable() else quoted(name)[1:-1]
+            return visible(name)
     return ""
 
 

@@ -9,6 +9,8 @@ from collections.abc import Mapping as ReadOnly
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from reconciler.model.text import visible
+
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
@@ -101,11 +103,7 @@ def typed(text: str) -> str | int | float | bool | None:
 def quoted(text: str) -> str:
     """Quote what a file says, short, and harmless on a terminal."""
     shown = text if len(text) <= 80 else text[:79] + "…"
-    if not shown.isprintable():
-        shown = "".join(
-            c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown
-        )
-    return f'"{shown}"'
+    return f'"{visible(shown)}"'
 
 
 def kind_of(node: Node) -> str:

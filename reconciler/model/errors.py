@@ -22,6 +22,8 @@ from __future__ import annotations
 
 from enum import IntEnum, StrEnum
 
+from reconciler.model.text import visible
+
 
 class ExitCode(IntEnum):
     """Exit codes of the command line (published: see the README)."""
@@ -34,11 +36,6 @@ class ExitCode(IntEnum):
     GUARDRAIL = 5
     USAGE = 64
     INTERRUPTED = 130
-
-
-def one_line(text: str) -> str:
-    """Write out what does not print: a foreign name must not start a line of its own."""
-    return "".join(c if c.isprintable() else f"<U+{ord(c):04X}>" for c in text)
 
 
 class ReconcilerError(Exception):
@@ -107,7 +104,7 @@ class GraphError(ReconcilerError):
         """Keep the parts; the sentence is composed in ``__str__``."""
         super().__init__(message)
         self.message = message
-        self.attempted = one_line(attempted)
+        self.attempted = visible(attempted)
         self.status = status
         self.code = code
         self.request_id = request_id

@@ -18,7 +18,6 @@ from reconciler.model.errors import (
     Interrupted,
     ReconcilerError,
     StalePlanError,
-    one_line,
 )
 from reconciler.model.plan import Change, Create, Plan, PolicyPlan, filter_after
 from reconciler.model.ports import Reader
@@ -32,6 +31,7 @@ from reconciler.model.state import (
     Policy,
     TargetKind,
 )
+from reconciler.model.text import visible
 from reconciler.model.wording import describe_filter, describe_target
 from reconciler.operations.connect import Connection, Session, connect
 from reconciler.operations.planning import PlanRequest, open_plan
@@ -328,7 +328,7 @@ def _refuse(lines: list[str]) -> None:
     if lines:
         raise StalePlanError(
             "the tenant has changed since this plan was made, so nothing was written:\n"
-            + "\n".join(f"  {one_line(line)}" for line in lines)
+            + "\n".join(f"  {visible(line)}" for line in lines)
             + "\nmake a new plan and review it"
         )
 

@@ -59,4 +59,6 @@ def test_anything_else_gives_empty_claims(opaque):
 
 
 def test_control_characters_of_a_token_do_not_reach_a_terminal():
-    assert read_claims(token({"app_displayname": "a\x1b[31m\n"})).app_name == "a?[31m?"
+    assert (
+        read_claims(token({"app_displayname": "a\x1b[31m\n"})).app_name == "a<U+001B>[31m<U+000A>"
+    )

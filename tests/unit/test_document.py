@@ -162,7 +162,7 @@ def test_a_file_without_a_value_is_empty_and_not_broken(text):
 
 
 def test_a_text_is_quoted_short_and_harmless():
-    assert quoted("a\x1b[31mb") == '"a\\x1b[31mb"'
+    assert quoted("a\x1b[31mb") == '"a<U+001B>[31mb"'
     assert quoted("x" * 500) == f'"{"x" * 79}…"'
 
 

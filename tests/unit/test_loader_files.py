@@ -112,7 +112,7 @@ def test_a_large_file_is_refused_without_being_parsed(root):
 
 def test_a_file_name_cannot_steer_a_terminal(root):
     write(root / "b\x1b[31m\n.yaml", "[")
-    assert findings(load(root)) == [("b\ufffd[31m\ufffd.yaml", "error", "yaml-syntax")]
+    assert findings(load(root)) == [("b<U+001B>[31m<U+000A>.yaml", "error", "yaml-syntax")]
 
 
 def test_extending_a_folder_above_does_not_bring_in_other_tenants(root, tmp_path):

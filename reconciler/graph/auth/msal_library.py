@@ -29,8 +29,3 @@ def authority_url(endpoints: CloudEndpoints, tenant: str) -> str:
 def result_of(value: Any) -> Mapping[str, object]:
     """MSAL's result as typed values; empty where it is no dict."""
     return value if isinstance(value, dict) else {}
-
-
-def one_line(value: object) -> str:
-    """Text from outside, safe to print on a terminal."""
-    return "".join(character if character.isprintable() else "?" for character in str(value))

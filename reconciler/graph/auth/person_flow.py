@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from reconciler.graph.auth.msal_library import authority_url, one_line, quiet_msal, result_of
+from reconciler.graph.auth.msal_library import authority_url, quiet_msal, result_of
 from reconciler.graph.auth.sign_in_http import SigninHttp, Wire
 from reconciler.graph.auth.token_claims import TokenClaims
 from reconciler.graph.clouds import CloudEndpoints
 from reconciler.model.errors import AuthError
+from reconciler.model.text import visible
 
 Prompt = Callable[[Any, str], Mapping[str, object]]
 """Sign a person in: given MSAL's application and the scope, give its result."""
@@ -59,7 +60,7 @@ class PersonFlow:
             if result and "access_token" in result:
                 if not self._greeted:
                     self._greeted = True
-                    self.note(f"signed in as {one_line(account.get('username'))}")
+                    self.note(f"signed in as {visible(str(account.get('username')))}")
                 return result_of(result)
             self._app.remove_account(account)
         return None
@@ -77,8 +78,8 @@ def device_code(wire: Wire, note: Callable[[str], None]) -> Prompt:
         if "user_code" not in flow:
             return result_of(flow)
         note(
-            f"To sign in, open {one_line(flow.get('verification_uri'))} "
-            f"and enter the code {one_line(flow['user_code'])}"
+            f"To sign in, open {visible(str(flow.get('verification_uri')))} "
+            f"and enter the code {visible(str(flow['user_code']))}"
         )
         ends = wire.clock.monotonic() + flow["expires_in"]
         while True:
@@ -109,7 +110,7 @@ def browser(wire: Wire, note: Callable[[str], None]) -> Prompt:
                 app.acquire_token_interactive(
                     [scope],
                     timeout=seconds,
-                    auth_uri_callback=lambda uri: note(f"No browser opened; visit {one_line(uri)}"),
+                    auth_uri_callback=lambda uri: note(f"No browser opened; visit {visible(uri)}"),
                 )
             )
         except RuntimeError:  # MSAL's BrowserInteractionTimeoutError, which it does not export

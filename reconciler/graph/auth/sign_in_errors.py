@@ -12,6 +12,7 @@ from datetime import datetime
 
 from reconciler.graph.auth.token_claims import TokenClaims
 from reconciler.model.errors import AuthError
+from reconciler.model.text import visible
 from reconciler.runtime.known_secrets import strike
 
 _LONGEST = 400
@@ -147,7 +148,7 @@ def _is_about_assertion(codes: tuple[int, ...], text: str) -> bool:
 def first_line(text: str) -> str:
     """The first line of a server's text, printable and of bounded length, without trace ids."""
     line = next(iter(_TRAILER.sub("", text).strip().splitlines()), "no reason given")
-    printable = "".join(character if character.isprintable() else " " for character in line)
+    printable = visible(" ".join(line.split()))
     return printable if len(printable) <= _LONGEST else printable[:_LONGEST] + "…"
 
 

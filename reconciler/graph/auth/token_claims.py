@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from reconciler.model.text import visible
+
 _JWT_PARTS = 3
 
 
@@ -79,7 +81,7 @@ def _text(payload: Mapping[str, object], name: str) -> str | None:
     value = payload.get(name)
     if not isinstance(value, str) or not value:
         return None
-    return "".join(character if character.isprintable() else "?" for character in value)
+    return visible(value)
 
 
 def _words(value: object) -> tuple[str, ...]:
