@@ -53,7 +53,7 @@ def leads_to_more(code, help, written):
     return None if is_own else removal[0]
 
 
-def told(policies, tenant):
+def diagnostics_of(policies, tenant):
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "root"
         root.mkdir()
@@ -153,7 +153,7 @@ policy_keys = st.sampled_from(
 @example([("include", "[{all_devices: false}, {group: A, filter: }]"), ("exclude", "null")])
 def test_no_help_for_a_policy_leads_to_more(keys):
     text = "policies:\n  - name: Win\n" + "".join(f"    {key}: {value}\n" for key, value in keys)
-    for each in told(text, "tenant: contoso.com\n"):
+    for each in diagnostics_of(text, "tenant: contoso.com\n"):
         assert leads_to_more(each.code, each.help, text) is None, each
 
 
@@ -189,7 +189,7 @@ guardrail_values = st.tuples(limits, words).map(lambda pair: f"{{{pair[0]}: {pai
 @example([("guardrails", "{max_deletes: -1}")])
 def test_no_help_for_a_tenant_leads_to_more(keys):
     text = "tenant: contoso.com\n" + "".join(f"{key}: {value}\n" for key, value in keys)
-    for each in told("policies: [{name: Win, include: [group: A]}]\n", text):
+    for each in diagnostics_of("policies: [{name: Win, include: [group: A]}]\n", text):
         assert leads_to_more(each.code, each.help, text) is None, each
 
 

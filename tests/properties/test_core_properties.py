@@ -124,7 +124,7 @@ def test_a_plan_holds_all_that_is_live_and_all_that_is_wanted(wanted, known):
 def test_comparing_again_after_a_merge_finds_nothing_to_do(plan):
     direct, inherited, _ = split(plan.policy, plan.live)
     after = stored(merge(direct, plan.changes))
-    sets = [assignment for found in inherited.values() for assignment in found]
+    sets = [assignment for entry in inherited.values() for assignment in entry]
     again = compared(as_declared(plan, (*after, *sets))).policies[0]
     assert again.changes == ()
     assert [change.assignment.target for change in again.unmanaged] == [
@@ -141,21 +141,21 @@ def test_after_a_merge_every_line_holds_and_what_was_not_deleted_is_still_there(
     for plan in compared(wanted).policies:
         direct, inherited, _ = split(plan.policy, wanted.live.assignments)
         after = {
-            identity(found.target): found.filter for found in stored(merge(direct, plan.changes))
+            identity(entry.target): entry.filter for entry in stored(merge(direct, plan.changes))
         }
-        covered = {identity(a.target): a.filter for found in inherited.values() for a in found}
+        covered = {identity(a.target): a.filter for entry in inherited.values() for a in entry}
         for line in wanted.assignments:
             target = identity(line.target)
             assert (after[target] if target in after else covered[target]) == line.filter
         lines = {identity(line.target) for line in wanted.assignments}
-        for found in (a for a in wanted.live.assignments if a.is_direct):
-            is_opaque = found.target.kind is TargetKind.OPAQUE
-            if identity(found.target) in lines:
+        for entry in (a for a in wanted.live.assignments if a.is_direct):
+            is_opaque = entry.target.kind is TargetKind.OPAQUE
+            if identity(entry.target) in lines:
                 continue
             if is_opaque or wanted.ownership is Ownership.ADDITIVE:
-                assert after[identity(found.target)] == found.filter
+                assert after[identity(entry.target)] == entry.filter
             else:
-                assert identity(found.target) not in after
+                assert identity(entry.target) not in after
 
 
 def as_declared(plan, live):
@@ -225,9 +225,9 @@ def test_a_target_that_is_assigned_twice_is_refused_wherever_the_second_one_stan
     assume(direct)
     twin = replace(data.draw(st.sampled_from(direct)), id="twin", filter=data.draw(maybe_filters))
     where = data.draw(st.integers(0, len(live)))
-    found = diff_policy(build.resolved(), (*live[:where], twin, *live[where:]))
-    assert found.policies == ()
-    assert [problem.code for problem in found.diagnostics] == ["live-duplicate"]
+    entry = diff_policy(build.resolved(), (*live[:where], twin, *live[where:]))
+    assert entry.policies == ()
+    assert [only.code for only in entry.diagnostics] == ["live-duplicate"]
 
 
 @quick
@@ -257,8 +257,8 @@ def test_a_name_an_id_and_both_lead_to_the_same_plan(wanted, data):
     lines = [line for line in wanted.assignments if line.target.kind in _GROUPS]
     wanted = replace(wanted, assignments=tuple(lines))
     declared = build.declared_policy(
-        spoken(data, "the policy", live.policy.id),
-        *(said(data, line) for line in lines),
+        reference_as_yaml(data, "the policy", live.policy.id),
+        *(as_yaml(data, line) for line in lines),
         owned=wanted.ownership,
     )
     resolution = resolve(build.desired(declared), LiveState({live.policy.id: live}), known)
@@ -272,16 +272,16 @@ def test_a_name_an_id_and_both_lead_to_the_same_plan(wanted, data):
 _GROUPS = (TargetKind.GROUP, TargetKind.EXCLUSION_GROUP)
 
 
-def spoken(data, name, id):
+def reference_as_yaml(data, name, id):
     return build.named(*data.draw(st.sampled_from([(name, None), (None, id), (name, id)])))
 
 
-def said(data, line):
+def as_yaml(data, line):
     narrowed = line.filter and FilterReference(
         FilterMode(line.filter.mode),
-        spoken(data, f"filter {line.filter.id[:8]}", line.filter.id),
+        reference_as_yaml(data, f"filter {line.filter.id[:8]}", line.filter.id),
     )
-    reference = spoken(data, f"group {line.target.id[:8]}", line.target.id)
+    reference = reference_as_yaml(data, f"group {line.target.id[:8]}", line.target.id)
     declared = build.declare(reference, broad=line.broad)
     return replace(declared, kind=line.target.kind, location=line.location, filter=narrowed)
 
@@ -293,7 +293,7 @@ def said(data, line):
 @given(plans())
 def test_nothing_reaches_everybody_anew_without_consent(plan):
     strict = replace(plan.guardrails, max_creates=99, max_updates=99, max_deletes=99)
-    found = stops(plan.changes, strict)
+    entry = stops(plan.changes, strict)
     everybody = (TargetKind.ALL_DEVICES, TargetKind.ALL_USERS)
     broad = [
         op
@@ -305,7 +305,7 @@ def test_nothing_reaches_everybody_anew_without_consent(plan):
         "confirm": [op for op in broad if not op.broad],
         "deny": broad,
     }[strict.broad_targets]
-    assert [stop.declared_at for stop in found] == [op.declared_at for op in expected]
+    assert [stop.declared_at for stop in entry] == [op.declared_at for op in expected]
     assert [op for op in plan.changes if reaches_everybody(op)] == broad
 
 
@@ -317,14 +317,14 @@ def test_nothing_reaches_everybody_anew_without_consent(plan):
 def test_the_digest_is_unmoved_by_names_order_places_and_what_is_left_alone(plan, random, name):
     policies = [
         replace(
-            found,
-            policy=replace(found.policy, name=name, platform=name, odata_type=name),
-            changes=tuple(renamed(op, name) for op in reversed(found.changes)),
+            entry,
+            policy=replace(entry.policy, name=name, platform=name, odata_type=name),
+            changes=tuple(renamed(op, name) for op in reversed(entry.changes)),
             kept=(),
             unmanaged=(),
             inherited=(),
         )
-        for found in plan.policies
+        for entry in plan.policies
     ]
     random.shuffle(policies)
     other = replace(
@@ -389,15 +389,15 @@ def test_two_digests_are_equal_exactly_when_the_operations_are(one, other):
 def test_each_part_of_an_operation_moves_the_digest(op, data):
     before = digest(build.TENANT, [op])
     altered = [replace(op, policy=replace(op.policy, id="another"))]
-    other = data.draw(known_targets.filter(lambda found: key_of(found) != key_of(op.target)))
+    other = data.draw(known_targets.filter(lambda entry: key_of(entry) != key_of(op.target)))
     if isinstance(op, Delete):
         altered.append(replace(op, live=replace(op.live, target=other)))
     else:
-        narrowed = data.draw(maybe_filters.filter(lambda found: found != filter_after(op)))
+        narrowed = data.draw(maybe_filters.filter(lambda entry: entry != filter_after(op)))
         name = "filter" if isinstance(op, Create) else "after"
         altered += [replace(op, target=other), replace(op, **{name: narrowed})]
         altered.append(Delete(op.policy, build.live(op.target)))
-    assert before not in {digest(build.TENANT, [found]) for found in altered}
+    assert before not in {digest(build.TENANT, [entry]) for entry in altered}
     assert before not in {digest(build.TENANT, []), digest(build.TENANT, [op, op])}
     assert digest("another", [op]) != before
 
@@ -420,7 +420,7 @@ def test_a_fingerprint_moves_with_everything_but_order(live, one, filter, random
     ]
     if one.filter != filter:
         others.append([*live, replace(one, filter=filter)])
-    assert before not in {fingerprint(found) for found in others}
+    assert before not in {fingerprint(entry) for entry in others}
 
 
 # --- drift
@@ -436,7 +436,7 @@ def after_some(plan, data):
     """The policy with any part of the plan carried out, and what policy sets assign."""
     direct, inherited, _ = split(plan.policy, plan.live)
     some = [op for op in plan.changes if data.draw(st.booleans())]
-    sets = [assignment for found in inherited.values() for assignment in found]
+    sets = [assignment for entry in inherited.values() for assignment in entry]
     return [*stored(merge(direct, some)), *sets]
 
 
@@ -457,15 +457,15 @@ def test_any_other_edit_is_named_and_nothing_besides(plan, data):
     if one.target.kind is TargetKind.OPAQUE:
         edits["rewritten"] = [*rest, replace(one, raw_target='{"entirely":"other"}')]
     edit = data.draw(st.sampled_from(sorted(edits)))
-    found = stale_assignments(plan, edits[edit])
-    assert {key_of(difference.target) for difference in found} == {key_of(one.target)}
+    entry = stale_assignments(plan, edits[edit])
+    assert {key_of(difference.target) for difference in entry} == {key_of(one.target)}
     assert all(
-        difference.fields or not (difference.before and difference.now) for difference in found
+        difference.fields or not (difference.before and difference.now) for difference in entry
     )
 
 
 def filters_other_than(filter):
-    return maybe_filters.filter(lambda found: found != filter)
+    return maybe_filters.filter(lambda entry: entry != filter)
 
 
 @quick
@@ -495,21 +495,21 @@ def every_target():
 @given(known_targets, maybe_filters, st.data())
 def test_every_spelling_of_a_target_reads_as_that_target(target, filter, data):
     raw = data.draw(spelled_targets(target, filter))
-    found = build.read(raw)
-    assert (key_of(found.target), found.filter) == (key_of(target), filter)
-    assert (found.target.odata_type, found.is_direct) == (None, True)
+    entry = build.read(raw)
+    assert (key_of(entry.target), entry.filter) == (key_of(target), filter)
+    assert (entry.target.odata_type, entry.is_direct) == (None, True)
 
 
 @quick
 @given(live_sets(), maybe_filters)
 def test_a_live_target_goes_back_byte_for_byte_unless_its_filter_changes(live, filter):
-    for found in live:
-        wanted = AssignmentToSend(found.target, found.filter, found.raw_target)
+    for entry in live:
+        wanted = AssignmentToSend(entry.target, entry.filter, entry.raw_target)
         sent = json.dumps(wire.wanted_json(wanted)["target"], separators=(",", ":"))
-        assert sent == found.raw_target
-        if filter != found.filter and found.target.kind is not TargetKind.OPAQUE:
+        assert sent == entry.raw_target
+        if filter != entry.filter and entry.target.kind is not TargetKind.OPAQUE:
             changed = wire.wanted_json(replace(wanted, filter=filter))["target"]
-            before = build.raw(found)
+            before = build.raw(entry)
             assert {k: v for k, v in changed.items() if k not in _FILTER} == {
                 k: v for k, v in before.items() if k not in _FILTER
             }
@@ -523,8 +523,8 @@ _FILTER = (wire.FILTER_ID, wire.FILTER_TYPE)
 @given(known_targets, maybe_filters)
 def test_a_new_target_reads_back_as_it_was_meant(target, filter):
     sent = wire.wanted_json(AssignmentToSend(target, filter))["target"]
-    found = build.read(json.loads(json.dumps(sent)))
-    assert (key_of(found.target), found.filter) == (key_of(target), filter)
+    entry = build.read(json.loads(json.dumps(sent)))
+    assert (key_of(entry.target), entry.filter) == (key_of(target), filter)
     assert set(_FILTER) <= sent.keys()
 
 
@@ -541,7 +541,7 @@ def test_files_pages_and_assignments_may_come_in_any_order(data):
 
 def planned_in_some_order(data):
     """Plan one small tenant, its parts shuffled, through the loader and the embedded Graph."""
-    shuffled = lambda found: data.draw(st.permutations(found))  # noqa: E731
+    shuffled = lambda entry: data.draw(st.permutations(entry))  # noqa: E731
     groups = [{"id": id, "displayName": f"group {n}"} for n, id in enumerate(GROUP_IDS)]
     assignments = [
         {"id": f"a{n}", "target": build.raw(build.live(build.group(id)))}
@@ -580,8 +580,8 @@ def planned_in_some_order(data):
     difference = diff(resolve(desired, live, known).state, known)
     plan = build.plan(*difference.policies)
     return plan.digest, [
-        (found.policy.name, [canonical(op) for op in found.changes], kept_keys(found.kept))
-        for found in plan.policies
+        (entry.policy.name, [canonical(op) for op in entry.changes], kept_keys(entry.kept))
+        for entry in plan.policies
     ]
 
 

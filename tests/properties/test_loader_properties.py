@@ -124,22 +124,26 @@ def blank(assignment):
     )
 
 
-def spoken(reference):
+def reference_as_yaml(reference):
     """How YAML says what was loaded."""
     if reference.id is None or reference.name is None:
         return reference.name or reference.id
     return {"id": reference.id, "name": reference.name}
 
 
-def said(assignment):
+def as_yaml(assignment):
     kind = str(assignment.kind)
-    value = spoken(assignment.group) if assignment.group else assignment.id or True
+    value = reference_as_yaml(assignment.group) if assignment.group else assignment.id or True
     if assignment.target_type:
         value = {"target_type": assignment.target_type, "entra_object_id": assignment.id}
     narrowed = assignment.filter
     return {
         kind: value,
-        **({"filter": {str(narrowed.mode): spoken(narrowed.reference)}} if narrowed else {}),
+        **(
+            {"filter": {str(narrowed.mode): reference_as_yaml(narrowed.reference)}}
+            if narrowed
+            else {}
+        ),
         **({"broad": True} if assignment.broad else {}),
     }
 
@@ -156,7 +160,7 @@ def expected(entry):
 @example(b"\xef\xbb\xbf---\n")
 def test_any_bytes_give_a_result_and_never_an_exception(content):
     loaded = load_files({"a.yaml": content})
-    assert (loaded.state is None) == any(found.is_error for found in loaded.diagnostics)
+    assert (loaded.state is None) == any(diagnostic.is_error for diagnostic in loaded.diagnostics)
 
 
 yaml_soup = st.lists(
@@ -257,11 +261,11 @@ def test_any_shape_under_policies_gives_a_place_for_every_mistake(value):
     content = dump([value]) if not isinstance(value, list) else dump(value)
     loaded = load_files({"a.yaml": content})
     lines = content.decode().split("\n")
-    for found in loaded.diagnostics:
-        assert found.message
-        assert "nput should" not in found.message
-        assert 1 <= found.location.line <= len(lines)
-        assert 1 <= found.location.column <= len(lines[found.location.line - 1]) + 1
+    for diagnostic in loaded.diagnostics:
+        assert diagnostic.message
+        assert "nput should" not in diagnostic.message
+        assert 1 <= diagnostic.location.line <= len(lines)
+        assert 1 <= diagnostic.location.column <= len(lines[diagnostic.location.line - 1]) + 1
 
 
 @examples(50)
@@ -270,7 +274,7 @@ def test_what_is_written_is_what_is_read(written):
     written = without_twins(written)
     loaded = load_files({"a.yaml": dump(written)})
     assert loaded.state, loaded.diagnostics
-    read_back = [[said(each) for each in policy.assignments] for policy in loaded.state.policies]
+    read_back = [[as_yaml(each) for each in policy.assignments] for policy in loaded.state.policies]
     assert read_back == [[expected(entry) for entry in policy["include"]] for policy in written]
     assert [policy.reference.name for policy in loaded.state.policies] == [
         policy["name"] for policy in written

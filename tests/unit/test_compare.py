@@ -57,20 +57,20 @@ def test_a_direct_assignment_is_compared_beside_the_one_of_a_policy_set():
 
 
 def test_a_filter_on_a_target_of_a_policy_set_is_an_error_and_the_policy_is_not_planned():
-    found = compare(
+    difference = compare(
         build.want(filter=build.filtered()), build.want(build.all_users()), live=[build.inherited()]
     )
-    assert found.policies == ()
-    assert [(d.code, d.is_error, d.location.line) for d in found.diagnostics] == [
+    assert difference.policies == ()
+    assert [(d.code, d.is_error, d.location.line) for d in difference.diagnostics] == [
         ("inherited-without-filter", True, 5)
     ]
 
 
 def test_a_duplicate_in_the_tenant_is_an_error_at_the_policys_line():
-    found = compare(build.want(), live=[build.live(id="one"), build.live(id="two")])
-    assert found.policies == ()
-    (problem,) = found.diagnostics
-    assert (problem.code, problem.location) == ("live-duplicate", build.at(1, column=5))
+    difference = compare(build.want(), live=[build.live(id="one"), build.live(id="two")])
+    assert difference.policies == ()
+    (only,) = difference.diagnostics
+    assert (only.code, only.location) == ("live-duplicate", build.at(1, column=5))
 
 
 def test_the_same_group_included_and_excluded_is_two_assignments():
@@ -91,10 +91,10 @@ def test_the_same_group_included_and_excluded_is_two_assignments():
 )
 def test_nothing_is_created_where_an_unreadable_assignment_has_its_id(target, key):
     strange = build.opaque(f"{build.WINDOWS}_{key}")
-    found = compare(build.want(target), live=[strange])
-    assert found.policies == ()
-    assert [(d.code, d.location.line) for d in found.diagnostics] == [("opaque-target", 5)]
-    assert strange.id in found.diagnostics[0].message
+    difference = compare(build.want(target), live=[strange])
+    assert difference.policies == ()
+    assert [(d.code, d.location.line) for d in difference.diagnostics] == [("opaque-target", 5)]
+    assert strange.id in difference.diagnostics[0].message
 
 
 def test_an_update_carries_the_lines_consent_and_place():

@@ -34,7 +34,7 @@ each_case = pytest.mark.parametrize("case", FOLDERS, ids=lambda case: case.name)
 @each_case
 def test_a_plan_says_what_it_would_do(case, tmp_path):
     with opened(case, tmp_path) as make:
-        shown = told(make())
+        shown = describe(make())
     expected = case / "expected.txt"
     if os.environ.get("UPDATE_CASES"):
         expected.write_text(shown, encoding="utf-8")
@@ -90,7 +90,9 @@ class Planner:
 
     def __call__(self):
         loaded = loader.load(self.root)
-        assert loaded.state, [f"{found.location}: {found.message}" for found in loaded.diagnostics]
+        assert loaded.state, [
+            f"{diagnostic.location}: {diagnostic.message}" for diagnostic in loaded.diagnostics
+        ]
         return planning.plan(
             loaded.state,
             loaded.diagnostics,
@@ -166,9 +168,9 @@ def targets(tenant_file):
 # --- the plan as text
 
 
-def told(plan):
-    lines = [line for policy in plan.policies for line in told_policy(policy)]
-    lines += [told_diagnostic(found) for found in plan.diagnostics]
+def describe(plan):
+    lines = [line for policy in plan.policies for line in describe_policy(policy)]
+    lines += [describe_diagnostic(diagnostic) for diagnostic in plan.diagnostics]
     lines += [
         f"stop {stop.code} {place(stop.declared_at)}: {stop.message}" for stop in plan.stopped_by
     ]
@@ -176,43 +178,45 @@ def told(plan):
     return "".join(f"{line}\n" for line in lines)
 
 
-def told_policy(policy):
+def describe_policy(policy):
     yield f"{policy.policy.name} ({policy.policy.platform}) {policy.ownership}"
     for change in policy.changes:
-        yield f"  {told_change(change)}"
+        yield f"  {describe_change(change)}"
     for keep in policy.kept:
-        yield f"  keep {told_live(keep.assignment)}, {place(keep.declared_at)}"
+        yield f"  keep {describe_live(keep.assignment)}, {place(keep.declared_at)}"
     for change in policy.unmanaged:
-        yield f"  unmanaged {told_live(change.assignment)}"
+        yield f"  unmanaged {describe_live(change.assignment)}"
     for change in policy.inherited:
         covers = f", covers {place(change.declared_at)}" if change.declared_at else ""
-        yield f"  inherited {told_live(change.assignment)}, from {change.assignment.source}{covers}"
+        yield f"  inherited {describe_live(change.assignment)}, from {change.assignment.source}{covers}"
 
 
-def told_change(change):
+def describe_change(change):
     match change:
         case Create():
             consent = ", broad" if change.broad else ""
-            wanted = f"{told_target(change.target)}, filter {format_filter(change.filter)}{consent}"
+            wanted = (
+                f"{describe_target(change.target)}, filter {format_filter(change.filter)}{consent}"
+            )
             return f"create {wanted}, {place(change.declared_at)}"
         case Update():
             filters = f"filter {format_filter(change.live.filter)} -> {format_filter(change.after)}"
             consent = ", broad" if change.broad else ""
             assert key_of(change.target) == key_of(change.live.target)
-            return f"update {told_target(change.target)}, {filters}{consent}, {place(change.declared_at)}"
+            return f"update {describe_target(change.target)}, {filters}{consent}, {place(change.declared_at)}"
         case Delete():
-            return f"delete {told_live(change.live)}"
+            return f"delete {describe_live(change.live)}"
 
 
-def told_live(assignment):
-    return f"{told_target(assignment.target)}, filter {format_filter(assignment.filter)}"
+def describe_live(assignment):
+    return f"{describe_target(assignment.target)}, filter {format_filter(assignment.filter)}"
 
 
 def format_filter(filter):
     return "none" if filter is None else f"{filter.mode} {filter.name or filter.id}"
 
 
-def told_target(target):
+def describe_target(target):
     words = [str(target.kind)]
     words += [f'"{target.name}"'] if target.name else []
     words += [target.id] if target.id else []
@@ -224,10 +228,10 @@ def told_target(target):
     return " ".join(words)
 
 
-def told_diagnostic(found):
-    help = f" | {found.help}" if found.help else ""
-    where = f"{place(found.location)}, {found.policy}"
-    return f"{found.severity} {found.code} {where}: {found.message}{help}"
+def describe_diagnostic(diagnostic):
+    help = f" | {diagnostic.help}" if diagnostic.help else ""
+    where = f"{place(diagnostic.location)}, {diagnostic.policy}"
+    return f"{diagnostic.severity} {diagnostic.code} {where}: {diagnostic.message}{help}"
 
 
 def place(location):

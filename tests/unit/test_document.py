@@ -20,7 +20,7 @@ def values(text, **options):
 
 def codes(text, **options):
     content = text if isinstance(text, bytes) else text.encode()
-    return [found.code for found in read(content, "x.yaml", **options).diagnostics]
+    return [diagnostic.code for diagnostic in read(content, "x.yaml", **options).diagnostics]
 
 
 def test_the_c_parser_is_in_use():
@@ -168,8 +168,8 @@ def test_a_text_is_quoted_short_and_harmless():
 
 def test_the_shown_line_is_bounded_and_cannot_steer_a_terminal():
     document = read(b"a: \x1b[31m" + b"x" * 500, "x.yaml")
-    (found,) = document.diagnostics
-    assert found.location.text == "a: \ufffd[31m" + "x" * 192
+    (diagnostic,) = document.diagnostics
+    assert diagnostic.location.text == "a: \ufffd[31m" + "x" * 192
 
 
 def test_the_nearest_anchor_is_looked_up_for_the_first_unknown_aliases_alone(monkeypatch):
@@ -182,15 +182,15 @@ def test_the_nearest_anchor_is_looked_up_for_the_first_unknown_aliases_alone(mon
     monkeypatch.setattr("reconciler.loader.yaml_builder.difflib.get_close_matches", near)
     anchors = "".join(f"- &anchor{number} x\n" for number in range(3_000))
     aliases = "".join(f"- *unknown{number}\n" for number in range(3_000))
-    found = read(f"{anchors}{aliases}".encode(), "x.yaml").diagnostics
-    helped = [each.help == "did you mean *first?" for each in found]
+    diagnostic = read(f"{anchors}{aliases}".encode(), "x.yaml").diagnostics
+    helped = [each.help == "did you mean *first?" for each in diagnostic]
     assert helped == [True] * 5 + [False] * 2_995
     assert compared == [1_000] * 5
 
 
 def test_a_long_alias_is_compared_with_nothing():
-    (found,) = read(f"- &{'a' * 99} x\n- *{'a' * 98}\n".encode(), "x.yaml").diagnostics
-    assert "did you mean" not in found.help
+    (diagnostic,) = read(f"- &{'a' * 99} x\n- *{'a' * 98}\n".encode(), "x.yaml").diagnostics
+    assert "did you mean" not in diagnostic.help
 
 
 PARSERS = pytest.mark.parametrize("events", [c_events, pure_events])
@@ -216,26 +216,26 @@ SPOTS = {
 def test_lines_are_counted_as_editors_count_them(spot, character, events):
     text = SPOTS[spot].format(character) + "b: 1\nwrong: !tag x\n"
     document = read(text.encode(), "x.yaml", events=events)
-    (found,) = document.diagnostics
+    (diagnostic,) = document.diagnostics
     line = text.split("\n").index("wrong: !tag x") + 1
-    assert (found.code, str(found.location)) == ("custom-tag", f"x.yaml:{line}:8")
-    assert found.location.text == "wrong: !tag x"
+    assert (diagnostic.code, str(diagnostic.location)) == ("custom-tag", f"x.yaml:{line}:8")
+    assert diagnostic.location.text == "wrong: !tag x"
 
 
 @PARSERS
 @NO_LINE_ENDS
 def test_columns_go_on_behind_them(character, events):
     text = f"b: ['1{character}2', !tag x]\n"
-    (found,) = read(text.encode(), "x.yaml", events=events).diagnostics
-    assert str(found.location) == "x.yaml:1:12"
+    (diagnostic,) = read(text.encode(), "x.yaml", events=events).diagnostics
+    assert str(diagnostic.location) == "x.yaml:1:12"
 
 
 @PARSERS
 @NO_LINE_ENDS
 def test_a_syntax_error_behind_them_is_on_its_line(character, events):
     text = f"# {character}\na: '{character}'\nb: 'never closed\nc: 1\n"
-    (found,) = read(text.encode(), "x.yaml", events=events).diagnostics
-    assert (found.code, str(found.location)) == ("yaml-syntax", "x.yaml:3:4")
+    (diagnostic,) = read(text.encode(), "x.yaml", events=events).diagnostics
+    assert (diagnostic.code, str(diagnostic.location)) == ("yaml-syntax", "x.yaml:3:4")
 
 
 @PARSERS
@@ -266,15 +266,15 @@ def test_their_stand_ins_may_stand_in_the_file_too(events):
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_a_line_ends_at_what_ends_it_in_an_editor(end, events):
     text = end.join(["# x", "a: 'x\x85'", "b: 1", "c: !tag x", ""])
-    (found,) = read(text.encode(), "x.yaml", events=events).diagnostics
-    assert (str(found.location), found.location.text) == ("x.yaml:4:4", "c: !tag x")
+    (diagnostic,) = read(text.encode(), "x.yaml", events=events).diagnostics
+    assert (str(diagnostic.location), diagnostic.location.text) == ("x.yaml:4:4", "c: !tag x")
 
 
 @NO_LINE_ENDS
 def test_the_line_that_is_shown_cannot_be_broken_by_them(character):
     text = f"a{character}b: !tag x\n"
-    (found,) = read(text.encode(), "x.yaml").diagnostics
-    assert found.location.text == "a\ufffdb: !tag x"
+    (diagnostic,) = read(text.encode(), "x.yaml").diagnostics
+    assert diagnostic.location.text == "a\ufffdb: !tag x"
 
 
 @NO_LINE_ENDS

@@ -25,7 +25,7 @@ def broad_update(after, *, broad=False):
     return Update(POLICY, live, build.all_users(), after, build.at(4), broad)
 
 
-def told(changes, guardrails):
+def stops_of(changes, guardrails):
     return [(stop.code, stop.message, stop.declared_at) for stop in stops(changes, guardrails)]
 
 
@@ -59,19 +59,19 @@ def told(changes, guardrails):
     ],
 )
 def test_a_limit_stops_what_is_over_it_and_nothing_below(change, limits, message):
-    assert told([change], limits) == []
-    (stop,) = told([change] * 2, limits)
+    assert stops_of([change], limits) == []
+    (stop,) = stops_of([change] * 2, limits)
     assert stop[1] == message
 
 
 def test_no_delete_is_allowed_unless_it_is_written_down():
-    assert [code for code, _, _ in told([DELETE], Guardrails())] == ["max-deletes"]
+    assert [code for code, _, _ in stops_of([DELETE], Guardrails())] == ["max-deletes"]
 
 
 def test_every_limit_that_is_exceeded_is_named():
-    found = told([CREATE, UPDATE, DELETE], Guardrails(0, 0, 0))
-    assert [code for code, _, _ in found] == ["max-creates", "max-updates", "max-deletes"]
-    assert found[0][1].startswith(
+    expected = stops_of([CREATE, UPDATE, DELETE], Guardrails(0, 0, 0))
+    assert [code for code, _, _ in expected] == ["max-creates", "max-updates", "max-deletes"]
+    assert expected[0][1].startswith(
         "1 assignment to add is over the limit of 0 (max_creates); check that it is"
     )
 
@@ -90,11 +90,11 @@ def test_every_limit_that_is_exceeded_is_named():
 )
 def test_a_broad_target_without_a_filter_needs_consent(change, is_anew):
     assert reaches_everybody(change) is is_anew
-    assert bool(told([change], EVERYTHING)) is is_anew
+    assert bool(stops_of([change], EVERYTHING)) is is_anew
 
 
 def test_a_broad_target_says_what_it_reaches_and_what_it_needs():
-    assert told([broad_create(), broad_update(None)], EVERYTHING) == [
+    assert stops_of([broad_create(), broad_update(None)], EVERYTHING) == [
         (
             "broad-target",
             (
@@ -117,16 +117,16 @@ def test_a_broad_target_says_what_it_reaches_and_what_it_needs():
 @pytest.mark.parametrize("change", [broad_create(broad=True), broad_update(None, broad=True)])
 def test_consent_on_the_line_is_enough_to_confirm_and_not_against_a_denial(change):
     denied = Guardrails(broad_targets=BroadTargets.DENY)
-    assert told([change], EVERYTHING) == []
-    assert [code for code, _, _ in told([change], denied)] == ["broad-target"]
+    assert stops_of([change], EVERYTHING) == []
+    assert [code for code, _, _ in stops_of([change], denied)] == ["broad-target"]
 
 
 def test_broad_targets_may_be_allowed_for_a_whole_tenant():
-    assert told([broad_create()], Guardrails(broad_targets=BroadTargets.ALLOW)) == []
+    assert stops_of([broad_create()], Guardrails(broad_targets=BroadTargets.ALLOW)) == []
 
 
 @pytest.mark.parametrize(
-    ("written", "allowed", "found"),
+    ("written", "allowed", "expected"),
     [
         ("confirm", True, "allow"),
         ("confirm", False, "confirm"),
@@ -134,9 +134,9 @@ def test_broad_targets_may_be_allowed_for_a_whole_tenant():
         ("deny", True, "deny"),
     ],
 )
-def test_the_command_line_consents_but_lifts_no_denial(written, allowed, found):
+def test_the_command_line_consents_but_lifts_no_denial(written, allowed, expected):
     guardrails = Guardrails(broad_targets=BroadTargets(written))
-    assert effective(guardrails, Limits(allow_broad=allowed)).broad_targets == found
+    assert effective(guardrails, Limits(allow_broad=allowed)).broad_targets == expected
 
 
 def test_the_command_line_sets_the_limits_it_names_zero_included():
@@ -160,6 +160,6 @@ def test_over_a_saved_plan_limits_only_tighten():
 )
 def test_no_stop_tells_how_to_raise_a_limit(guardrails):
     changes = [broad_create(), broad_update(None), UPDATE, DELETE]
-    found = stops(changes, guardrails)
-    assert len(found) == 5
-    assert not [stop for stop in found if re.search(r"--\w|allow|\bset\b|raise", stop.message)]
+    expected = stops(changes, guardrails)
+    assert len(expected) == 5
+    assert not [stop for stop in expected if re.search(r"--\w|allow|\bset\b|raise", stop.message)]

@@ -14,24 +14,24 @@ BOTH = Group(build.BREAK_GLASS, "Both", '(user.city -eq "x") or (device.model -e
 ASSIGNED = Group(build.BREAK_GLASS, "Assigned")
 
 
-def found(*wanted, live=(), known=(), of=None, owned="additive"):
+def checked(*wanted, live=(), known=(), of=None, owned="additive"):
     plan = build.planned(*wanted, live=live, known=known, of=of, owned=owned)
     return lint([plan], build.directory(*known))
 
 
-def said(*wanted, **options):
+def codes_of(*wanted, **options):
     return [
         (one.severity.value, one.code, one.location.line if one.location else None)
-        for one in found(*wanted, **options)
+        for one in checked(*wanted, **options)
     ]
 
 
 def test_a_plain_plan_says_nothing():
-    assert said(build.want(), live=[build.live(build.group(build.FINANCE))]) == []
+    assert codes_of(build.want(), live=[build.live(build.group(build.FINANCE))]) == []
 
 
 def test_a_new_assignment_to_everybody_is_a_warning_at_its_line():
-    (one,) = found(build.want(build.all_users(), broad=True))
+    (one,) = checked(build.want(build.all_users(), broad=True))
     assert (one.code, one.location, one.message, one.policy) == (
         "broad-target",
         build.at(5),
@@ -41,12 +41,12 @@ def test_a_new_assignment_to_everybody_is_a_warning_at_its_line():
 
 
 def test_an_assignment_to_everybody_that_is_there_is_no_news():
-    assert said(build.want(build.all_users()), live=[build.live(build.all_users())]) == []
+    assert codes_of(build.want(build.all_users()), live=[build.live(build.all_users())]) == []
 
 
 def test_one_group_on_both_sides_is_an_error_at_the_declared_line():
-    include = found(build.want(build.group()), live=[build.live(build.exclusion())])
-    exclude = found(build.want(build.exclusion()), live=[build.live(build.group())])
+    include = checked(build.want(build.group()), live=[build.live(build.exclusion())])
+    exclude = checked(build.want(build.exclusion()), live=[build.live(build.group())])
     assert [(one.is_error, one.code, one.location) for one in (*include, *exclude)] == [
         (True, "group-on-both-sides", build.at(5))
     ] * 2
@@ -56,25 +56,25 @@ def test_one_group_on_both_sides_is_an_error_at_the_declared_line():
 
 def test_one_group_on_both_sides_of_the_tenant_is_a_warning():
     live = [build.live(build.group()), build.live(build.exclusion())]
-    assert said(live=live) == [("warning", "group-on-both-sides", None)]
+    assert codes_of(live=live) == [("warning", "group-on-both-sides", None)]
 
 
 def test_a_side_that_is_deleted_is_no_conflict():
     live = [build.live(build.group())]
-    assert said(build.want(build.exclusion()), live=live, owned="authoritative") == []
+    assert codes_of(build.want(build.exclusion()), live=live, owned="authoritative") == []
 
 
 def test_an_exclusion_by_a_policy_set_takes_an_include_back():
     live = [build.inherited(build.exclusion(), id="set")]
-    assert said(build.want(), live=live) == [("warning", "shadowed-include", 5)]
+    assert codes_of(build.want(), live=live) == [("warning", "shadowed-include", 5)]
 
 
 def test_an_exclusion_with_the_same_rule_takes_an_include_back():
     live = [build.live(build.exclusion(LAPTOPS_AGAIN.id))]
     known = (LAPTOPS, LAPTOPS_AGAIN)
-    assert said(build.want(), live=live, known=known) == [("warning", "shadowed-include", 5)]
-    assert said(build.want(), live=live, known=(ASSIGNED, Group(build.FINANCE, "b"))) == []
-    assert said(live=[*live, build.live()], known=known) == []
+    assert codes_of(build.want(), live=live, known=known) == [("warning", "shadowed-include", 5)]
+    assert codes_of(build.want(), live=live, known=(ASSIGNED, Group(build.FINANCE, "b"))) == []
+    assert codes_of(live=[*live, build.live()], known=known) == []
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_users_excluded_from_devices_are_a_warning_where_rules_tell(included, ex
         build.want(build.exclusion(excluded.id), line=6),
     ]
     expected = [("warning", "mixed-exclusion", 6)] if is_mixed else []
-    assert said(*wanted, known=(included, excluded)) == expected
+    assert codes_of(*wanted, known=(included, excluded)) == expected
 
 
 def test_a_mix_is_fine_where_both_kinds_are_included():
@@ -105,12 +105,12 @@ def test_a_mix_is_fine_where_both_kinds_are_included():
         build.want(build.exclusion(build.FINANCE)),
     ]
     others = Group(build.FINANCE, "Other staff", '(user.department -eq "Other")')
-    assert said(*wanted, known=(LAPTOPS, STAFF, others)) == []
+    assert codes_of(*wanted, known=(LAPTOPS, STAFF, others)) == []
 
 
 def test_a_mix_that_nobody_declares_is_left_alone():
     live = [build.live(build.exclusion(STAFF.id))]
-    assert said(build.want(), live=live, known=(LAPTOPS, STAFF)) == []
+    assert codes_of(build.want(), live=live, known=(LAPTOPS, STAFF)) == []
 
 
 @pytest.mark.parametrize(
@@ -137,32 +137,32 @@ def test_a_filter_must_fit_the_policy(policy, platform, kind, code):
     wanted = build.want(filter=build.filtered())
     expected = [("warning", code, 5)] if code else []
     of = build.policy(platform=policy)
-    assert said(wanted, known=known, of=of) == expected
+    assert codes_of(wanted, known=known, of=of) == expected
     there = [build.live(filter=build.filtered())]
-    assert said(wanted, known=known, of=of, live=there) == expected
+    assert codes_of(wanted, known=known, of=of, live=there) == expected
     changed = [build.live(filter=build.filtered(mode="exclude"))]
-    assert said(wanted, known=known, of=of, live=changed) == expected
-    assert said(known=known, of=of, live=there) == []
+    assert codes_of(wanted, known=known, of=of, live=changed) == expected
+    assert codes_of(known=known, of=of, live=there) == []
 
 
 def test_custom_compliance_takes_no_filter():
     of = build.policy(custom_compliance=True)
-    assert said(build.want(filter=build.filtered()), of=of) == [
+    assert codes_of(build.want(filter=build.filtered()), of=of) == [
         ("warning", "filter-on-custom-compliance", 5)
     ]
-    assert said(build.want(), of=of) == []
+    assert codes_of(build.want(), of=of) == []
 
 
 def test_a_filter_is_named_with_both_platforms():
     known = (AssignmentFilter(build.CORPORATE, "Corporate", "iOS", "devices"),)
-    (one,) = found(build.want(filter=build.filtered(name="Corporate")), known=known)
+    (one,) = checked(build.want(filter=build.filtered(name="Corporate")), known=known)
     assert one.message == 'the filter "Corporate" is for iOS, and the policy is for Windows 10/11'
 
 
 def test_only_a_new_scope_tag_group_is_warned_of():
     target = build.scope_tag_group()
-    assert said(build.want(target)) == [("warning", "scope-tag-group", 5)]
-    assert said(build.want(target), live=[build.live(target)]) == []
+    assert codes_of(build.want(target)) == [("warning", "scope-tag-group", 5)]
+    assert codes_of(build.want(target), live=[build.live(target)]) == []
 
 
 def test_every_policy_is_checked():

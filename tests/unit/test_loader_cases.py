@@ -22,7 +22,7 @@ def test_a_tenant_root_reads_as_expected(case, monkeypatch):
     marker = case / "root.txt"
     root = Path(marker.read_text(encoding="utf-8").strip() if marker.exists() else ".")
     try:
-        shown = told(load(root))
+        shown = describe(load(root))
     except ConfigError as failure:
         shown = f"ConfigError: {failure}\n"
     expected = case / "expected.txt"
@@ -31,7 +31,7 @@ def test_a_tenant_root_reads_as_expected(case, monkeypatch):
     assert shown == expected.read_text(encoding="utf-8")
 
 
-def told(loaded: Loaded) -> str:
+def describe(loaded: Loaded) -> str:
     lines = [line(each) for each in loaded.diagnostics]
     assert (loaded.state is None) == any(each.is_error for each in loaded.diagnostics)
     if loaded.state:
@@ -39,8 +39,8 @@ def told(loaded: Loaded) -> str:
     return "".join(f"{each}\n" for each in lines)
 
 
-def line(found: Diagnostic) -> str:
-    return f"{found.location} {found.severity} {found.code} {found.message} | {found.help}"
+def line(diagnostic: Diagnostic) -> str:
+    return f"{diagnostic.location} {diagnostic.severity} {diagnostic.code} {diagnostic.message} | {diagnostic.help}"
 
 
 def dump(state: DesiredState) -> list[str]:

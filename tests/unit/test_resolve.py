@@ -25,17 +25,17 @@ POLICY = build.named("Windows 11 - Baseline")
 def resolved(*lines, of=POLICY, known=(SALES, CORPORATE), live=None, nearby=None, **options):
     """Resolve one declared policy against a tenant that has one."""
     tenant = live or build.tenant_of(LivePolicy(build.policy(), ()))
-    found = build.directory(*known)
-    groups = GroupSearch(found.groups.by_id, {}, nearby or {})
+    resolution = build.directory(*known)
+    groups = GroupSearch(resolution.groups.by_id, {}, nearby or {})
     desired = build.desired(build.declared_policy(of, *lines, **options))
-    return resolve(desired, tenant, Directory(groups, found.filters))
+    return resolve(desired, tenant, Directory(groups, resolution.filters))
 
 
-def only_problem(resolution):
+def only_error(resolution):
     assert resolution.state.policies == ()
-    (problem,) = resolution.diagnostics
-    assert problem.is_error
-    return problem.code, problem.location.line, problem.message, problem.help
+    (only,) = resolution.diagnostics
+    assert only.is_error
+    return only.code, only.location.line, only.message, only.help
 
 
 def test_a_line_is_resolved_to_ids_and_keeps_its_names_place_and_consent():
@@ -65,7 +65,7 @@ def test_a_scope_tag_group_needs_no_look_up():
 
 def test_an_unknown_group_is_an_error_with_the_nearest_names_of_the_directory():
     near = {"Sales laptop": (Group(build.FINANCE, "Sales loptops"), Group(build.KIOSKS, "Zebra"))}
-    assert only_problem(resolved(build.declare(build.named("Sales laptop")), nearby=near)) == (
+    assert only_error(resolved(build.declare(build.named("Sales laptop")), nearby=near)) == (
         "unknown-group",
         1,
         'no group is called "Sales laptop"',
@@ -87,14 +87,14 @@ def test_an_unknown_group_is_an_error_with_the_nearest_names_of_the_directory():
 )
 def test_a_name_that_looks_alike_is_told_apart(here, there, said):
     known = [Group(build.SALES, there)]
-    unknown = only_problem(resolved(build.declare(build.named(here)), known=known))
+    unknown = only_error(resolved(build.declare(build.named(here)), known=known))
     assert unknown[3] == f'nearest: "{there}"; {said}'
-    mismatch = only_problem(resolved(build.declare(build.named(here, build.SALES)), known=known))
+    mismatch = only_error(resolved(build.declare(build.named(here, build.SALES)), known=known))
     assert mismatch[3].startswith(f"{said}; if it was renamed, ")
 
 
 def test_a_name_that_differs_in_case_alone_is_an_error_that_names_the_candidate():
-    assert only_problem(resolved(build.declare(build.named("sales LAPTOPS")))) == (
+    assert only_error(resolved(build.declare(build.named("sales LAPTOPS")))) == (
         "unknown-group",
         1,
         'no group is called "sales LAPTOPS"',
@@ -104,7 +104,7 @@ def test_a_name_that_differs_in_case_alone_is_an_error_that_names_the_candidate(
 
 def test_an_ambiguous_name_lists_ten_candidates_at_most():
     twins = [Group(f"id-{n:02}", "Twin") for n in range(12)]
-    code, _, message, help = only_problem(resolved(build.declare(build.named("Twin")), known=twins))
+    code, _, message, help = only_error(resolved(build.declare(build.named("Twin")), known=twins))
     assert (code, message) == ("ambiguous-group", '12 groups are called "Twin"')
     listed = "; ".join(f"id-{n:02} (assigned)" for n in range(10))
     assert help == (
@@ -118,7 +118,7 @@ def test_groups_of_one_name_are_told_apart_by_the_rules_of_the_dynamic_ones():
         Group("one", "A, b", 'user.department\n  -eq "Sales" ' + "x" * 60),
         Group("two", "A, b"),
     ]
-    assert only_problem(resolved(build.declare(build.named("A, b")), known=twins))[3] == (
+    assert only_error(resolved(build.declare(build.named("A, b")), known=twins))[3] == (
         'write the id of the one that is meant, as in group: {id: one, name: "A, b"}; there are: '
         f'one (dynamic: user.department -eq "Sales" {"x" * 32}…); two (assigned)'
     )
@@ -127,7 +127,7 @@ def test_groups_of_one_name_are_told_apart_by_the_rules_of_the_dynamic_ones():
 def test_filters_of_one_name_are_written_under_their_mode():
     twins = [build.AssignmentFilter(id, "true", "iOS") for id in ("one", "two")]
     line = build.declare(build.named("Sales laptops"), filter=("exclude", build.named("true")))
-    assert only_problem(resolved(line, known=(SALES, *twins)))[3] == (
+    assert only_error(resolved(line, known=(SALES, *twins)))[3] == (
         'write the id of the one that is meant, as in exclude: {id: one, name: "true"}; '
         "there are: one (iOS); two (iOS)"
     )
@@ -143,12 +143,12 @@ def test_filters_of_one_name_are_written_under_their_mode():
     ],
 )
 def test_an_id_and_a_name_must_agree(reference, code):
-    assert only_problem(resolved(build.declare(reference)))[0] == code
+    assert only_error(resolved(build.declare(reference)))[0] == code
 
 
 def test_a_group_that_was_created_again_is_named_with_its_new_id():
     line = build.declare(build.named("Sales laptops", build.FINANCE))
-    assert only_problem(resolved(line))[3] == (
+    assert only_error(resolved(line))[3] == (
         f'it may have been deleted and created again; "Sales laptops" is now {build.SALES} (assigned)'
     )
 
@@ -159,7 +159,7 @@ def test_a_policy_with_one_mistake_is_left_out_whole(exclude):
         build.declare(build.named("Sales laptops")),
         build.declare(build.named("Nobody"), exclude=exclude),
     ]
-    assert only_problem(resolved(*lines))[0] == "unknown-group"
+    assert only_error(resolved(*lines))[0] == "unknown-group"
 
 
 def test_every_mistake_of_a_policy_is_reported_in_one_run():
@@ -167,17 +167,19 @@ def test_every_mistake_of_a_policy_is_reported_in_one_run():
         build.named("Nobody", line=2), filter=("include", build.named("No filter", line=3))
     )
     resolution = resolved(line, of=build.named("No policy"))
-    assert [(found.code, found.location.line) for found in resolution.diagnostics] == [
+    assert [
+        (resolution.code, resolution.location.line) for resolution in resolution.diagnostics
+    ] == [
         ("unknown-policy", 1),
         ("unknown-group", 2),
         ("unknown-filter", 3),
     ]
-    assert {found.policy for found in resolution.diagnostics} == {"No policy"}
+    assert {resolution.policy for resolution in resolution.diagnostics} == {"No policy"}
 
 
 def test_a_missing_filter_never_means_no_filter():
     line = build.declare(build.named("Sales laptops"), filter=("include", build.named("Gone")))
-    assert only_problem(resolved(line))[0] == "unknown-filter"
+    assert only_error(resolved(line))[0] == "unknown-filter"
 
 
 def test_the_same_target_by_two_names_is_an_error_at_the_second_line():
@@ -185,7 +187,7 @@ def test_the_same_target_by_two_names_is_an_error_at_the_second_line():
         build.declare(build.named("Sales laptops"), line=5),
         build.declare(build.named(id=build.SALES), line=6),
     ]
-    assert only_problem(resolved(*lines))[:3] == (
+    assert only_error(resolved(*lines))[:3] == (
         "duplicate-target",
         6,
         "this is the same target as at policies.yaml:5:9",
@@ -198,7 +200,7 @@ def test_a_group_on_both_sides_is_an_error_at_the_exclusion(first_is_exclusion):
         build.declare(build.named("Sales laptops"), line=5),
         build.declare(build.named(id=build.SALES), exclude=True, line=6),
     ]
-    assert only_problem(resolved(*(reversed(lines) if first_is_exclusion else lines)))[:3] == (
+    assert only_error(resolved(*(reversed(lines) if first_is_exclusion else lines)))[:3] == (
         "group-on-both-sides",
         6,
         'the group "Sales laptops" is excluded here and included at policies.yaml:5:9',
@@ -212,13 +214,13 @@ TWINS = build.tenant_of(
 
 @pytest.mark.parametrize(("platform", "id"), [("ios", "two"), ("Windows10", "one")])
 def test_the_platform_tells_two_policies_of_one_name_apart(platform, id):
-    (found,) = resolved(platform=platform, live=TWINS).state.policies
-    assert found.live.policy.id == id
+    (resolution,) = resolved(platform=platform, live=TWINS).state.policies
+    assert resolution.live.policy.id == id
 
 
 @pytest.mark.parametrize("platform", [None, "macOS"])
 def test_a_name_that_stays_ambiguous_lists_ids_and_platforms(platform):
-    assert only_problem(resolved(platform=platform, live=TWINS)) == (
+    assert only_error(resolved(platform=platform, live=TWINS)) == (
         "ambiguous-policy",
         1,
         '2 policies are called "Windows 11 - Baseline"',
@@ -231,7 +233,7 @@ def test_a_name_that_stays_ambiguous_lists_ids_and_platforms(platform):
 
 def test_a_platform_that_does_not_fit_is_an_error_even_where_it_was_not_needed():
     by_name, by_id = (
-        only_problem(resolved(of=reference, platform="macOS"))
+        only_error(resolved(of=reference, platform="macOS"))
         for reference in (POLICY, build.named(id=build.WINDOWS))
     )
     assert by_name == by_id
@@ -243,24 +245,28 @@ def test_a_policy_declared_twice_is_planned_once_and_is_an_error():
         build.declared_policy(build.named(POLICY.name, line=1)),
         build.declared_policy(build.named(id=build.WINDOWS, line=2)),
     )
-    found = resolve(desired, build.tenant_of(LivePolicy(build.policy(), ())), build.directory())
-    assert [policy.location.line for policy in found.state.policies] == [1]
-    assert [(d.code, d.location.line) for d in found.diagnostics] == [("duplicate-policy", 2)]
+    resolution = resolve(
+        desired, build.tenant_of(LivePolicy(build.policy(), ())), build.directory()
+    )
+    assert [policy.location.line for policy in resolution.state.policies] == [1]
+    assert [(d.code, d.location.line) for d in resolution.diagnostics] == [("duplicate-policy", 2)]
 
 
 def test_a_mistake_in_one_policy_leaves_the_others_resolved():
     desired = build.desired(
         build.declared_policy(build.named("No policy")), build.declared_policy(POLICY)
     )
-    found = resolve(desired, build.tenant_of(LivePolicy(build.policy(), ())), build.directory())
-    assert [policy.live.policy.id for policy in found.state.policies] == [build.WINDOWS]
+    resolution = resolve(
+        desired, build.tenant_of(LivePolicy(build.policy(), ())), build.directory()
+    )
+    assert [policy.live.policy.id for policy in resolution.state.policies] == [build.WINDOWS]
 
 
 def test_policies_come_out_in_order_of_name():
     live = build.tenant_of(*(LivePolicy(build.policy(name=name, id=name), ()) for name in "ab"))
     desired = build.desired(*(build.declared_policy(build.named(name)) for name in "ba"))
-    found = resolve(desired, live, build.directory())
-    assert [policy.live.policy.name for policy in found.state.policies] == ["a", "b"]
+    resolution = resolve(desired, live, build.directory())
+    assert [policy.live.policy.name for policy in resolution.state.policies] == ["a", "b"]
 
 
 def test_every_group_that_is_mentioned_is_looked_up_and_nothing_else():
@@ -292,7 +298,7 @@ def test_a_declared_policy_that_cannot_be_read_is_an_error_at_its_line(of):
         {}, unreadable={build.policy().id: UnreadablePolicy(build.policy(), "the reason")}
     )
 
-    code, line, message, help_ = only_problem(resolved(of=of, live=tenant))
+    code, line, message, help_ = only_error(resolved(of=of, live=tenant))
 
     assert (code, line) == ("unreadable-policy", of.location.line)
     assert message.endswith("cannot be read: the reason")

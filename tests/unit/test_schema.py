@@ -89,7 +89,7 @@ def test_the_schema_refuses_what_the_loader_refuses(broken, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("entry", "place", "said"),
+    ("entry", "place", "text"),
     [
         ({"grup": "A"}, [], "'grup' is not one of"),
         ({"group": "A", "filtr": {}}, [], "('filtr' was unexpected)"),
@@ -101,10 +101,10 @@ def test_the_schema_refuses_what_the_loader_refuses(broken, tmp_path):
         ({"filter": {"include": "B"}}, [], "is not valid under any of the given schemas"),
     ],
 )
-def test_a_mistake_in_an_include_entry_is_named_where_it_is(entry, place, said):
-    found = list(POLICIES.iter_errors(policy(include=[entry])))
+def test_a_mistake_in_an_include_entry_is_named_where_it_is(entry, place, text):
+    errors = list(POLICIES.iter_errors(policy(include=[entry])))
     start = ["policies", 0, "include", 0]
-    assert any(list(each.path) == start + place and said in each.message for each in found)
+    assert any(list(each.path) == start + place and text in each.message for each in errors)
 
 
 @pytest.mark.parametrize(
