@@ -134,17 +134,24 @@ def _declared_policy(plan: PolicyPlan) -> dict[str, Any]:
 
 
 def _target(target: Target, filter: Filter | None) -> dict[str, Any]:
+    return target_json(target) | {"filter": filter_json(filter)}
+
+
+def target_json(target: Target) -> dict[str, Any]:
+    """Write a target without its filter."""
     document: dict[str, Any] = {"kind": target.kind.value, "id": target.id, "name": target.name}
     if target.target_type is not None:
         document["target_type"] = target.target_type
     if target.odata_type is not None:
         document["odata_type"] = target.odata_type
-    document["filter"] = (
-        None
-        if filter is None
-        else {"mode": filter.mode.value, "id": filter.id, "name": filter.name}
-    )
     return document
+
+
+def filter_json(filter: Filter | None) -> dict[str, Any] | None:
+    """Write a filter in use; null where there is none."""
+    if filter is None:
+        return None
+    return {"mode": filter.mode.value, "id": filter.id, "name": filter.name}
 
 
 def _live(assignment: Assignment) -> dict[str, Any]:

@@ -60,7 +60,7 @@ class Names:
     def of_plan(cls, plan: Plan) -> Names:
         """Look through everything that a plan may show."""
         live = [assignment for policy in plan.policies for assignment in policy.live]
-        return cls._of(
+        return cls.of(
             [policy.policy for policy in plan.policies],
             [*(each.target for each in live), *(change.target for change in plan.changes)],
             [*(each.filter for each in live), *map(filter_after, plan.changes)],
@@ -71,19 +71,20 @@ class Names:
         """Look through changes, and the filters that they replace."""
         listed = list(changes)
         before = [change.live.filter for change in listed if not isinstance(change, Create)]
-        return cls._of(
+        return cls.of(
             [change.policy for change in listed],
             [change.target for change in listed],
             [*before, *map(filter_after, listed)],
         )
 
     @classmethod
-    def _of(
+    def of(
         cls,
         policies: Iterable[Policy],
         targets: Iterable[Target],
         filters: Iterable[Filter | None],
     ) -> Names:
+        """Look through everything that one text shows."""
         return cls(
             short_ids((policy.id, policy.name) for policy in policies)
             | short_ids((target.id, target.name) for target in targets if target.id)
