@@ -440,14 +440,17 @@ class PolicyRun:
     def look_again(self, live: LivePolicy, outcome: PolicyOutcome) -> PolicyOutcome:
         """Take one more reading, after the run's last write, and name what it no longer shows.
 
-        What this run wrote, or the desired state declares, makes the policy stale where it is gone;
-        anything else is a note. Raises `ReconcilerError` where a reading cannot be sorted.
+        What this run wrote or found done, or the desired state declares, makes the policy stale
+        where it is gone; anything else is a note. Raises `ReconcilerError` where a reading cannot
+        be sorted.
         """
         self._take(live)
+        is_settled = outcome.status in (Status.APPLIED, Status.ALREADY)
         done = {key_of(v.change.target) for v in self.judgements if v.state is ChangeState.DONE}
-        undone = [each for each in outcome.written if key_of(each.target) not in done]
+        due = outcome.changes if is_settled else outcome.written
+        undone = [each for each in due if key_of(each.target) not in done]
         own = {key_of(each.target) for each in undone}
-        is_settled = outcome.status is Status.APPLIED  # else its error has named the others
+        # Where it is not settled, its error has named the others.
         others = [c for c in self.contradictions if is_settled and key_of(c.target) not in own]
         gone = [f"{describe_change(each)}: no longer so" for each in undone] + list(
             map(str, others)
@@ -466,8 +469,8 @@ class PolicyRun:
 
 def _undone(gone: Iterable[str]) -> str:
     return (
-        "it was written and read back, and is another one at the end of the run, so somebody else "
-        f"wrote this policy at the same time: {'; '.join(gone)}; plan again"
+        "it was as planned, and is not any more at the end of the run, so somebody else wrote this "
+        f"policy at the same time: {'; '.join(gone)}; plan again"
     )
 
 

@@ -1,7 +1,7 @@
 """Carry out a whole plan, a few policies at a time. Does I/O through `reconciler.model.ports`.
 
-After the last write every written policy is read once more, all in one batch: what another run or
-a colleague overwrote in the meantime is named, and is not called done.
+After the last write every policy that is called done is read once more, all in one batch: what
+another run or a colleague overwrote in the meantime is named, and is not called done.
 """
 
 from __future__ import annotations
@@ -92,9 +92,13 @@ def apply(
 def _look_again(
     runs: Sequence[PolicyRun], outcomes: Sequence[PolicyOutcome], context: ApplyContext
 ) -> list[PolicyOutcome]:
-    """Read every written policy once more; again where something is gone, as a reading may lag."""
+    """Read every policy that is called done once more; again where one is not, as readings lag."""
     final = {outcome.policy.id: outcome for outcome in outcomes}
-    open_runs = [run for run, outcome in zip(runs, outcomes, strict=True) if outcome.written]
+    open_runs = [
+        run
+        for run, outcome in zip(runs, outcomes, strict=True)
+        if outcome.written or outcome.status is Status.ALREADY
+    ]
     before = dict(final)
     try:
         for seconds in (0.0, *DOUBT_WAITS):

@@ -4,9 +4,13 @@ One round is a tenant, a few declarations, and a handful of runs of plan and app
 world between the client and the sandbox judges every request that changes something on the spot:
 by what the tenant had, by what the last complete reading of that policy showed, and by the plan.
 
+Readings lag, each policy for itself, come in short pages while somebody edits, and belong to
+another request; the machine sleeps, and somebody sets its clock.
+
 The one exemption is the contract's own: Graph has no ETag, so what somebody does to an assignment
-after the reading, or what a stale reading did not show, cannot be known to the write that follows.
-It is granted for that very assignment and that very write, and for nothing else.
+after the reading, or what no reading of the run and no plan ever showed, cannot be known to the
+write that follows. It is granted for that very assignment and that very write, and for nothing
+else: what the plan or an earlier reading of the run showed must not be lost to a reading that lags.
 
 ``MACHINE_ROUNDS`` says how many rounds (without it ``PROPERTY_ROUNDS`` does), ``MACHINE_SEED`` which
 ones, and ``MACHINE_REPORT`` asks for the counts; an empty ``MACHINE_SHRINKS`` takes the first failure
@@ -107,11 +111,16 @@ def planned_filter(filter):
 
 @dataclass
 class Reading:
-    """What the client was shown of a policy, and at which request."""
+    """What the client was shown of a policy, at which request, and when it asked."""
 
     shown: dict
     number: int
+    asked: tuple
     written_since: bool = False
+
+
+OLDEST = 5.0
+"""Seconds that a reading may be old when the write arrives, by either clock."""
 
 
 class World:
@@ -126,6 +135,8 @@ class World:
         self.alive = object()
         self.plan = None
         self.readings = {}
+        self.pages = {}
+        self.seen = {}
         self.touched = {}
         self.excused = set()
         self.crimes = []
@@ -149,6 +160,8 @@ class World:
 
     def answer(self, environ, start_response):
         method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+        asked = self.clock.monotonic(), self.clock.timestamp()
+        is_first = "skiptoken" not in environ.get("QUERY_STRING", "")
         self.number += 1
         found = _WRITE.match(path) if method != "GET" else None
         own = found and found.group(1)
@@ -172,12 +185,12 @@ class World:
         try:
             content = b"".join(self.app(environ, start))
         except ConnectionResetError:
-            self.judge(method, path, body, before, status=0)
+            self.judge(method, path, body, before, 0, asked)
             self.act(number, "after", own)
             raise
         status = int(heads[0][0].split()[0])
-        self.judge(method, path, body, before, status)
-        self.remember(method, path, status, content)
+        self.judge(method, path, body, before, status, asked)
+        self.remember(method, path, status, content, asked, is_first)
         self.act(number, "after", own)
         return [content]
 
@@ -195,31 +208,69 @@ class World:
     def everything(self):
         return {own: self.app.state.assignments_of(own) for own in POLICIES}
 
-    def remember(self, method, path, status, content):
+    def begin(self):
+        """A new run knows nothing of the readings of another."""
+        self.readings, self.pages, self.seen = {}, {}, {}
+
+    def see_plan(self):
+        """What the plan saw of each policy, directly assigned."""
+        for policy in self.plan.policies:
+            shown = {
+                name_of(target): target
+                for target in (json.loads(a.raw_target) for a in policy.live if a.is_direct)
+            }
+            self.see(policy.policy.id, shown)
+
+    def see(self, own, shown):
+        for name, one in shown.items():
+            self.seen.setdefault((own, name), set()).add(filter_of(one))
+
+    def remember(self, method, path, status, content, asked, is_first):
         """Keep a complete reading of one policy; half of one is none."""
         found = _POLICY.match(path)
         if method != "GET" or status != 200 or not found:
             return
+        own = found.group(1)
         try:
-            shown = json.loads(content)["value"]
-        except ValueError:
+            page = json.loads(content)
+            entries = page["value"]
+            if not all(entry["id"].startswith(own) for entry in entries):
+                return  # the answer to another request
+        except (ValueError, KeyError):
             return
-        self.readings[found.group(1)] = Reading(direct(shown), self.number)
+        if is_first:
+            self.pages[own] = [asked, []]
+        if own not in self.pages:
+            return
+        asked, collected = self.pages[own]
+        collected += entries
+        if "@odata.nextLink" in page:
+            return
+        shown = direct(collected)
+        self.readings[own] = Reading(shown, self.number, asked)
+        if is_first:  # in one page, so that nothing can have changed in between
+            self.see(own, shown)
 
-    def judge(self, method, path, body, before, status):
+    def judge(self, method, path, body, before, status, asked):
         """Compare what a request did with what it was allowed to do."""
         after = self.everything()
         found = _WRITE.match(path)
         own = found.group(1) if found and method != "GET" else None
         for other in POLICIES:
             if other != own and before[other] != after[other]:
-                self.crimes.append(f"{method} {path} changed {other}")
+                if own is None:  # somebody edits between two pages of a reading
+                    self.note_edit(other, before[other], after[other])
+                else:
+                    self.crimes.append(f"{method} {path} changed {other}")
         if own is None:
             return
         reading = self.readings.get(own)
         if reading is None or reading.written_since:
             self.crimes.append(f"{method} {path} without a reading directly before it")
             return
+        ages = [now - then for now, then in zip(asked, reading.asked, strict=True)]
+        if max(ages) > OLDEST or min(ages) < -1:
+            self.crimes.append(f"{method} {path} on a reading of {ages} s")
         reading.written_since = status != 401
         if from_sets(before[own]) != from_sets(after[own]):
             self.crimes.append(f"{method} {path} changed what a policy set assigned")
@@ -291,17 +342,22 @@ class World:
                 self.crimes.append(f"{own} {name}: {was} became {now}, shown {reading.shown}")
 
     def could_not_know(self, own, name, was, reading):
-        """The reading showed this one assignment otherwise than it was: it came later, or was stale."""
+        """The reading showed this one assignment otherwise than it was, and nothing else showed it."""
         shown = reading.shown.get(name)
-        return (shown is None) != (was is None) or (
-            shown is not None and exactly(shown) != exactly(was)
-        )
+        if (shown is None) == (was is None) and (shown is None or exactly(shown) == exactly(was)):
+            return False
+        if self.touched.get((own, name), -1) >= reading.number:
+            return True  # it came after the reading
+        return was is None or filter_of(was) not in self.seen.get((own, name), ())
 
     def touch(self, own, edit):
         """Somebody else edits a policy, now."""
         before = self.app.state.assignments_of(own)
         after = edit(own, before)
         self.app.state.set_assignments(own, after)
+        self.note_edit(own, before, after)
+
+    def note_edit(self, own, before, after):
         one, other = direct(before), direct(after)
         for name in one.keys() | other.keys():
             if one.get(name) != other.get(name):
@@ -410,6 +466,49 @@ FAULTS = st.one_of(
     st.builds(lambda code: Fault("batch_status", code=code), st.sampled_from([404, 429, 500, 503])),
 )
 
+
+def _of(own):
+    return f"{own}/assignments"
+
+
+HOW_OFTEN = {"skip": st.integers(0, 6), "times": st.sampled_from([1, 2, 3, 5, 9, None])}
+REPLICAS = st.one_of(
+    st.builds(
+        lambda own, behind, lacks, skip, times: Fault(
+            "lagging_reads", path=_of(own), behind=behind, lacks=lacks, skip=skip, times=times
+        ),
+        st.sampled_from(POLICIES),
+        st.one_of(st.none(), st.integers(1, 4)),
+        st.one_of(st.none(), GROUPS.map(group), st.just(".")),
+        **HOW_OFTEN,
+    ),
+    st.builds(
+        lambda own, size, removes, skip, times: Fault(
+            "short_pages", path=_of(own), size=size, removes=removes, skip=skip, times=times
+        ),
+        st.sampled_from(POLICIES),
+        st.integers(1, 2),
+        st.one_of(st.none(), GROUPS.map(group)),
+        **HOW_OFTEN,
+    ),
+    st.builds(
+        lambda own, other, skip, times: Fault(
+            "swapped_answer", path=_of(own), of=other, skip=skip, times=times
+        ),
+        st.sampled_from(POLICIES),
+        st.sampled_from(
+            [
+                None,
+                f"/beta/deviceManagement/deviceCompliancePolicies/{POLICIES[0]}/assignments",
+                f"/beta/deviceManagement/deviceCompliancePolicies/{POLICIES[1]}/assignments",
+                f"/beta/deviceManagement/compliancePolicies/{LINUX}/assignments",
+            ]
+        ),
+        **HOW_OFTEN,
+    ),
+)
+NAPS = st.sampled_from([("sleep", 3.0), ("sleep", 20.0), ("wall", 3600.0), ("wall", -3600.0)])
+
 # What is declared ---------------------------------------------------------------------------------
 
 _YAML_FILTERS = st.sampled_from(
@@ -448,6 +547,7 @@ class ApplyMachine(RuleBasedStateMachine):
     """A tenant, a root, a second editor, and a client that must keep the laws."""
 
     rounds = 0
+    stale = 0
     runs = 0
     writes = 0
     excused = 0
@@ -503,6 +603,34 @@ class ApplyMachine(RuleBasedStateMachine):
     @rule(fault=FAULTS)
     def something_will_fail(self, fault):
         self.app.faults.add(fault)
+
+    @rule(faults=st.lists(REPLICAS, min_size=1, max_size=3))
+    def replicas_lag_and_answers_are_mixed_up(self, faults):
+        for fault in faults:
+            self.app.faults.add(fault)
+
+    @precondition(lambda self: self.is_declared)
+    @rule(
+        edits=st.lists(st.tuples(st.sampled_from(POLICIES), EDITS), max_size=2),
+        faults=st.lists(REPLICAS, min_size=1, max_size=3),
+        naps=st.lists(st.tuples(MOMENTS, NAPS), max_size=2),
+        script=SCRIPTS,
+    )
+    def apply_while_readings_cannot_be_trusted(self, edits, faults, naps, script):
+        """Plan, then let somebody edit, replicas lag and the machine sleep, then apply that plan."""
+        self.prepare((), None)
+        plan = self.plan_or_none()
+        if plan is None:
+            return
+        for own, edit in edits:
+            self.world.touch(own, edit)
+        for fault in faults:
+            self.app.faults.add(fault)
+        self.prepare(script, None)
+        for moment, (kind, seconds) in naps:
+            nap = self.clock.advance if kind == "sleep" else self.clock.set_wall
+            self.world.at(moment, lambda _there, nap=nap, seconds=seconds: nap(seconds))
+        self.go(plan)
 
     @precondition(lambda self: self.is_declared)
     @rule()
@@ -569,7 +697,7 @@ class ApplyMachine(RuleBasedStateMachine):
         """Run plan and apply to whatever end, and judge that end."""
         world = self.world
         self.clock.is_stopped = False
-        world.readings = {}
+        world.begin()
         began, recorded = world.number, len(self.app.requests)
         before = world.everything()
         run = self.run()
@@ -579,6 +707,7 @@ class ApplyMachine(RuleBasedStateMachine):
             world.plan = plan or run.plan()
             if not world.plan.complete:
                 return
+            world.see_plan()
             result = run.apply(world.plan)
         except (ReconcilerError, Killed):
             result = None
@@ -594,6 +723,7 @@ class ApplyMachine(RuleBasedStateMachine):
         if world.plan is not None:
             self.nothing_untouched_is_lost(before, began)
         if result is not None:
+            type(self).stale += len(result.having(Status.STALE))
             self.the_report_is_true(result)
         world.excused.clear()
 
@@ -654,7 +784,7 @@ class ApplyMachine(RuleBasedStateMachine):
         self.clock.advance(30)
         run = self.run()
         plan = self.world.plan = run.plan()
-        self.world.readings = {}
+        self.world.begin()
         if not plan.complete:
             assert any(d.is_error and d.message for d in plan.diagnostics)
             return
@@ -695,5 +825,6 @@ def test_the_laws_of_apply_hold_whatever_happens():
     if os.environ.get("MACHINE_REPORT"):
         sys.stdout.write(
             f"\nrounds {ApplyMachine.rounds}, runs {ApplyMachine.runs}, "
-            f"writes seen {ApplyMachine.writes}, excused {ApplyMachine.excused}\n"
+            f"writes seen {ApplyMachine.writes}, stale {ApplyMachine.stale}, "
+            f"excused {ApplyMachine.excused}\n"
         )

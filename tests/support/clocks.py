@@ -35,6 +35,11 @@ class FakeClock:
         with self._lock:
             self._elapsed += seconds
 
+    def set_wall(self, seconds):
+        """Set the wall clock on, or back; the monotonic clock takes no notice."""
+        with self._lock:
+            self.start += seconds
+
     def stop(self):
         self.is_stopped = True
 
