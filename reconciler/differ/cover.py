@@ -19,6 +19,7 @@ from reconciler.model.state import VIRTUAL_GROUPS, FilterMode, Target, TargetKin
 from reconciler.model.wording import Names, describe_filter, describe_target
 
 _CHECK = "check that this is meant"
+_LOOK = "look at this assignment in the Intune portal"
 
 
 def cover(
@@ -72,9 +73,11 @@ class _PolicyCover:
         yield from self._sides()
         yield from self._deleted_groups()
 
-    def _warning(self, code: str, message: str, place: Location | None) -> Diagnostic:
+    def _warning(
+        self, code: str, message: str, place: Location | None = None, help: str = _CHECK
+    ) -> Diagnostic:
         policy = self.names.policy(self.plan.policy)
-        return warning(code, message, place or self.place, help=_CHECK, policy=policy)
+        return warning(code, message, place or self.place, help=help, policy=policy)
 
     def _includes_left(self) -> Iterator[Diagnostic]:
         """A policy that is empty on purpose, and stays so, is no news."""
@@ -83,11 +86,11 @@ class _PolicyCover:
             return
         if any(_is_include(change.target) for change in self.deletes):
             message = "this plan removes the last include of the policy"
-            yield self._warning("last-include-removed", message, None)
+            yield self._warning("last-include-removed", message)
         message = (
             "no include is left, neither here nor from a policy set: the policy reaches nobody"
         )
-        yield self._warning("reaches-nobody", message, None)
+        yield self._warning("reaches-nobody", message)
 
     def _only_exclusions(self) -> Iterator[Diagnostic]:
         is_news = bool(self.plan.changes) or not any(map(_is_include, self.after))
@@ -110,8 +113,8 @@ class _PolicyCover:
             shown = f"{describe_filter(before, self.names)} -> {describe_filter(after, self.names)}"
             if after is not None and before.id == after.id:
                 message = (
-                    f"the filter of {target} is turned round ({shown}): the devices that it left out "
-                    "are reached, and the others no longer"
+                    f"{target} keeps its filter, with the other mode ({shown}): the devices that "
+                    "were left out are reached, and the others no longer"
                 )
                 yield self._warning("filter-inverted", message, change.declared_at)
             elif after is None or (
@@ -141,7 +144,7 @@ class _PolicyCover:
                     message = (
                         f"the group {group} is no longer excluded: its members may then be reached"
                     )
-                    yield self._warning("exclusion-removed", message, None)
+                    yield self._warning("exclusion-removed", message)
 
     def _deleted_groups(self) -> Iterator[Diagnostic]:
         for target in dict.fromkeys(self.after):
@@ -149,11 +152,12 @@ class _PolicyCover:
                 continue
             if target.id in self.directory.groups.by_id or target.id in VIRTUAL_GROUPS.values():
                 continue
+            side = "included" if _is_include(target) else "excluded"
+            group = self.names.quoted(target.name, target.id)
             message = (
-                f"{describe_target(target, self.names)} is assigned, and Microsoft Entra has no such "
-                "group (any more)"
+                f"the {side} group {group} does not exist in Microsoft Entra, and is still assigned"
             )
-            yield self._warning("deleted-group-assigned", message, None)
+            yield self._warning("deleted-group-assigned", message, help=_LOOK)
 
 
 def _declared(plan: PolicyPlan) -> Iterator[tuple[Target, Location]]:
