@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
-from reconciler.documents import SavedPlan, loads
+from reconciler.documents import Document, SavedPlan, loads, read_document
 from reconciler.documents.envelope import decode
 from reconciler.model.errors import ConfigError, StalePlanError
+
+T = TypeVar("T")
 
 
 def read_plan(path: Path) -> SavedPlan:
     """Read a saved plan. Raises `PlanFileError`, or `StalePlanError` where it was altered."""
+    return _parsed(path, loads)
+
+
+def read_saved(path: Path) -> Document:
+    """Read a saved document of any kind. Raises as `read_plan` does."""
+    return _parsed(path, read_document)
+
+
+def _parsed(path: Path, parse: Callable[..., T]) -> T:
     content = _read(path)
     try:
-        return loads(decode(content, source=str(path)), source=str(path))
+        return parse(decode(content, source=str(path)), source=str(path))
     except StalePlanError as altered:
         if not json.detect_encoding(content).startswith("utf-16"):
             raise

@@ -6,12 +6,37 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import assert_never
 
 from reconciler.cli.console import Console, is_terminal
 from reconciler.cli.version import version
-from reconciler.documents import SavedPlan, dumps
+from reconciler.documents import Document, SavedPlan, Validation, dumps
 from reconciler.model.diagnostics import Diagnostic
+from reconciler.model.errors import UsageError
 from reconciler.model.result import ApplyResult
+
+_RESULT_FORMATS = ("text", "json", "markdown")
+_VALIDATION_FORMATS = (*_RESULT_FORMATS, "github", "sarif")
+
+
+def document(shown: Document, format_: str, console: Console, *, root: str = "") -> str:
+    """Render a saved document. Raises `UsageError` where its kind has no such view."""
+    match shown:
+        case SavedPlan():
+            return plan(shown, format_, console, root=root)
+        case ApplyResult():
+            _refuse_other_formats("the result of an apply", format_, _RESULT_FORMATS)
+            return result(shown, format_, console)
+        case Validation():
+            _refuse_other_formats("the result of validate", format_, _VALIDATION_FORMATS)
+            return validation(shown, format_, console)
+        case _:
+            assert_never(shown)
+
+
+def _refuse_other_formats(what: str, format_: str, formats: Sequence[str]) -> None:
+    if format_ not in formats:
+        raise UsageError(f"{what} is shown as {', '.join(formats)}, not as {format_}")
 
 
 def plan(saved: SavedPlan, format_: str, console: Console, *, root: str = "") -> str:
@@ -64,6 +89,27 @@ def result(found: ApplyResult, format_: str, console: Console) -> str:
             from reconciler.views import apply_text
 
             return apply_text.render(found, width=console.width, verbose=console.verbose > 0)
+
+
+def validation(shown: Validation, format_: str, console: Console) -> str:
+    """Render what validate found in the files of one or several roots."""
+    if format_ == "json":
+        from reconciler.documents.validation import dumps_validation
+
+        return dumps_validation(shown)
+    if format_ == "markdown":
+        return "\n".join(
+            problems_markdown(Path(root.path), root.label, root.diagnostics, console.environ)
+            for root in shown.roots
+        )
+    checked = [(Path(root.path), root.diagnostics) for root in shown.roots]
+    text = problems(checked, format_, console.width)
+    if format_ != "text":
+        return text
+    from reconciler.views.validation import render_verdict
+
+    verdict = render_verdict([d for _, diagnostics in checked for d in diagnostics])
+    return f"{text}\n{verdict}" if text else verdict
 
 
 def problems_markdown(

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from reconciler.model.diagnostics import Diagnostic, Location
 from reconciler.model.text import visible
+from reconciler.model.wording import count_of
 from reconciler.views.wrapping import wrapped
 
 _LONGEST_LINE = 200
@@ -26,6 +27,18 @@ def render(
         for diagnostic in diagnostics
     ]
     return "\n\n".join(blocks) + "\n" if blocks else ""
+
+
+def render_verdict(diagnostics: Iterable[Diagnostic], *, policies: int | None = None) -> str:
+    """Count errors and warnings in one closing line; ``policies`` is how many are declared."""
+    listed = list(diagnostics)
+    errors = sum(diagnostic.is_error for diagnostic in listed)
+    warnings = count_of(len(listed) - errors, "warning")
+    if errors:
+        return f"Invalid: {count_of(errors, 'error')}, {warnings}.\n"
+    noun = "policy" if policies == 1 else "policies"
+    declared = "" if policies is None else f"{policies} {noun} declared, "
+    return f"Valid: {declared}{warnings}.\n"
 
 
 def _block(diagnostic: Diagnostic, width: int, root: str, on_screen: bool) -> Iterator[str]:

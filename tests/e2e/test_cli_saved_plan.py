@@ -226,3 +226,17 @@ def test_a_saved_plan_holds_no_token(tmp_path, root):
         ran = run("plan", "--out", "p.json", "-vv", cwd=tmp_path, env=secret)
     assert ran.code == 0
     assert "c4n4ry" not in (tmp_path / "p.json").read_text() + ran.stdout + ran.stderr
+
+
+def test_show_renders_a_result_and_a_validation_too(tmp_path, root):
+    applied = run("apply", "--sandbox", "--auto-approve", "--format", "json", cwd=tmp_path)
+    checked = run("validate", "--format", "json", cwd=tmp_path)
+    (tmp_path / "result.json").write_text(applied.stdout, encoding="utf-8")
+    (tmp_path / "validation.json").write_text(checked.stdout, encoding="utf-8")
+    result = run("show", "result.json", cwd=tmp_path)
+    assert (result.code, "\nApply complete: 8 added" in result.stdout) == (0, True)
+    assert run("show", "result.json", "--format", "json", cwd=tmp_path).stdout == applied.stdout
+    validation = run("show", "validation.json", cwd=tmp_path)
+    assert (validation.code, validation.stdout) == (0, "Valid: 0 warnings.\n")
+    refused = run("show", "validation.json", "--format", "html", cwd=tmp_path)
+    assert (refused.code, "not as html" in refused.error) == (64, True)

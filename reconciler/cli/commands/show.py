@@ -1,4 +1,4 @@
-"""``reconciler show``: render a saved plan."""
+"""``reconciler show``: render a saved plan, result or validation."""
 
 from __future__ import annotations
 
@@ -11,15 +11,18 @@ from reconciler.cli.options import FILE, PLAN_FORMATS, OutputOptions, output_opt
 
 
 @click.command("show")
-@click.argument("plan", type=FILE)
+@click.argument("file", type=FILE)
 @click.option(
     "--root", default="", metavar="PATH", help="Where the plan's files lie, to name them from here."
 )
 @output_options(PLAN_FORMATS)
-def command(*, plan: Path, root: str, console: Console, output: OutputOptions) -> None:
-    """Render a plan that was saved with `plan --out`. Reads the file alone, no tenant."""
-    from reconciler.cli import render
-    from reconciler.cli.plan_files import read_plan
+def command(*, file: Path, root: str, console: Console, output: OutputOptions) -> None:
+    """Render a saved plan, result or validation. Reads the file alone, no tenant.
 
-    text = render.plan(read_plan(plan), output.format_, console, root=root)
+    FILE is what `plan --out`, `apply --format json` or `validate --format json` wrote.
+    """
+    from reconciler.cli import render
+    from reconciler.cli.plan_files import read_saved
+
+    text = render.document(read_saved(file), output.format_, console, root=root)
     console.result(text, out=output.out, format_=output.format_)

@@ -52,19 +52,12 @@ def _render(
     found: Sequence[tuple[Path, Sequence[Diagnostic]]], format_: str, width: int, policies: int
 ) -> str:
     from reconciler.cli.render import problems
+    from reconciler.views.validation import render_verdict
 
     text = problems(found, format_, width)
     if format_ != "text":
         return text
-    errors = sum(d.is_error for _, diagnostics in found for d in diagnostics)
-    warnings = sum(not d.is_error for _, diagnostics in found for d in diagnostics)
-    if errors:
-        closing = f"Invalid: {_count(errors, 'error')}, {_count(warnings, 'warning')}."
-    else:
-        declared = "1 policy" if policies == 1 else f"{policies} policies"
-        closing = f"Valid: {declared} declared, {_count(warnings, 'warning')}."
-    return f"{text}\n{closing}\n" if text else f"{closing}\n"
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+    verdict = render_verdict(
+        [d for _, diagnostics in found for d in diagnostics], policies=policies
+    )
+    return f"{text}\n{verdict}" if text else verdict
