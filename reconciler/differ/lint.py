@@ -17,7 +17,7 @@ from reconciler.model.identifiers import short_ids
 from reconciler.model.plan import Create, Delete, PolicyPlan, Update
 from reconciler.model.policy_types import LINUX, fitting_filter_platforms, title_of
 from reconciler.model.ports import Directory
-from reconciler.model.state import Filter, Target, TargetKind
+from reconciler.model.state import Filter, Target, TargetKind, Writes
 from reconciler.model.wording import Names
 
 _IN_THE_PORTAL = (
@@ -35,8 +35,10 @@ class _Entry:
     inherited: bool = False
 
 
-def lint(policies: Iterable[PolicyPlan], directory: Directory) -> tuple[Diagnostic, ...]:
-    """Check what each policy will have once the plan is applied."""
+def lint(
+    policies: Iterable[PolicyPlan], directory: Directory, writes: Writes = Writes.AUTO
+) -> tuple[Diagnostic, ...]:
+    """Check what each policy will have once the plan is applied, and on the way there."""
     plans = tuple(policies)
     names = Names(
         short_ids((plan.policy.id, plan.policy.name) for plan in plans)
@@ -46,15 +48,18 @@ def lint(policies: Iterable[PolicyPlan], directory: Directory) -> tuple[Diagnost
     return tuple(
         diagnostic
         for plan in plans
-        for diagnostic in _PolicyLint(plan, directory, names).diagnostics()
+        for diagnostic in _PolicyLint(plan, directory, names, writes).diagnostics()
     )
 
 
 class _PolicyLint:
     """The checks of one policy."""
 
-    def __init__(self, plan: PolicyPlan, directory: Directory, names: Names) -> None:
+    def __init__(
+        self, plan: PolicyPlan, directory: Directory, names: Names, writes: Writes
+    ) -> None:
         self.plan = plan
+        self.writes = writes
         self.directory = directory
         self.names = names
         self.name = names.policy(plan.policy)
@@ -67,9 +72,26 @@ class _PolicyLint:
         yield from self._both_sides()
         yield from self._cancelled_includes()
         yield from self._mixed_exclusions()
+        yield from self._sides_in_two_calls()
         for entry in self.entries:
             if entry.location is not None and entry.filter is not None:
                 yield from self._filter_fit(entry.filter, entry.location)
+
+    def _sides_in_two_calls(self) -> Iterator[Diagnostic]:
+        """Warn of a group that changes sides by two calls: one id can hold one side alone."""
+        if self.writes is not Writes.CREATE:
+            return
+        removed = {each.target.id for each in self.plan.changes if isinstance(each, Delete)}
+        for change in self.plan.changes:
+            is_group = change.target.kind in (TargetKind.GROUP, TargetKind.EXCLUSION_GROUP)
+            if isinstance(change, Create) and is_group and change.target.id in removed:
+                yield self._warning(
+                    "side-change-in-two-calls",
+                    "this group changes sides by two calls (writes: create): between them it is "
+                    "neither included nor excluded",
+                    change.declared_at,
+                    "with writes: auto or writes: assign it changes sides in one call",
+                )
 
     def _warning(
         self, code: str, message: str, location: Location | None, help: str = ""

@@ -155,7 +155,7 @@ def plan(
         *resolution.diagnostics,
         *_against_lock(reading),
         *difference.diagnostics,
-        *lint(difference.policies, directory),
+        *lint(difference.policies, directory, config.writes),
         *cover(difference.policies, directory, places),
     )
     return _judged(config, identity, difference.policies, found, selection, limits)

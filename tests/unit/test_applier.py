@@ -284,8 +284,11 @@ def test_documented_calls_add_before_they_take_away(tmp_path):
     wanted = {"include": ["group: Group 3", "group: Group 4"], "exclude": ["group: Group 5"]}
     root = declare(tmp_path, {"Policy 1": wanted}, writes="create", ownership="authoritative")
     run = run_on(app, clock, root)
+    plan = run.plan()
+    (told,) = [each for each in plan.diagnostics if each.code == "side-change-in-two-calls"]
 
-    assert run.apply().exit_code is ExitCode.OK
+    assert run.apply(plan).exit_code is ExitCode.OK
+    assert "neither included nor excluded" in told.message
 
     calls = [
         (method, path.rpartition("_")[2] if method == "DELETE" else body["target"]["groupId"])
