@@ -12,7 +12,7 @@ import click
 
 from reconciler.cli import github_actions, render
 from reconciler.cli.console import Console, is_terminal
-from reconciler.cli.each_root import each_root, refuse_several
+from reconciler.cli.each_root import each_root, refuse_several, worst
 from reconciler.cli.justification import justification
 from reconciler.cli.options import (
     DEFAULT_ROOT,
@@ -160,8 +160,10 @@ class ApplyCommand:
         except KeyboardInterrupt:
             raise Interrupted("the writes are done, but the result was not shown whole") from None
         finally:
-            self.console.summary(lambda: render.result(result, "markdown", self.console))
-        return result.exit_code
+            has_summary = self.console.summary(
+                lambda: render.result(result, "markdown", self.console)
+            )
+        return worst([result.exit_code] if has_summary else [result.exit_code, ExitCode.ERROR])
 
     def _show_result(self, result: ApplyResult) -> None:
         format_, out = self.output.format_, self.output.out

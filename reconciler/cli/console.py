@@ -116,15 +116,18 @@ class Console:
         else:
             click.echo(harmless(visible(without_secrets(message)), self.environ), err=True)
 
-    def summary(self, markdown: Callable[[], str]) -> None:
+    def summary(self, markdown: Callable[[], str]) -> bool:
         """Append to the job's summary in GitHub Actions; where that fails, say so and go on.
 
         It repeats what stands elsewhere, so its failure must not hide what was planned or done.
+        The result tells whether it went well.
         """
         try:
             summarize(self.environ, markdown)
         except ConfigError as fault:
             self.aside(f"{visible(f'the job summary lacks this: {fault}')}\n")
+            return False
+        return True
 
     def _echo(self, text: str, *, is_text: bool, err: bool) -> None:
         """Print, in colours where that is wanted; click takes them out where they are not."""

@@ -151,7 +151,8 @@ def _ask_and_write(
     if not reviewer.confirms(plan):
         return None
     with reviewer.while_writing():
-        return write(plan, options, session=session, connection=connection)
+        result = write(plan, options, session=session, connection=connection)
+    return replace(result, faults=(*result.faults, *connection.faults))
 
 
 def refuse_unsafe(plan: Plan, *, is_saved: bool = False) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
@@ -58,11 +58,15 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """A way to a tenant, and the identity that goes there."""
+    """A way to a tenant, and the identity that goes there.
+
+    ``faults`` grows by a sentence where what was written to a sandbox could not be kept.
+    """
 
     tenant: GraphTenant
     tokens: TokenSource
     client: GraphClient
+    faults: list[str] = field(default_factory=list)
 
 
 @contextmanager
@@ -76,7 +80,8 @@ def connect(
     """
     tokens = sign_in(session, cloud=cloud, tenant=tenant)
     graph = _graph(session, cloud)
-    with _http(session, graph) as http:
+    faults: list[str] = []
+    with _http(session, graph, faults) as http:
         transport = Transport(
             http=http,
             graph=graph,
@@ -88,7 +93,8 @@ def connect(
         client = GraphClient(
             transport, parallelism=session.parallelism, on_read=session.progress.read
         )
-        yield Connection(GraphTenant(client, justification=justification), tokens, client)
+        graph_tenant = GraphTenant(client, justification=justification)
+        yield Connection(graph_tenant, tokens, client, faults)
 
 
 class _SandboxTokens:
@@ -124,13 +130,13 @@ def _graph(session: Session, cloud: Cloud) -> str:
     return endpoints(cloud, session.environ).graph
 
 
-def _http(session: Session, graph: str) -> httpx.Client:
+def _http(session: Session, graph: str, faults: list[str]) -> httpx.Client:
     if session.sandbox is not None:
-        return httpx.Client(transport=_sandbox(session.sandbox, session.clock))
+        return httpx.Client(transport=_sandbox(session.sandbox, session.clock, faults))
     return open_client(graph, session.environ, connections=max(session.parallelism, 2))
 
 
-def _sandbox(access: SandboxAccess, clock: Clock) -> httpx.BaseTransport:
+def _sandbox(access: SandboxAccess, clock: Clock, faults: list[str]) -> httpx.BaseTransport:
     from reconciler.sandbox.app import SandboxApp  # noqa: PLC0415 - werkzeug, for sandboxes alone
     from reconciler.sandbox.state import SandboxFileError, SandboxState  # noqa: PLC0415
 
@@ -143,11 +149,18 @@ def _sandbox(access: SandboxAccess, clock: Clock) -> httpx.BaseTransport:
         raise ConfigError(str(broken)) from broken
 
     def keep(state: SandboxState) -> None:
-        make_state_folder(kept.parent)
-        state.save(kept)
-        for old in kept.parent.glob(f"{_kept_prefix(access)}*.json"):
-            if old != kept:
-                old.unlink(missing_ok=True)
+        try:
+            make_state_folder(kept.parent)
+            state.save(kept)
+            for old in kept.parent.glob(f"{_kept_prefix(access)}*.json"):
+                if old != kept:
+                    old.unlink(missing_ok=True)
+        except OSError as fault:
+            why = fault.strerror or fault
+            lost = f"the sandbox's writes could not be kept in {kept} ({why})"
+            faults[:] = [f"{lost}, so the next plan does not see them"]
+        else:
+            faults.clear()
 
     app = SandboxApp(state, mode=access.mode, on_write=keep, clock=lambda: clock.now().timestamp())
     return httpx.WSGITransport(app=app)

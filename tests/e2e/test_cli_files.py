@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.run_cli import COMMAND, TIME_LIMIT, copy_example, environment, run
+from tests.support.run_cli import COMMAND, TIME_LIMIT, copy_example, environment, run, served
 
 FULL = Path("/dev/full")
 needs_full = pytest.mark.skipif(not FULL.exists(), reason="needs a device that is always full")
@@ -169,3 +169,46 @@ def test_a_file_whose_ending_says_another_form_is_refused(tmp_path, root, argume
     ran = run(*arguments, cwd=tmp_path)
     assert (ran.code, ran.stdout) == (64, "")
     assert advice in ran.error
+
+
+def test_a_state_folder_that_is_full_hides_nothing_of_what_was_written(tmp_path, root):
+    """The size of a file is limited here as a quota does it."""
+    limited = "import os, resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000)); "
+    done = subprocess.run(
+        [COMMAND[0], "-c", limited + "os.execv(sys.argv[1], sys.argv[1:])", *COMMAND, *APPLY],
+        cwd=tmp_path,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=TIME_LIMIT,
+        check=False,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert "Apply complete: 8 added" in done.stdout
+    assert "the sandbox's writes could not be kept in desired-state/.reconciler/" in done.stdout
+    assert "(File too large), so the next plan does not see them" in done.stdout
+
+
+def test_an_approval_code_that_cannot_be_kept_is_shown(tmp_path, root):
+    tenant = root / "sandbox.json"
+    document = json.loads(tenant.read_text())
+    tenant.write_text(json.dumps({**document, "multiAdminApproval": {"form": "documented"}}))
+    limited = "import os, resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (20, 20)); "
+    with served(tenant, cwd=tmp_path) as way:
+        done = subprocess.run(
+            [
+                *(COMMAND[0], "-c", limited + "os.execv(sys.argv[1], sys.argv[1:])"),
+                *(*COMMAND, "apply", "--auto-approve", "--justification", "Change 7"),
+            ],
+            cwd=tmp_path,
+            env=environment(way),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=TIME_LIMIT,
+            check=False,
+            text=True,
+        )
+    assert done.returncode == 1
+    assert done.stdout.count("\n      approval code ") == 6
+    assert "--approval-code" in done.stdout
