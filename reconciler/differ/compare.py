@@ -271,7 +271,7 @@ def _covered(policy: Policy, wanted: ResolvedAssignment, by: Sequence[Assignment
     if wanted.filter is None:
         return warning(
             "inherited",
-            "this target is already assigned through a policy set, so nothing is created",
+            "this target is already assigned through a policy set, so nothing is added",
             wanted.location,
             help="it ends when the policy set no longer assigns it",
             policy=policy.name,

@@ -1,4 +1,4 @@
-"""What ``validate`` found as versioned JSON, and back. No I/O: text in, text out."""
+"""The result of ``validate`` as versioned JSON, and back. No I/O: text in, text out."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class CheckedRoot:
 
 
 def dumps_validation(validation: Validation) -> str:
-    """Write what ``validate`` found, with a final newline."""
+    """Write the result of ``validate``, with a final newline."""
     document = {
         "kind": Kind.VALIDATION.value,
         "format_version": FORMAT_VERSION,
@@ -86,7 +86,7 @@ def dumps_validation(validation: Validation) -> str:
 
 
 def validation_of(document: Mapping[str, Any], *, source: str) -> Validation:
-    """Read what ``validate`` found from a parsed document.
+    """Read the result of ``validate`` from a parsed document.
 
     Raises `PlanFileError` where it is none that this release can read.
     """

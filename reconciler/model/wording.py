@@ -26,7 +26,7 @@ from reconciler.model.plan import (
     action_of,
     filter_after,
 )
-from reconciler.model.state import Filter, Guardrails, Policy, Target, TargetKind
+from reconciler.model.state import Assignment, Filter, Guardrails, Policy, Target, TargetKind
 
 SIGNS = {Action.CREATE: "+", Action.UPDATE: "~", Action.DELETE: "-"}
 VERBS = {Action.CREATE: "add", Action.UPDATE: "change", Action.DELETE: "remove"}
@@ -145,6 +145,15 @@ def not_in_directory(target: Target) -> str:
     """Mark a group of a plan without a name: the plan looked it up in vain. "" for other targets."""
     is_group = target.kind in (TargetKind.GROUP, TargetKind.EXCLUSION_GROUP)
     return " (not in the directory)" if is_group and target.name is None else ""
+
+
+def describe_source(assignment: Assignment) -> str:
+    """State where an assignment comes from; "" where it was made on the policy itself."""
+    if assignment.is_direct:
+        return ""
+    if assignment.is_of_unknown_source:
+        return f'from the source "{assignment.source}"'
+    return "from a policy set"
 
 
 def describe_filter(filter: Filter | None, names: Names = NO_NAMES) -> str:

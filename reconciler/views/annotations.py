@@ -1,4 +1,4 @@
-"""Findings as GitHub workflow commands, which show at their lines in a pull request. Pure.
+"""Diagnostics as GitHub workflow commands, which show at their lines in a pull request. Pure.
 
 Each command is one line that starts with ``::``, so nothing in a message can start another.
 """
@@ -20,16 +20,16 @@ def render(diagnostics: Iterable[Diagnostic], *, root: str) -> str:
 
     Errors come first because GitHub shows ten annotations of each kind per step.
     """
-    found = sorted(sort_diagnostics(diagnostics), key=lambda d: not d.is_error)
-    return "".join(f"{_command(diagnostic, root)}\n" for diagnostic in found)
+    listed = sorted(sort_diagnostics(diagnostics), key=lambda d: not d.is_error)
+    return "".join(f"{_command(diagnostic, root)}\n" for diagnostic in listed)
 
 
 def render_plan(plan: Plan, *, root: str) -> str:
-    """Write a plan's findings, the guardrails that stop it among the errors."""
-    return render(findings_of(plan), root=root)
+    """Write a plan's diagnostics, the guardrails that stop it among the errors."""
+    return render(diagnostics_of(plan), root=root)
 
 
-def findings_of(plan: Plan) -> tuple[Diagnostic, ...]:
+def diagnostics_of(plan: Plan) -> tuple[Diagnostic, ...]:
     """A plan's diagnostics and stops in one list; a stop takes the place of its own warning."""
     stops = [error(stop.code, stop.message, stop.declared_at) for stop in plan.stopped_by]
     return sort_diagnostics([*stops, *plan.open_diagnostics])
@@ -38,10 +38,10 @@ def findings_of(plan: Plan) -> tuple[Diagnostic, ...]:
 def full_message(diagnostic: Diagnostic) -> str:
     """A diagnostic's policy, message and help in one text, whose only line break is our own."""
     policy = f"{diagnostic.policy}: " if diagnostic.policy else ""
-    said = visible(f"{policy}{diagnostic.message}")
+    message = visible(f"{policy}{diagnostic.message}")
     if diagnostic.help:
-        said = f"{said}\n{visible(diagnostic.help)}"
-    return shortened(said, _LONGEST_MESSAGE)
+        message = f"{message}\n{visible(diagnostic.help)}"
+    return shortened(message, _LONGEST_MESSAGE)
 
 
 def _command(diagnostic: Diagnostic, root: str) -> str:
@@ -52,9 +52,9 @@ def _command(diagnostic: Diagnostic, root: str) -> str:
         properties["line"] = str(place.line)
         properties["col"] = str(place.column)
     properties["title"] = f"reconciler: {diagnostic.code}"
-    said = ",".join(f"{key}={_property(value)}" for key, value in properties.items())
+    written = ",".join(f"{key}={_property(value)}" for key, value in properties.items())
     command = "error" if diagnostic.severity is Severity.ERROR else "warning"
-    return f"::{command} {said}::{_escaped(full_message(diagnostic))}"
+    return f"::{command} {written}::{_escaped(full_message(diagnostic))}"
 
 
 def _escaped(text: str) -> str:

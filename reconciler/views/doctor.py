@@ -1,31 +1,31 @@
-"""What ``doctor`` found, as text and JSON. Pure."""
+"""The checks of ``doctor`` as text and JSON. Pure."""
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from typing import Protocol
 
 from reconciler.documents.writing import json_text
 from reconciler.model.text import visible
+from reconciler.views.wrapping import wrapped
 
 
 class CheckView(Protocol):
-    """A check with how it came out: ``ok``, ``note`` or ``missing``."""
+    """A check and its result: ``ok``, ``note`` or ``missing``."""
 
     @property
     def title(self) -> str:
-        """What was looked at."""
+        """What was checked."""
         ...
 
     @property
     def health(self) -> str:
-        """How it came out."""
+        """The result, in one word."""
         ...
 
     @property
     def detail(self) -> str:
-        """What was found."""
+        """The result, in a sentence."""
         ...
 
 
@@ -35,14 +35,7 @@ def render_text(checks: Sequence[CheckView], *, width: int) -> str:
     for check in checks:
         sign = "!" if check.health == "missing" else " "
         head = f"{sign} {check.health:8}{check.title}: "
-        lines += textwrap.wrap(
-            visible(f"{head}{check.detail}"),
-            max(width, 60),
-            subsequent_indent=" " * 12,
-            break_long_words=False,
-            break_on_hyphens=False,
-            drop_whitespace=True,
-        )
+        lines += wrapped(visible(f"{head}{check.detail}"), max(width, 60), other=" " * 12)
     missing = sum(check.health == "missing" for check in checks)
     lines.append("")
     lines.append(f"{missing} missing." if missing else "Nothing that is needed is missing.")

@@ -1,4 +1,4 @@
-"""Findings as SARIF 2.1.0, for GitHub code scanning and its like. Pure.
+"""Diagnostics as SARIF 2.1.0, for GitHub code scanning and its like. Pure.
 
 https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html
 """
@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from reconciler.model.diagnostics import Diagnostic, sort_diagnostics
 from reconciler.model.plan import Plan
-from reconciler.views.annotations import findings_of, full_message
+from reconciler.views.annotations import diagnostics_of, full_message
 from reconciler.views.escaping import repository_path
 
 _SCHEMA = (
@@ -27,8 +27,8 @@ _ROOT_ID = "%SRCROOT%"
 
 def render(diagnostics: Iterable[Diagnostic], *, root: str, version: str) -> str:
     """Write a SARIF log with a final newline; ``version`` is this program's."""
-    found = sort_diagnostics(diagnostics)
-    codes = sorted({diagnostic.code for diagnostic in found})
+    listed = sort_diagnostics(diagnostics)
+    codes = sorted({diagnostic.code for diagnostic in listed})
     seen: Counter[str] = Counter()
     log = {
         "$schema": _SCHEMA,
@@ -39,11 +39,11 @@ def render(diagnostics: Iterable[Diagnostic], *, root: str, version: str) -> str
                     "driver": {
                         "name": "reconciler",
                         "semanticVersion": version,
-                        "rules": [_rule(code, found) for code in codes],
+                        "rules": [_rule(code, listed) for code in codes],
                     }
                 },
                 "columnKind": "unicodeCodePoints",
-                "results": [_result(d, codes.index(d.code), root, seen) for d in found],
+                "results": [_result(d, codes.index(d.code), root, seen) for d in listed],
             }
         ],
     }
@@ -51,13 +51,13 @@ def render(diagnostics: Iterable[Diagnostic], *, root: str, version: str) -> str
 
 
 def render_plan(plan: Plan, *, root: str, version: str) -> str:
-    """Write a plan's findings, the guardrails that stop it among the errors."""
-    return render(findings_of(plan), root=root, version=version)
+    """Write a plan's diagnostics, the guardrails that stop it among the errors."""
+    return render(diagnostics_of(plan), root=root, version=version)
 
 
-def _rule(code: str, found: Iterable[Diagnostic]) -> dict[str, Any]:
-    """Describe one code; its level is the worst that it was found with."""
-    of_code = [diagnostic for diagnostic in found if diagnostic.code == code]
+def _rule(code: str, diagnostics: Iterable[Diagnostic]) -> dict[str, Any]:
+    """Describe one code; its level is the worst that it has here."""
+    of_code = [diagnostic for diagnostic in diagnostics if diagnostic.code == code]
     words = code.replace("-", " ")
     return {
         "id": code,
@@ -101,7 +101,7 @@ def _path(diagnostic: Diagnostic, root: str) -> str:
 
 
 def _identity(diagnostic: Diagnostic, root: str) -> str:
-    """Name a finding by what it is about, so that lines moving above it do not make it a new one."""
+    """Name a diagnostic by what it is about: lines that move above it do not make it a new one."""
     line = diagnostic.location.text.strip() if diagnostic.location else ""
     parts = [
         diagnostic.code,

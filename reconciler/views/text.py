@@ -83,8 +83,12 @@ def _policy(plan: PolicyPlan, names: Names, width: int, verbose: bool, root: str
 
 def _left_as_is(word: str, assignment: Assignment, names: Names) -> str:
     filter = assignment.filter
-    narrowed = f"   filter: {wording.describe_filter(filter, names)}" if filter else ""
-    return visible(f"      {word:9} {_target(assignment.target, names)}{narrowed}")
+    details = [
+        _target(assignment.target, names),
+        f"filter: {wording.describe_filter(filter, names)}" if filter else "",
+        wording.describe_source(assignment),
+    ]
+    return visible(f"      {word:9} {'   '.join(detail for detail in details if detail)}")
 
 
 def _target(target: Target, names: Names) -> str:

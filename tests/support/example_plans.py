@@ -102,7 +102,7 @@ def ordinary() -> Plan:
         diagnostics=(
             warning(
                 "inherited",
-                "this target is already assigned through a policy set, so nothing is created",
+                "this target is already assigned through a policy set, so nothing is added",
                 at("policies/macos.yaml", 9),
                 help="it goes when the policy set goes; to own it here, take it out of the set",
                 policy=MACS.name,

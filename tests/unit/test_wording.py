@@ -18,6 +18,7 @@ from tests.support.build_plans import (
     delete,
     excluded,
     group,
+    live,
     only,
     plan,
     policy_plan,
@@ -96,3 +97,15 @@ def test_the_names_of_a_plan_include_what_it_leaves_alone():
     made = plan(policy_plan(WINDOWS, create(WINDOWS, first), unmanaged(WINDOWS, second)))
     names = wording.Names.of_plan(made)
     assert names.quoted("Sales", first.id) == '"Sales" (4f1c0b2a)'
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("direct", ""),
+        ("policySets", "from a policy set"),
+        ("somethingNew", 'from the source "somethingNew"'),
+    ],
+)
+def test_a_source_is_shown_as_what_it_is(source, words):
+    assert wording.describe_source(live(group("Sales"), source=source)) == words

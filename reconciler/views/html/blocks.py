@@ -85,6 +85,7 @@ class Entry:
     filter: FilterLabel | None
     before: FilterLabel | None = None
     effect: str = ""
+    source: str = ""
     place: str = ""
 
     @property
@@ -181,7 +182,8 @@ def _line(place: Location) -> str:
 
 def _rest(state: State, live: Assignment, names: Names) -> Entry:
     filter = _filter(live.filter, names) if live.filter else None
-    return Entry(state, target_label(live.target, names), filter)
+    source = visible(wording.describe_source(live))
+    return Entry(state, target_label(live.target, names), filter, source=source)
 
 
 def _label(name: str, id: str, names: Names) -> Label:
