@@ -78,7 +78,15 @@ class GraphClient:
             objects = items(page, attempted, response)
             self._on_read(len(objects))
             yield from objects
-            link = next_link(page, attempted)
+            link = next_link(page, attempted, response)
+            if link is not None and not self.transport.is_home(link):
+                raise GraphError(
+                    f"a link in the response of {response.host} leads to another host, or is none; "
+                    "it was not followed",
+                    attempted=attempted,
+                    code="ForeignLink",
+                    request_id=response.request_id,
+                )
 
     def batch(
         self, version: Version, paths: Mapping[str, str], *, attempted: str
@@ -185,13 +193,15 @@ def items(
     return _list(page.get("value"), attempted, response)
 
 
-def next_link(page: Mapping[str, Any], attempted: str) -> str | None:
+def next_link(
+    page: Mapping[str, Any], attempted: str, response: GraphResponse | None = None
+) -> str | None:
     """Take the link to the next page out of a page, None on the last."""
     link = page.get("@odata.nextLink")
     if link is None:
         return None
     if not isinstance(link, str) or not link:
-        raise _unexpected(attempted)
+        raise _unexpected(attempted, response)
     return link
 
 

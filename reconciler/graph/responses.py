@@ -39,9 +39,8 @@ _ROUTE_MISSING = "no method match route template"
 _OPERATION_ID = re.compile(r"\s*-\s*Operation ID \(for customer support\).*", re.DOTALL)
 _ACTIVITY_ID = re.compile(r"Activity ID:\s*([0-9a-fA-F-]{36})")
 _REQUEST_ID = re.compile(r"[0-9A-Za-z._:|-]+")
-_BROKEN_JSON = (
-    "holds JSON that cannot be read (cut off, nested too deeply, or with a number that is none)"
-)
+_CUT_JSON = "holds JSON that cannot be read (it seems to be cut off)"
+_ODD_JSON = "holds JSON that cannot be read (nested too deeply, or with a number that is none)"
 _MAX_MESSAGE = 500
 
 
@@ -72,9 +71,11 @@ class GraphResponse:
             return cls(response.status_code, headers, None, host=host)
         try:
             body = exact_json.loads(content)
-        except ValueError:
-            fault = _BROKEN_JSON if content[:1] in (b"{", b"[") else "is not JSON"
+        except json.JSONDecodeError:
+            fault = _CUT_JSON if content[:1] in (b"{", b"[") else "is not JSON"
             return cls(response.status_code, headers, None, fault, host)
+        except ValueError:
+            return cls(response.status_code, headers, None, _ODD_JSON, host)
         return cls(response.status_code, headers, body, host=host)
 
     @property
@@ -88,6 +89,11 @@ class GraphResponse:
         return bool(self.fault) or (
             self.status >= 400 and self.body is not None and not self._error and not self.request_id
         )
+
+    @property
+    def is_lasting(self) -> bool:
+        """Whether the same response would come again: Graph's own JSON, whole, and of no use."""
+        return self.fault == _ODD_JSON
 
     @property
     def is_token_refused(self) -> bool:
@@ -123,7 +129,7 @@ class GraphResponse:
 
 def _foreign_message(host: str, fault: str) -> str:
     source = f"the response of {host}" if host else "the response"
-    if fault == _BROKEN_JSON:
+    if fault in (_CUT_JSON, _ODD_JSON):
         return f"{source} {fault}; nothing was concluded from it"
     return (
         f"{source} {fault or 'does not have the form that Graph documents'}, so something other "
@@ -212,7 +218,7 @@ _NO_LICENCE = "request not applicable to target tenant"
 
 def _hint(response: GraphResponse) -> str:
     if response.is_foreign:
-        return "; check HTTPS_PROXY and NO_PROXY" * (response.fault != _BROKEN_JSON)
+        return "; check HTTPS_PROXY and NO_PROXY" * (response.fault not in (_CUT_JSON, _ODD_JSON))
     if _NO_LICENCE in response.message.casefold():
         return "; this tenant has no active Intune licence"
     if response.status == 403:

@@ -104,7 +104,7 @@ class Transport:
         transient = self.transient(response, attempted)
         if transient is not None:
             raise transient
-        if not response.is_success:
+        if not response.is_success or response.is_foreign:
             raise refusal(response, attempted, now=self._clock.now())
 
     def transient(self, response: GraphResponse, attempted: str) -> TransientError | None:
@@ -117,7 +117,7 @@ class Transport:
             tries = _TRIES
         elif response.status == 500:
             tries = _TRIES_AFTER_PLAIN_500
-        elif response.is_foreign and response.is_success:
+        elif response.is_foreign and response.is_success and not response.is_lasting:
             tries = _TRIES
         else:
             return None
@@ -205,7 +205,7 @@ class Transport:
     def _check_home(self, url: str, attempted: str) -> None:
         if not self.is_home(url):
             raise GraphError(
-                "Graph sent a link that leads to another host; it was not followed",
+                "the link leads to another host, or is none; it was not followed",
                 attempted=attempted,
                 code="ForeignLink",
             )

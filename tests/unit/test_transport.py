@@ -20,6 +20,7 @@ from reconciler.model.errors import (
     OutcomeUnknownError,
     ThrottledError,
 )
+from reconciler.runtime.http_client import NoResponseError
 from reconciler.runtime.pace import Pacer
 from reconciler.runtime.retry import Backoff
 from reconciler.sandbox import Fault
@@ -394,3 +395,51 @@ def test_threads_share_one_pace(clock):
         thread.join()
 
     assert sorted(taken) == [20.0 * (number // 10) for number in range(100)]
+
+
+@pytest.mark.parametrize(
+    ("content", "tries"),
+    [(b'{"value": [NaN]}', 1), (b"[" * 100_000, 1), (b'{"value": [', 6), (b"<html>", 6)],
+)
+def test_only_a_response_that_may_come_out_better_is_asked_for_again(clock, content, tries):
+    sent = []
+
+    def answer(request):
+        sent.append(request)
+        return httpx.Response(200, content=content)
+
+    with pytest.raises(GraphError):
+        read(transport_on(httpx.MockTransport(answer), clock))
+
+    assert len(sent) == tries
+
+
+def test_a_lasting_fault_of_the_connection_is_not_tried_again(clock, tmp_path):
+    sent = []
+
+    def answer(request):
+        sent.append(request)
+        raise NoResponseError("its certificate has expired", is_lasting=True)
+
+    with pytest.raises(GraphError, match="has expired"):
+        read(transport_on(httpx.MockTransport(answer), clock))
+
+    assert len(sent) == 1
+    assert clock.slept == []
+
+
+def test_graphs_own_reason_stands_before_a_token_that_cannot_be_renewed(clock):
+    class Stubborn(Tokens):
+        def token(self, *, fresh=False):
+            if fresh:
+                raise AuthError("the ready token was rejected")
+            return CANARY
+
+    error = {"code": "InvalidAuthenticationToken", "message": "Lifetime validation failed."}
+    answer = httpx.Response(401, json={"error": error}, headers={"request-id": "r-1"})
+    transport = transport_on(httpx.MockTransport(lambda _: answer), clock, tokens=Stubborn())
+
+    for attempt in (read, write):
+        with pytest.raises(AuthError) as caught:
+            attempt(transport)
+        assert "Lifetime validation failed.) (request-id r-1); the ready token" in str(caught.value)
