@@ -252,7 +252,10 @@ class LiveState:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A Microsoft Entra group. ``membership_rule`` is set for dynamic groups alone."""
+    """A Microsoft Entra group. ``membership_rule`` is set for dynamic groups alone.
+
+    ``name`` is "" where Graph shows none; such a group can be declared by its id alone.
+    """
 
     id: str
     name: str
@@ -264,6 +267,7 @@ class AssignmentFilter:
     """An assignment filter as the tenant defines it.
 
     ``platform`` is Graph's devicePlatformType; ``management_type`` is ``devices`` or ``apps``.
+    ``name`` is "" where Graph shows none; such a filter can be declared by its id alone.
     """
 
     id: str

@@ -313,3 +313,45 @@ def test_a_policy_that_cannot_be_read_and_is_not_declared_stops_nothing():
 
     assert resolution.diagnostics == ()
     assert len(resolution.state.policies) == 1
+
+
+@pytest.mark.parametrize("nameless", [None, ""])
+def test_an_object_without_a_name_is_found_by_its_id_alone(nameless):
+    known = [
+        Group(build.SALES, nameless),
+        build.AssignmentFilter(build.CORPORATE, nameless, "windows10AndLater"),
+    ]
+    line = build.declare(
+        build.named(id=build.SALES), filter=("include", build.named(id=build.CORPORATE))
+    )
+    (assignment,) = resolved(line, known=known).state.policies[0].assignments
+    assert (assignment.target.id, assignment.target.name) == (build.SALES, None)
+    assert (assignment.filter.id, assignment.filter.name) == (build.CORPORATE, None)
+
+
+@pytest.mark.parametrize("nameless", [None, ""])
+def test_a_name_cannot_be_checked_against_an_object_without_one(nameless):
+    known = [Group(build.SALES, nameless)]
+    line = build.declare(build.named("Sales laptops", build.SALES))
+    assert only_error(resolved(line, known=known)) == (
+        "group-name-mismatch",
+        1,
+        f'the group {build.SALES} has no name that can be read, so it cannot be checked against "Sales laptops"',
+        "check the id in the portal, and leave the name out",
+    )
+
+
+@pytest.mark.parametrize("nameless", [None, ""])
+def test_an_object_without_a_name_is_no_suggestion(nameless):
+    line = build.declare(build.named("Sales laptop"))
+    near = {"Sales laptop": (Group(build.FINANCE, nameless),)}
+    unknown = only_error(resolved(line, known=[Group(build.KIOSKS, nameless)], nearby=near))
+    assert unknown[3].startswith("create it first")
+
+
+def test_an_uncut_name_is_looked_up_beside_the_name_that_yaml_reads():
+    line = build.declare(build.named("Sales"))
+    uncut = replace(line, group=replace(line.group, uncut_name="Sales #1"))
+    wanted = referenced_groups(build.desired(build.declared_policy(POLICY, uncut)))
+    assert wanted.names == {"Sales"}
+    assert wanted.uncut_names == {"Sales #1"}
