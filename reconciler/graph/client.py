@@ -61,7 +61,7 @@ class GraphClient:
     def follow(self, url: str, *, attempted: str) -> Iterator[Mapping[str, Any]]:
         """Read a collection from a link on. A link that comes back, or leaves Graph, is an error.
 
-        A collection is complete or it raises: nobody ever sees a part of one by accident.
+        A collection is complete, or an exception is raised; a part of one is never returned.
         """
         seen: set[str] = set()
         link: str | None = url
@@ -229,6 +229,6 @@ def _unexpected(
         f"the response{source} does not have the form that Graph documents{detail}; nothing was "
         "concluded from it",
         attempted=attempted,
-        code="UnexpectedAnswer",
+        code="UnexpectedResponse",
         request_id=response.request_id if response else None,
     )

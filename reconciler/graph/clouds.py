@@ -142,6 +142,6 @@ def _fault(value: str, parts: SplitResult) -> str | None:
 def _is_host(host: str) -> bool:
     """Whether a host may be shown: a name with a dot, or an IP address.
 
-    Messages name the host, and whoever mistook the variable for another one put a secret there.
+    Messages name the host, and by mistake there may be a secret in the variable.
     """
     return is_loopback(host) or ":" in host or is_domain_name(host)

@@ -23,10 +23,10 @@ from reconciler.model.state import Group
 from reconciler.runtime.retry import TransientError
 
 NAMES_PER_FILTER = 15
-"""Expressions in one ``$filter`` ([D] graph.md section 6)."""
+"""Expressions in one ``$filter`` (graph.md section 6)."""
 
 LONGEST_EQUAL = 120
-"""``eq`` and ``in`` match no value longer than this, though names may have 256 characters ([D])."""
+"""``eq`` and ``in`` match no value longer than this, though names may have 256 characters (graph.md section 6)."""
 
 LONGEST_FILTER = 1500
 """Characters of one ``$filter`` as it stands in the address, where a letter may take nine.

@@ -91,8 +91,8 @@ def _is_about_compliance(policy_type: object) -> bool:
 def create_route_exists(client: GraphClient) -> bool | None:
     """Tell whether the documented create call has a route; None where that could not be determined.
 
-    The request names a policy that cannot exist and carries no assignment, so no answer to it can
-    have changed anything.
+    The request names a policy that cannot exist and carries no assignment, so it cannot have
+    changed anything, whatever the response is.
     """
     url = client.url(Version.V1, f"{CLASSIC.path}/{_NO_POLICY}/assignments")
     try:

@@ -165,7 +165,7 @@ def plain_message(message: str) -> str:
 
 
 def is_throttled(response: GraphResponse) -> bool:
-    """Whether Graph asks to slow down; one part of Intune says so with a 500 (graph.md 7)."""
+    """Whether Graph asks to slow down; one part of Intune does so with a 500 (graph.md section 7)."""
     if response.status in (429, 503):
         return True
     return response.status == 500 and "rate limit" in response.message.casefold()
@@ -204,16 +204,16 @@ def token_refused(
     advice: str = "sign in again, and check that the token was issued for this cloud's Graph",
 ) -> AuthError:
     """The error for a 401: Graph's own reason and request-id first, then what to do."""
-    answer = f"{response.status} {response.code}".strip()
+    status = f"{response.status} {response.code}".strip()
     request = f" (request-id {response.request_id})" if response.request_id else ""
     return AuthError(
-        f"{attempted}: Microsoft Graph refused the token ({answer}: {response.message}){request}; "
+        f"{attempted}: Microsoft Graph refused the token ({status}: {response.message}){request}; "
         f"{advice}"
     )
 
 
 _NO_LICENCE = "request not applicable to target tenant"
-"""How Graph says that a tenant has no Intune licence (graph.md section 12)."""
+"""How Graph says that a tenant has no Intune licence (graph.md section 7)."""
 
 
 def _hint(response: GraphResponse) -> str:

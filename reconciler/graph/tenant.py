@@ -93,7 +93,7 @@ class GraphTenant:
             raise GraphError(
                 f"expected one organization, got {len(found)}",
                 attempted=attempted,
-                code="UnexpectedAnswer",
+                code="UnexpectedResponse",
             )
         return wire.tenant(wire.parse(wire.OrganizationItem, found[0], attempted))
 
@@ -111,7 +111,7 @@ class GraphTenant:
                 raise GraphError(
                     f"Graph listed the policy {policy.id} twice",
                     attempted="reading compliance policies",
-                    code="UnexpectedAnswer",
+                    code="UnexpectedResponse",
                 )
             by_id[policy.id] = listed_one
         return LiveState(
@@ -138,7 +138,7 @@ class GraphTenant:
             f"the assignments changed while their pages were read, {_PAGED_READINGS} times in a "
             "row; nothing was concluded from it",
             attempted=_reading_of(policy),
-            code="UnexpectedAnswer",
+            code="UnexpectedResponse",
         )
 
     def read_each(self, policies: Sequence[Policy]) -> Mapping[str, LivePolicy | GraphError]:
@@ -226,8 +226,8 @@ class GraphTenant:
         """Read the settings catalog's policies, and then each one's own collection of assignments.
 
         Whether its list expands truthfully is not known, and its single expansion is always empty
-        (graph.md sections 4 and 12). A policy that was deleted in between is left out. A tenant
-        without this route has no such policies (graph.md section 12).
+        (graph.md section 4). A policy that was deleted in between is left out. A tenant
+        without this route has no such policies (graph.md section 4).
         """
         try:
             items = self._list(SETTINGS_CATALOG, "")
@@ -349,7 +349,7 @@ def _unreadable(policy: Policy, refused: GraphError) -> UnreadablePolicy:
 
 
 def _raise_unless_missing_route(refused: GraphError) -> None:
-    """Return where a tenant or cloud lacks a collection: 404, or 400 with these words (graph.md 12)."""
+    """Return where a tenant or cloud lacks a collection: 404, or 400 with these words (graph.md section 4)."""
     is_missing = isinstance(refused, NotFoundError | RouteMissingError) or (
         refused.status == 400 and "resource not found for the segment" in refused.message.casefold()
     )
@@ -367,7 +367,7 @@ def _foreign(policy: Policy) -> _ForeignAnswerError:
         "the answer belongs to another policy, so something between this machine and Microsoft "
         "Graph mixes up answers; nothing was concluded from it",
         attempted=_reading_of(policy),
-        code="UnexpectedAnswer",
+        code="UnexpectedResponse",
     )
 
 

@@ -39,7 +39,7 @@ _LONG_WAIT = 5.0
 _TRIES = 6
 _TRIES_AFTER_PLAIN_500 = 3
 _MAY_PASS = frozenset({408, 424, 502, 504})
-"""424 is what Microsoft documents for a ``$batch`` with a throttled entry, and nobody has seen."""
+"""Microsoft documents 424 for a ``$batch`` with a throttled entry; it was never observed."""
 
 
 class Transport:
@@ -75,7 +75,7 @@ class Transport:
     ) -> GraphResponse:
         """Send a request without effects, again and again while the fault may pass.
 
-        ``attempted`` says in words what it is for. Raises `GraphError` for a lasting fault,
+        ``attempted`` names the purpose, for messages. Raises `GraphError` for a lasting fault,
         `AuthError` where sign-in fails, and `DeadlineError` when the time is up.
         """
         content = b"" if body is None else json.dumps(body).encode()
@@ -137,8 +137,8 @@ class Transport:
 
         ``content`` is JSON, and goes out byte for byte.
 
-        Raises `OutcomeUnknownError` where nobody can tell whether it happened, `NotExecutedError` after
-        a 401 that a fresh token answers, and the error that fits Graph's refusal otherwise.
+        Raises `OutcomeUnknownError` where it is not known whether it happened, `NotExecutedError` after
+        a 401, once a fresh token is there, and the error that fits Graph's refusal otherwise.
         """
         self.deadline.check(attempted)
         self._check_home(url, attempted)

@@ -138,10 +138,10 @@ def parse(model: type[M], item: Mapping[str, Any], attempted: str) -> M:
     except ValidationError as invalid:
         fields = ", ".join(".".join(str(part) for part in e["loc"]) for e in invalid.errors())
         raise GraphError(
-            f"the answer does not have the shape that Graph documents ({fields}); "
+            f"the response does not have the form that Graph documents ({fields}); "
             "nothing was concluded from it",
             attempted=attempted,
-            code="UnexpectedAnswer",
+            code="UnexpectedResponse",
         ) from None
 
 

@@ -1,21 +1,21 @@
-"""The exception tree: each leaf says what the user must do next, and carries the exit code. Pure.
+"""The exception tree: each kind means one next step for the user, and has its exit code. Pure.
 
 ReconcilerError                   1   something failed
 ├── ConfigError                   1   fix the files (its message names them)
 ├── UsageError                   64   fix the command line
 ├── AuthError                     1   fix the credentials or the permissions
 ├── PlanFileError                 1   make a new plan file: this one cannot be used
-├── StalePlanError                3   plan again: the tenant or the plan has moved
-├── GuardrailError                5   someone must consent, or raise a limit
+├── StalePlanError                3   plan again: the tenant or the plan has changed
+├── GuardrailError                5   a limit stopped the run: someone must consent
 ├── DeadlineError                 1   run again with a longer ``--timeout``
 ├── Interrupted                 130   the user asked to stop
 └── GraphError                    1   Microsoft Graph refused or failed (status, code, request-id)
-    ├── RouteMissingError             the documented route does not exist in this tenant's service
-    ├── NotFoundError                 the object is gone
-    ├── ThrottledError                not carried out; wait ``retry_after`` seconds
-    ├── NotExecutedError                  not carried out; what stood in the way is out of it now
-    ├── OutcomeUnknownError           a write may or may not have happened: read before anything else
-    └── MultiAdminApprovalError                 Multi Admin Approval stands between the request and its effect
+    ├── RouteMissingError             this tenant's service does not have the documented route
+    ├── NotFoundError                 the object does not exist any more
+    ├── ThrottledError                not executed; wait ``retry_after`` seconds
+    ├── NotExecutedError              not executed; the cause is fixed. Retry after a new read
+    ├── OutcomeUnknownError           a write may or may not have happened: read first
+    └── MultiAdminApprovalError       Multi Admin Approval holds the request back
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Look at everything a run depends on, and say what is missing or more than needed."""
+"""Check everything a run depends on, and report what is missing or more than needed."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ NEEDS = (
 )
 """The permission tables of each call's page: group-list, group-get, organization-list and
 intune-rbac-operationapprovalrequest-list below https://learn.microsoft.com/graph/api/. The last
-one's first permission is what was observed to be enough (graph.md section 9)."""
+one's first permission is what was observed to be enough (graph.md section 10)."""
 
 _HARMLESS = frozenset({"openid", "profile", "email", "offline_access", "User.Read"})
 

@@ -1,4 +1,4 @@
-"""The certificates that the environment says to trust, for every host alike. Reads files."""
+"""The certificates that the environment names as trusted, for every host alike. Reads files."""
 
 from __future__ import annotations
 

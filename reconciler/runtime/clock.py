@@ -40,10 +40,10 @@ class SystemClock:
         return self._stop.is_set()
 
     @contextmanager
-    def stopping_gently(self, say: Callable[[str], None]) -> Iterator[None]:
+    def stopping_gently(self, note: Callable[[str], None]) -> Iterator[None]:
         """While inside, the first Ctrl-C, SIGTERM or SIGHUP asks to stop; the second one stops at once.
 
-        ``say`` tells the user so: without a word, people press twice. It is called from a thread,
+        ``note`` tells the user so: without a message, people press twice. It is called from a thread,
         as the lock of a terminal may be held by what the signal has interrupted. Only the main
         thread may enter: Python hands signals to no other.
         """
@@ -52,7 +52,7 @@ class SystemClock:
             if self._stop.is_set():
                 raise KeyboardInterrupt
             self._stop.set()
-            threading.Thread(target=say, args=(_STOPPING,), daemon=True).start()
+            threading.Thread(target=note, args=(_STOPPING,), daemon=True).start()
 
         former = {number: signal.signal(number, ask) for number in _signals_to_stop()}
         try:

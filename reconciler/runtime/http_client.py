@@ -242,10 +242,10 @@ class _BoundedBackend(httpcore.NetworkBackend):
 
 def _addresses(host: str, port: int) -> list[str]:
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as fault:
         raise httpcore.ConnectError(str(fault)) from fault
-    return list(dict.fromkeys(str(address[0]) for *_, address in found))
+    return list(dict.fromkeys(str(address[0]) for *_, address in entries))
 
 
 class _Transport(httpx.BaseTransport):
@@ -362,8 +362,8 @@ _NOT_CONNECTED = (
 _CERTIFICATE_FAULTS = {
     9: "is not valid yet: check this machine's clock",
     10: "has expired (or this machine's clock is wrong)",
-    62: "is for another host: something else may have answered in its place",
-    64: "is for another host: something else may have answered in its place",
+    62: "is for another host: something else may have taken its place",
+    64: "is for another host: something else may have taken its place",
 }
 """By OpenSSL's number: https://docs.openssl.org/master/man3/X509_STORE_CTX_get_error/."""
 

@@ -66,7 +66,7 @@ _ESCAPES = re.compile(
 
 
 class KnownSecrets:
-    """The secrets that were learnt so far. Safe to share between threads."""
+    """The secrets that are known so far. Safe to share between threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

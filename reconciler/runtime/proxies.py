@@ -37,8 +37,8 @@ class Proxy:
 def proxy_for(url: str, environ: Mapping[str, str]) -> Proxy | None:
     """The proxy for an http(s) address; None where it is reached directly.
 
-    This machine is always reached directly: a proxy would get the token, and the answer would not
-    come from here. Raises `ConfigError` for a proxy that cannot be used; its text never quotes the
+    This machine is always reached directly: a proxy would get the token, and it would look for
+    the address on its own machine. Raises `ConfigError` for a proxy that cannot be used; its text never quotes the
     value, which may hold a password.
     """
     parts = urlsplit(url)
@@ -124,7 +124,7 @@ def _matches(entry: str, host: str, port: int) -> bool:
 def _without_port(entry: str) -> tuple[str, int | None]:
     bracketed = re.fullmatch(r"\[([^\]]*)\](?::([0-9]{1,5}))?", entry)
     plain = re.fullmatch(r"([^:\[\]]*):([0-9]{1,5})", entry)
-    found = bracketed or plain
-    if found is None:
+    match = bracketed or plain
+    if match is None:
         return entry, None
-    return found[1], int(found[2]) if found[2] else None
+    return match[1], int(match[2]) if match[2] else None

@@ -36,15 +36,15 @@ def repeating(
     """Make the loop that repeats a call while it raises `TransientError`.
 
     ``wait`` gets the fault and the number of the attempt, counted from 1, and gives seconds;
-    ``sleep`` gets them and what it was that did not pass, to say so where the deadline ends it.
+    ``sleep`` gets them and the text of the fault, for the message where the deadline ends it.
     """
     fault = ""
 
     def seconds(state: RetryCallState) -> float:
         nonlocal fault
-        found = _fault(state)
-        fault = str(found)
-        return wait(found, state.attempt_number)
+        transient = _fault(state)
+        fault = str(transient)
+        return wait(transient, state.attempt_number)
 
     return Retrying(
         retry=retry_if_exception_type(TransientError),

@@ -35,7 +35,7 @@ def test_a_lasting_failure_is_said(pick, authority, clock):
     message = refused(pick(authority.environ(AZURE_CLIENT_SECRET=SECRET)))
 
     assert message.splitlines()[0].endswith("answered HTTP 503 3 times; try again later")
-    assert message.splitlines()[1] == "It said: AADSTS90033: A transient error."
+    assert message.splitlines()[1] == "The service wrote: AADSTS90033: A transient error."
     assert clock.slept == [1.0, 2.0]
 
 

@@ -103,7 +103,7 @@ def test_a_page_of_another_shape_concludes_nothing(clock, page):
     with pytest.raises(GraphError) as caught:
         pages(client)
 
-    assert caught.value.code == "UnexpectedAnswer"
+    assert caught.value.code == "UnexpectedResponse"
 
 
 def test_a_list_that_fails_on_its_last_page_is_no_list(clock):
@@ -229,7 +229,7 @@ def test_a_batch_of_another_shape_concludes_nothing(clock, body):
     with pytest.raises(GraphError) as caught:
         client.batch(Version.V1, {"a": "x"}, attempted="looking")
 
-    assert caught.value.code == "UnexpectedAnswer"
+    assert caught.value.code == "UnexpectedResponse"
 
 
 def test_a_batch_asks_by_get_and_without_the_version(clock):

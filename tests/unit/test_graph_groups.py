@@ -151,7 +151,7 @@ def test_a_look_up_without_an_object_is_an_error(clock, body):
     with pytest.raises(GraphError) as caught:
         find_groups(client, [], [group(1)])
 
-    assert caught.value.code == "UnexpectedAnswer"
+    assert caught.value.code == "UnexpectedResponse"
 
 
 def test_a_group_without_a_name_is_known_by_its_id(clock):

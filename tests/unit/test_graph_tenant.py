@@ -391,7 +391,7 @@ def test_an_assignment_of_another_shape_concludes_nothing(clock, broken):
     with pytest.raises(GraphError) as caught:
         tenant_on(mock, clock).read_policy(CLASSIC)
 
-    assert caught.value.code == "UnexpectedAnswer"
+    assert caught.value.code == "UnexpectedResponse"
 
 
 def test_an_opaque_target_goes_back_byte_for_byte(clock):

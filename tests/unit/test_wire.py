@@ -275,4 +275,4 @@ def test_an_answer_of_another_shape_is_an_error_that_names_the_properties(model,
     with pytest.raises(GraphError) as caught:
         wire.parse(model, item, "reading")
     assert f"({fields})" in str(caught.value)
-    assert caught.value.code == "UnexpectedAnswer"
+    assert caught.value.code == "UnexpectedResponse"

@@ -2,8 +2,8 @@
 
 MSAL is given these options, each for a reason found in its source (graph.md section 9):
 ``instance_discovery=False``, or it follows an error with one more request, whose own failure replaces
-the error; ``azure_region=False``, or ``MSAL_FORCE_REGION`` moves the sign-in to a host that nobody
-named; an ``http_client``, as its own has no time limit. Its loggers are off, as they print whole
+the error; ``azure_region=False``, or ``MSAL_FORCE_REGION`` moves the sign-in to a host that was
+not named; an ``http_client``, as its own has no time limit. Its loggers are off, as they print whole
 responses of the token endpoint.
 """
 

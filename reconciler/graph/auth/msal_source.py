@@ -122,7 +122,7 @@ class MsalSource:
         # Struck before anything is cut short: half a secret might not be recognised.
         text = f"sign-in with the {self._flow.describe()} failed: {why}"
         if detail:
-            text = f"{text}\nIt said: {first_line(strike(detail))}"
+            text = f"{text}\nThe service wrote: {first_line(strike(detail))}"
         if self._flow.advice:
             text = f"{text}\nWhat to do: {self._flow.advice}."
         return AuthError(strike(text))

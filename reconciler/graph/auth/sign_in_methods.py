@@ -93,7 +93,7 @@ def chosen_method(
 def _forced(value: str, given: Mapping[str, str], *, interactive: bool) -> SignInMethod:
     names = [method.value for method in SignInMethod]
     if value not in names:
-        # Not quoted: whoever mistook this variable for another may have put a secret into it.
+        # Not quoted: by mistake there may be a secret in this variable.
         near = difflib.get_close_matches(value.casefold(), names, n=1)
         nearest = f"; nearest: {near[0]}" if near else ""
         raise UsageError(f"RECONCILER_AUTH must be one of {', '.join(names)}{nearest}")
