@@ -45,33 +45,41 @@ def key_of(target: Target) -> Key:
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """A declared assignment that the policy lacks. ``broad`` is the YAML line's consent."""
+    """Assign a declared target that the policy lacks."""
 
     policy: Policy
     target: Target
     filter: Filter | None
+    """The filter to assign it with."""
     declared_at: Location
     broad: bool = False
+    """Whether the line consents to a target that reaches everybody; guardrails alone look at it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """A declared assignment that is there with another filter. ``live`` is how it stands now."""
+    """Give a declared assignment that is there another filter."""
 
     policy: Policy
     live: Assignment
+    """How it was when the plan was made. Apply refuses where its filter is neither this one nor
+    the new one."""
     target: Target
+    """The declared target; it has the same identity as the live one."""
     after: Filter | None
+    """The filter to assign it with; None takes the filter off."""
     declared_at: Location
     broad: bool = False
+    """As of `Create`: an update that takes the filter off reaches more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """A direct assignment that nobody declares, on a policy owned authoritatively."""
+    """Remove a direct assignment that nobody declares from a policy owned authoritatively."""
 
     policy: Policy
     live: Assignment
+    """How it was when the plan was made. Apply refuses where its filter has changed since."""
 
     @property
     def target(self) -> Target:
@@ -81,7 +89,7 @@ class Delete:
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """A declared assignment that is there, just so."""
+    """A declared assignment that the tenant has as declared."""
 
     policy: Policy
     assignment: Assignment
@@ -98,11 +106,12 @@ class Unmanaged:
 
 @dataclass(frozen=True, slots=True)
 class Inherited:
-    """An assignment that comes from a policy set. ``declared_at`` is set where it covers a line."""
+    """An assignment that was not made on the policy itself, for example by a policy set."""
 
     policy: Policy
     assignment: Assignment
     declared_at: Location | None = None
+    """The line that it covers; None where no line declares its target."""
 
 
 Change: TypeAlias = Create | Update | Delete
@@ -148,7 +157,9 @@ class PolicyPlan:
 
     policy: Policy
     ownership: Ownership
+    """For people alone: what authoritative removes is already among ``changes``."""
     changes: tuple[Change, ...]
+    """What apply does, in the order of `sort_changes`. Apply does nothing else."""
     kept: tuple[Keep, ...]
     unmanaged: tuple[Unmanaged, ...]
     inherited: tuple[Inherited, ...]
@@ -194,29 +205,35 @@ class PlanTenant:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """A guardrail that stops apply: its code, the sentence, and the place where there is one."""
+    """A guardrail that stops apply."""
 
     code: str
+    """Stable name of the guardrail, for example ``max-deletes``."""
     message: str
     declared_at: Location | None = None
+    """The line concerned; None for a limit on the whole run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What apply would do to one tenant.
-
-    ``complete`` is false where something declared could not be planned (``diagnostics`` says
-    why); ``selection`` holds the ``--policy`` globs it was limited to, empty for everything.
-    """
+    """What apply would do to one tenant."""
 
     tenant: PlanTenant
+    """Apply refuses every other tenant."""
     policies: tuple[PolicyPlan, ...]
+    """The declared policies that could be planned, by name and then id."""
     writes: Writes
     guardrails: Guardrails
+    """The limits that were in force. Apply may tighten them, never loosen them."""
     complete: bool
+    """False where something declared could not be planned; ``diagnostics`` says why. Apply
+    refuses an incomplete plan."""
     diagnostics: tuple[Diagnostic, ...] = ()
+    """Errors and warnings, for people. They change nothing in apply: ``complete`` does."""
     stopped_by: tuple[Stop, ...] = ()
+    """The guardrails that ``changes`` run into. Apply refuses where there is one."""
     selection: tuple[str, ...] = ()
+    """The ``--policy`` globs that it was limited to, for people; empty for everything."""
 
     @property
     def changes(self) -> Iterator[Change]:

@@ -187,6 +187,7 @@ def _left_out(plan: Plan) -> list[str]:
 
 def _left_alone(plan: Plan, width: int, verbose: bool) -> list[str]:
     summary = plan.summary
-    hidden = summary.unchanged + summary.unmanaged + summary.inherited
-    listed = " (--verbose lists them)" if hidden and not verbose else ""
+    if not (summary.unchanged or summary.unmanaged or summary.inherited):
+        return []
+    listed = "" if verbose else " (--verbose lists them)"
     return wrapped(f"Also: {wording.describe_left_alone(summary)}{listed}.", width)
