@@ -57,7 +57,7 @@ def test_the_action_pins_what_it_uses_and_puts_no_expression_into_a_script():
 
 
 def test_who_may_do_what():
-    """Only plan and apply can sign in, only comments and issues are written, never code."""
+    """Only plan and apply can sign in, and but for a release only comments and issues are written."""
     rights = {
         f"{file.stem}.{id}": dict(job["permissions"])
         for file in FILES
@@ -81,6 +81,9 @@ def test_who_may_do_what():
         "plan.comment": {**read_code, "pull-requests": "write", "statuses": "write"},
         "plan.fork": read_code,
         "plan.result": {},
+        "release.build": {**sign_in, "attestations": "write"},
+        "release.publish": {"id-token": "write"},
+        "release.announce": {"contents": "write"},
     }
 
 

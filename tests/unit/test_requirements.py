@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -38,3 +41,12 @@ def test_every_entry_has_its_hashes_and_nothing_else_is_there():
     assert re.sub(r"^ *#.*\n", "", rest, flags=re.MULTILINE).strip() == ""
     assert "://" not in LOCK
     assert len(LOCKED) > len(WANTED)
+
+
+def test_the_bill_of_materials_names_what_is_locked():
+    made = subprocess.run(
+        [sys.executable, ROOT / ".ci" / "sbom"], capture_output=True, text=True, check=True
+    )
+    document = json.loads(made.stdout)
+    assert document["metadata"]["component"]["name"] == "intune-reconciler"
+    assert {each["name"]: each["version"] for each in document["components"]} == LOCKED
