@@ -101,8 +101,9 @@ class Console:
 
     def aside(self, text: str, *, format_: str = "text") -> None:
         """Say something that is not the result, and that ``--quiet`` does not keep back."""
-        if self.log_json and text:
-            log_line("info", text.strip())
+        if self.log_json:
+            if text.strip():
+                log_line("info", text.strip())
         elif text:
             told = harmless(without_secrets(text), self.environ)
             self._echo(told, is_text=format_ == "text", err=True)

@@ -44,6 +44,7 @@ def each_root(
         except KeyboardInterrupt:
             if not codes:
                 raise
+            console.aside("\n")
             raise Interrupted(
                 f"nothing was written for {root}; what was done before is shown above"
             ) from None

@@ -266,7 +266,7 @@ def connection_options(function: F) -> F:
             "--timeout",
             type=click.FloatRange(min=0, min_open=True),
             default=DEFAULT_TIMEOUT,
-            show_default=True,
+            show_default=f"{DEFAULT_TIMEOUT:g}",
             metavar="SECONDS",
             help="Maximum seconds for the whole run.",
         ),

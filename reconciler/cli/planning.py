@@ -14,7 +14,7 @@ from reconciler.cli.session import Invocation
 from reconciler.cli.usage_advice import note_expanded_glob, refuse_expanded_glob
 from reconciler.cli.version import version
 from reconciler.documents import SavedPlan, dumps
-from reconciler.model.errors import ConfigError, ExitCode
+from reconciler.model.errors import ConfigError, ExitCode, UsageError
 from reconciler.model.plan import Plan
 from reconciler.operations.applying import expect_digest
 from reconciler.operations.planning import PlanRequest, make_plan
@@ -38,6 +38,11 @@ class PlanCommand:
     def run(self, path: Path) -> ExitCode:
         """Plan every root that the path means; the worst exit code wins."""
         refuse_expanded_glob(self.scope.policies, path)
+        if path.is_file():
+            raise UsageError(
+                f"{path} is a file, and plan takes the folder of a tenant root. To show a saved "
+                f"plan: reconciler show {path}"
+            )
         roots = tenant_roots(path)
         refuse_several(roots, path, self.output.format_)
         several = len(roots) > 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -11,6 +12,9 @@ from reconciler.model.diagnostics import Diagnostic, error
 from reconciler.model.state import DesiredPolicy, DesiredState, LiveState, Policy
 
 NO_SUCH_POLICY = "no-such-policy"
+
+_NEAREST = 3
+"""Names that are suggested for one that matches nothing."""
 
 _WILDCARD = re.compile(r"(\*+|\?)")
 _MEANINGS = {"*": ".*", "?": "."}
@@ -69,14 +73,22 @@ class Selection:
             error(
                 NO_SUCH_POLICY,
                 f'--policy "{glob}" matches no declared policy',
-                help="write the policy's display name (case-sensitive) or its id; "
-                "* and ? are wildcards in a name",
+                help=_advice(glob, known.values()),
             )
             for glob, policies in matched.items()
             if not policies
         )
         policies = tuple(policy for policy in desired.policies if policy in kept)
         return replace(desired, policies=policies), unmatched
+
+
+def _advice(glob: str, known: Iterable[_Names]) -> str:
+    by_folded = {name.casefold(): name for each in known for name in each.names}
+    same = filter(_pattern(glob.casefold()).fullmatch, by_folded)
+    near = [*same] or difflib.get_close_matches(glob.casefold(), by_folded, cutoff=0.6)
+    listed = ", ".join(f'"{by_folded[name]}"' for name in near[:_NEAREST])
+    usage = "write the exact name or the id of a policy; in a name, * and ? are wildcards"
+    return f"nearest: {listed}; {usage}" if listed else usage
 
 
 def matches(glob: str, name: str, id: str) -> bool:

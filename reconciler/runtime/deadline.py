@@ -39,7 +39,7 @@ class Deadline:
         if seconds >= self.remaining():
             raise DeadlineError(
                 f"{reason}; waiting {seconds:.0f} s more would go over --timeout "
-                f"({self.seconds:.0f} s); run again, or allow more time with --timeout"
+                f"({self.seconds:g} s); run again, or allow more time with --timeout"
             )
         self._clock.sleep(seconds)
 
@@ -56,6 +56,6 @@ class Deadline:
         """Raise `DeadlineError` once the time is up."""
         if self.remaining() <= 0:
             raise DeadlineError(
-                f"{doing}: the time is up (--timeout {self.seconds:.0f} s); "
+                f"{doing}: the time is up (--timeout {self.seconds:g} s); "
                 "run again, or allow more time with --timeout"
             )

@@ -35,7 +35,10 @@ def render_text(checks: Sequence[CheckView], *, width: int) -> str:
     for check in checks:
         sign = "!" if check.health == "missing" else " "
         head = f"{sign} {check.health:8}{check.title}: "
-        lines += wrapped(visible(f"{head}{check.detail}"), max(width, 60), other=" " * 12)
+        first, *rest = check.detail.split("\n")
+        lines += wrapped(visible(f"{head}{first}"), max(width, 60), other=" " * 12)
+        for line in rest:
+            lines += wrapped(visible(line), max(width, 60), first=" " * 12)
     missing = sum(check.health == "missing" for check in checks)
     lines.append("")
     lines.append(f"{missing} missing." if missing else "Nothing that is needed is missing.")

@@ -155,3 +155,19 @@ def test_a_root_beside_desired_state_is_found_where_that_is_none(tmp_path):
     root = copy_example(tmp_path)
     root.rename(tmp_path / "prod")
     assert run("tenants", ".", cwd=tmp_path).stdout.startswith("prod ")
+
+
+def test_a_saved_plan_is_no_root_to_plan(tmp_path):
+    copy_example(tmp_path)
+    assert run("plan", "--sandbox", "--out", "p.json", cwd=tmp_path).code == 0
+    ran = run("plan", "p.json", "--sandbox", cwd=tmp_path)
+    assert (ran.code, ran.stdout) == (64, "")
+    assert ran.error.endswith("To show a saved plan: reconciler show p.json")
+
+
+def test_doctor_lists_the_ways_to_sign_in_line_by_line(tmp_path):
+    copy_example(tmp_path)
+    ran = run("doctor", cwd=tmp_path)
+    assert ran.code == 1
+    assert "<U+000A>" not in ran.stdout
+    assert "\n              RECONCILER_ACCESS_TOKEN: a ready token" in ran.stdout

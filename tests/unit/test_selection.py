@@ -200,3 +200,20 @@ class Nonsense:
                 entry["assignments"] = [{"id": 5}]
         start_response("200 OK", [("Content-Type", "application/json")])
         return [json.dumps(page).encode()]
+
+
+@pytest.mark.parametrize(
+    ("glob", "advice"),
+    [
+        ("Windos", 'nearest: "Windows"; write'),
+        ("windows", 'nearest: "Windows"; write'),
+        ("LINUX*", 'nearest: "Linux - A", "Linux - B"; write'),
+        ("zzz", "write the exact name or the id"),
+        ("zzz*", "write the exact name or the id"),
+    ],
+)
+def test_the_nearest_names_are_suggested_for_one_that_matches_nothing(write, glob, advice):
+    names = ["Windows", "Linux - A", "Linux - B"]
+    state = write(*(f"name: {name}" for name in names))
+    _, [unmatched] = Selection((glob,)).select(state, live(*names))
+    assert unmatched.help.startswith(advice)

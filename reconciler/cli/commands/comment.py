@@ -40,7 +40,7 @@ from reconciler.cli.options import FILE, console_options
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
     default=120.0,
-    show_default=True,
+    show_default="120",
     metavar="SECONDS",
     help="Maximum seconds for the whole run.",
 )

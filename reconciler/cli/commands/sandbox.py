@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     type=click.IntRange(0, 65535),
     default=8085,
     show_default=True,
+    metavar="N",
     help="0: any free one.",
 )
 @click.option(
@@ -34,7 +35,12 @@ if TYPE_CHECKING:
     help="Behave as real tenants do, or as Microsoft's reference page says.",
 )
 @click.option(
-    "--page-size", type=click.IntRange(1, 1000), default=25, show_default=True, help="Items a page."
+    "--page-size",
+    type=click.IntRange(1, 1000),
+    default=25,
+    show_default=True,
+    metavar="N",
+    help="Items a page.",
 )
 @click.option("--faults", type=FILE, metavar="FILE", help="JSON list of faults to rehearse.")
 @click.option("--keep", type=FILE, metavar="FILE", help="Save the tenant to FILE after each write.")

@@ -41,7 +41,7 @@ def command(
 
     With --format json the list is a matrix for GitHub Actions: {"include": [{"path", "label",
     "tenant", "slug"}]}; the slug is the label as the name of an artifact or a file. A root whose
-    tenant.yaml has mistakes is listed by its folder's name, so that its own job can show them. As a
+    tenant.yaml has errors is listed by its folder's name, so that its own job can show them. As a
     step of GitHub Actions it also sets the outputs "matrix", and "slugs", one on each line.
     """
     from reconciler.documents.writing import json_text
