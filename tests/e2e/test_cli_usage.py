@@ -78,7 +78,7 @@ def test_an_unknown_command_is_answered_with_the_nearest(tmp_path, typed, meant)
         (["plan", "--sandbox-mode", "documented"], "need --sandbox"),
         (["plan", "--sandbox-reset"], "need --sandbox"),
         (["schema", "everything"], "'tenant', 'policies', 'plan'"),
-        (["show"], "Missing argument 'PLAN'"),
+        (["show"], "Missing argument 'FILE'"),
         (["sandbox", "--host", "0.0.0.0"], "listens on loopback only"),
         (["plan", "-policy", "x"], "No such option '-policy'. Did you mean '--policy'?"),
         (["plan", "-detailed-exitcode"], "Did you mean '--detailed-exitcode'?"),
