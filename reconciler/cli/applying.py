@@ -13,6 +13,7 @@ import click
 from reconciler.cli import github_actions, render
 from reconciler.cli.console import Console, is_terminal
 from reconciler.cli.each_root import each_root, refuse_several, worst
+from reconciler.cli.failure_file import FailureFile
 from reconciler.cli.justification import justification
 from reconciler.cli.options import (
     DEFAULT_ROOT,
@@ -62,6 +63,7 @@ class ApplyCommand:
     justification: str | None
     approval_codes: tuple[str, ...]
     root: Path | None
+    failure_out: Path | None
 
     def run(self, path: Path) -> ExitCode:
         """Apply a saved plan, or every root that the path means; the worst exit code wins."""
@@ -75,14 +77,16 @@ class ApplyCommand:
         if len(roots) > 1 and self.output.out is not None:
             raise UsageError(f"--out takes one result, and there are {len(roots)} tenant roots")
         invocation = Invocation.start(self.console, self.connection)
+        failures = FailureFile("apply", self.failure_out)
         return each_root(
             roots,
-            lambda root: self._apply_root(root, invocation),
+            lambda root: self._apply_root(root, invocation, failures),
             console=self.console,
             format_=self.output.format_,
+            failures=failures,
         )
 
-    def _apply_root(self, root: Path, invocation: Invocation) -> ExitCode:
+    def _apply_root(self, root: Path, invocation: Invocation, failures: FailureFile) -> ExitCode:
         session = invocation.session(root, self.sandbox)
         approve = partial(refuse_unapproved, self.console) if self.expect_approved else None
         request = ApplyRequest(
@@ -96,7 +100,9 @@ class ApplyCommand:
             expect_digest=self.expect_digest,
             approve=approve,
         )
-        reviewer = _ConsoleReviewer(self, invocation, session, root.as_posix(), is_fresh=True)
+        reviewer = _ConsoleReviewer(
+            self, invocation, session, root.as_posix(), is_fresh=True, failures=failures
+        )
         try:
             return self._report(apply_root(request, session, reviewer))
         finally:
@@ -118,7 +124,14 @@ class ApplyCommand:
             expect_digest=self.expect_digest,
             justification=justification(self.justification, self.console.environ),
         )
-        reviewer = _ConsoleReviewer(self, invocation, session, "", is_fresh=False)
+        reviewer = _ConsoleReviewer(
+            self,
+            invocation,
+            session,
+            "",
+            is_fresh=False,
+            failures=FailureFile("apply", self.failure_out),
+        )
         try:
             return self._report(apply_saved(request, session, reviewer))
         finally:
@@ -136,6 +149,8 @@ class ApplyCommand:
             raise UsageError("--policy goes with making a plan, not with applying a saved one")
         if self.expect_approved:
             raise UsageError("--expect-approved goes with a fresh plan, not with a saved one")
+        if self.failure_out is not None:
+            raise UsageError("--failure-out goes with a tenant root, not with a saved plan")
         if self.scope.limits.allow_broad:
             raise UsageError(
                 "--allow-broad goes with making a plan; a saved plan's guardrails can only be "
@@ -192,9 +207,11 @@ class _ConsoleReviewer:
     session: Session
     root: str
     is_fresh: bool
+    failures: FailureFile
 
     def show(self, plan: Plan) -> None:
         """Show the plan before the result; on stdout only where both are text for people."""
+        self.failures.digest = plan.digest
         console, output = self.command.console, self.command.output
         saved = SavedPlan(plan, self.invocation.clock.now(), version())
         text = render.plan(saved, "text", console, root=self.root)
@@ -244,4 +261,5 @@ class _ConsoleReviewer:
 
     def while_writing(self) -> AbstractContextManager[None]:
         """Let the first Ctrl-C wait for the writes in flight."""
+        self.failures.has_begun = True
         return self.invocation.clock.stopping_gently(self.invocation.progress.note)

@@ -1,61 +1,59 @@
-"""Put a plan, a result or mistakes in the files on GitHub, from the command line's options."""
+"""The comment command: from its options and a file to what is put on GitHub."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 from reconciler.cli.console import Console
 from reconciler.cli.github_connection import open_github
 from reconciler.cli.github_context import context
 from reconciler.cli.plan_files import read_text
-from reconciler.documents import loads
-from reconciler.documents.results import result_of
+from reconciler.cli.pull_request_approval import push_of
+from reconciler.documents import Failure, SavedPlan, Validation, read_document
+from reconciler.documents.validation import CheckedRoot
 from reconciler.github import author as authors
-from reconciler.github.api import GitHubApi
-from reconciler.github.comments import BODY_LIMIT, PostAction, Posted, check_body, upsert
+from reconciler.github.comments import PostAction, Posted, check_body
 from reconciler.github.environment import GitHubEnvironment
 from reconciler.github.errors import PermissionDenied
 from reconciler.github.event import head_repository_of_run, pull_request_of
-from reconciler.github.hidden_changes import with_changes
 from reconciler.github.issues import upsert_issue
 from reconciler.github.pulls import PullRequest, read_pull
-from reconciler.github.statuses import Record, RecordKind, set_status
-from reconciler.model import wording
-from reconciler.model.diagnostics import Diagnostic, Location, Severity
-from reconciler.model.errors import ConfigError, ExitCode, PlanFileError
-from reconciler.model.plan import Plan, change_lines
+from reconciler.model.diagnostics import has_errors
+from reconciler.model.errors import ConfigError, ExitCode, PlanFileError, UsageError
+from reconciler.model.plan import Plan
+from reconciler.model.result import ApplyResult
 from reconciler.model.text import visible
+from reconciler.model.wording import describe_counts
+from reconciler.operations import commenting
+from reconciler.operations.commenting import GitHubAccess, OutcomePosted, Text
 from reconciler.runtime.clock import SystemClock
 from reconciler.runtime.deadline import Deadline
-from reconciler.views import apply_markdown, markdown
-from reconciler.views.markdown import Context, marker_prefix
+from reconciler.views import apply_markdown, markdown_failure
+from reconciler.views.markdown_context import Context, marker_prefix
 
-BUDGET = 60_000
-"""Characters of Markdown; the rest of GitHub's limit is left for the hidden changes."""
+BUDGET = 65_000
+"""Characters of Markdown; a little of GitHub's limit is left."""
 
 MOST_ROOTS = 100
 """In one result of validate: it may come from a fork, and each root is a comment by our account."""
 
+FORK_KIND = "fork"
+"""A fork's report has a comment of its own kind, which can never be taken for a plan."""
+
 
 @dataclass(frozen=True, slots=True)
-class Text:
-    """What is to be shown for one tenant.
+class Tenants:
+    """The labels of the tenants that a pull request has."""
 
-    ``matters``: there is something to look at. ``plan`` is the plan that the text shows, None for
-    every other text; only a plan gets a commit status, and so can be approved.
-    """
+    labels: tuple[str, ...]
 
-    kind: str
-    label: str
-    body: str
-    title: str
-    matters: bool
-    plan: Plan | None = None
+
+Content: TypeAlias = SavedPlan | ApplyResult | Failure | Validation | Tenants
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,113 +66,240 @@ class CommentCommand:
     soft: bool
     issue: bool
     problems: bool
+    labels: bool
     note: str | None
     root: str
     commit: str | None
+    report_url: str | None
     timeout: float
 
-    def run(self, file: Path) -> int:
+    def run(self, file: Path) -> ExitCode:
         """Post the file's content. Where the token may not, as with a fork, the summary has it.
 
         A token that GitHub does not know at all is a failure, ``--soft`` or not.
         """
-        document = _document(file)
-        if self.problems and "roots" not in document:
+        document = _read(file)
+        if self.problems and not isinstance(document, Validation):
             raise PlanFileError(
                 f"{file} is not a result of validate, and --problems takes no other"
             )
         environment = GitHubEnvironment.read(self.console.environ)
-        api = self._api(environment)
+        clock = SystemClock()
+        api = open_github(
+            environment, self.console.environ, clock=clock, deadline=Deadline(clock, self.timeout)
+        )
         try:
+            author = authors.identify(api, in_actions=environment.in_actions)
+            access = GitHubAccess(api, author)
             if self.issue:
-                return self._keep_issues(document, file, environment, api)
-            return self._comment(document, file, environment, api)
+                return self._keep_issue(document, environment, access)
+            if isinstance(document, ApplyResult) or (
+                isinstance(document, Failure) and document.command == "apply"
+            ):
+                return self._post_outcome(document, environment, access, clock)
+            return self._comment(document, environment, access)
         except PermissionDenied as denied:
             if denied.status == 401:
                 raise
-            self._summarize(document, file)
+            self._summarize(document)
             if not self.soft:
                 raise
             self.console.note(f"not posted, the job summary has it instead: {denied}")
             return ExitCode.OK
 
-    def _api(self, environment: GitHubEnvironment) -> GitHubApi:
-        clock = SystemClock()
-        return open_github(
-            environment, self.console.environ, clock=clock, deadline=Deadline(clock, self.timeout)
-        )
-
     def _comment(
-        self, document: dict[str, Any], file: Path, environment: GitHubEnvironment, api: GitHubApi
-    ) -> int:
+        self, document: Content, environment: GitHubEnvironment, access: GitHubAccess
+    ) -> ExitCode:
         event = pull_request_of(environment, number=self.number)
-        pull = read_pull(api, event.number)
-        commit = self.commit or event.head or pull.head
+        pull = read_pull(access.api, event.number)
         if self.commit is not None and self.number is not None:
             _check_commit(pull, self.commit)
         if self.problems:
             _check_fork(environment, pull)
-        author = authors.identify(api, in_actions=environment.in_actions)
-        for text in self._checked(document, file, commit):
-            if text.plan is not None and pull.is_merged:
-                # Nobody has seen this plan before the merge: it must not pass for approved.
-                self.console.result(
-                    f"{visible(text.label)}: the pull request is merged, so no plan\n"
-                )
-                continue
-            posted = upsert(
-                api,
-                author=author,
-                pull_request=event.number,
-                body=text.body,
-                marker_prefix=marker_prefix(text.kind, text.label),
-                commit=commit,
-                create=self.always or text.matters,
+        here = replace(self._context("plan"), commit=self.commit or event.head or pull.head)
+        match document:
+            case Tenants():
+                number = commenting.retire_comments(access, pull, document.labels, here)
+                self.console.result(f"comments of other tenants updated: {number}\n")
+                return ExitCode.OK
+            case SavedPlan():
+                return self._comment_plan(document, access, pull, here)
+            case Failure():
+                check_body(markdown_failure.render_failure(document, here))
+                posted = commenting.post_failed_plan(access, pull, document, here)
+                self._show(document.label, posted)
+                self.console.note("there is no plan; the comment says why")
+                return ExitCode.ERROR
+            case Validation():
+                return self._comment_validation(document, access, pull, here)
+            case ApplyResult():
+                raise AssertionError("an outcome is posted elsewhere")
+
+    def _comment_plan(
+        self, saved: SavedPlan, access: GitHubAccess, pull: PullRequest, here: Context
+    ) -> ExitCode:
+        plan = saved.plan
+        posted = commenting.post_plan(access, pull, saved, here, always=self.always)
+        if pull.is_merged:
+            self.console.result(
+                f"{visible(plan.tenant.label)}: the pull request is merged, so no plan\n"
             )
-            if text.plan is not None and posted.action is not PostAction.OUTDATED:
-                _record(text.plan, api, commit=commit, run_url=environment.run_url)
-            self.console.result(f"{visible(text.label)}: {_describe(posted)}\n")
-        return ExitCode.OK
+            return ExitCode.OK
+        if self.labels and posted.action is not PostAction.OUTDATED:
+            commenting.label_pull_request(access, pull, plan, here)
+        self._show(plan.tenant.label, posted)
+        if plan.applyable:
+            return ExitCode.OK
+        self.console.note("this plan cannot be applied; the comment says why")
+        return ExitCode.ERROR
 
-    def _keep_issues(
-        self, document: dict[str, Any], file: Path, environment: GitHubEnvironment, api: GitHubApi
-    ) -> int:
-        author = authors.identify(api, in_actions=environment.in_actions)
-        for text in self._checked(document, file, self.commit or environment.sha):
-            kept = upsert_issue(
-                api,
-                author=author,
-                title=text.title,
-                body=text.body,
-                marker_prefix=marker_prefix(text.kind, text.label),
-                open=text.matters,
-            )
-            self.console.result(f"{visible(text.label)}: issue {kept.action}{_at(kept.url)}\n")
-        return ExitCode.OK
-
-    def _summarize(self, document: dict[str, Any], file: Path) -> None:
-        for text in self._texts(document, file, self.commit):
-            self.console.summary(partial(str, text.body))
-
-    def _checked(self, document: dict[str, Any], file: Path, commit: str | None) -> Sequence[Text]:
-        """Every text, none of them over GitHub's limit: else nothing is posted at all."""
-        texts = self._texts(document, file, commit)
+    def _comment_validation(
+        self, validation: Validation, access: GitHubAccess, pull: PullRequest, here: Context
+    ) -> ExitCode:
+        texts = [self._validation_text(root, here) for root in validation.roots]
         for text in texts:
             check_body(text.body)
-        return texts
+        kind = FORK_KIND if self.problems else here.kind
+        for text in texts:
+            posted = commenting.post_text(
+                access, pull, text, replace(here, kind=kind), always=self.always
+            )
+            self._show(text.label, posted)
+        is_valid = self.problems or validation.valid
+        return ExitCode.OK if is_valid else ExitCode.ERROR
 
-    def _texts(self, document: dict[str, Any], file: Path, commit: str | None) -> Sequence[Text]:
-        made = replace(
-            context(self.console.environ, kind="plan", root=self.root, commit=commit),
-            commit=commit,
+    def _validation_text(self, root: CheckedRoot, here: Context) -> Text:
+        here = replace(here, root=root.path)
+        matters = has_errors(root.diagnostics) or here.note is not None
+        if self.problems:
+            made = replace(here, kind=FORK_KIND)
+            body = markdown_failure.render_fork_report(root.diagnostics, root.label, made)
+            return Text(root.label, body)
+        body = markdown_failure.render_validation(root.diagnostics, root.label, here)
+        return Text(root.label, body, matters)
+
+    def _post_outcome(
+        self,
+        document: ApplyResult | Failure,
+        environment: GitHubEnvironment,
+        access: GitHubAccess,
+        clock: SystemClock,
+    ) -> ExitCode:
+        here = self._context("plan")
+        if self.number is not None or environment.event_name == "pull_request":
+            return self._comment_outcome(document, environment, access, here)
+        push = push_of(environment, self.console)
+        label = document.label if isinstance(document, Failure) else document.tenant.label
+        posted: tuple[OutcomePosted, ...]
+        if isinstance(document, Failure):
+            posted = commenting.post_failed_apply(access, push, document, here, now=clock.now())
+        else:
+            posted = commenting.post_result(access, push, document, here, now=clock.now())
+        for each in posted:
+            self._show(f"{label}, pull request #{each.pull_request}", each.posted)
+        if not posted:
+            self.console.result(f"{visible(label)}: no pull request waits for this\n")
+        return ExitCode.OK
+
+    def _comment_outcome(
+        self,
+        document: ApplyResult | Failure,
+        environment: GitHubEnvironment,
+        access: GitHubAccess,
+        here: Context,
+    ) -> ExitCode:
+        """Show an outcome on a pull request that was named; it approves nothing and uses nothing up."""
+        event = pull_request_of(environment, number=self.number)
+        pull = read_pull(access.api, event.number)
+        here = replace(here, commit=self.commit or event.head or pull.head)
+        if isinstance(document, Failure):
+            text = Text(document.label, markdown_failure.render_failure(document, here))
+        else:
+            text = Text(document.tenant.label, apply_markdown.render(document, here))
+        self._show(text.label, commenting.post_text(access, pull, text, here, always=self.always))
+        return ExitCode.OK
+
+    def _keep_issue(
+        self, document: Content, environment: GitHubEnvironment, access: GitHubAccess
+    ) -> ExitCode:
+        here = replace(self._context("plan"), commit=self.commit or environment.sha)
+        match document:
+            case SavedPlan():
+                text, title = commenting.plan_text(document, here), _issue_title(document.plan)
+            case Failure():
+                body = markdown_failure.render_failure(document, here)
+                text, title = Text(document.label, body), f"No plan for {document.label[:100]}"
+            case _:
+                raise UsageError("--issue takes a plan, or the failure of one")
+        kept = upsert_issue(
+            access.api,
+            author=access.author,
+            title=title,
+            body=text.body,
+            marker_prefix=marker_prefix("plan", text.label),
+            open=text.matters,
+        )
+        self.console.result(f"{visible(text.label)}: issue {kept.action}{_at(kept.url)}\n")
+        return ExitCode.OK
+
+    def _summarize(self, document: Content) -> None:
+        here = self._context("plan")
+        for write in self._writers(document, here):
+            self.console.summary(write)
+
+    def _writers(self, document: Content, here: Context) -> list[Callable[[], str]]:
+        match document:
+            case SavedPlan():
+                return [lambda: commenting.plan_text(document, here).body]
+            case ApplyResult():
+                return [lambda: apply_markdown.render(document, here)]
+            case Failure():
+                return [lambda: markdown_failure.render_failure(document, here)]
+            case Validation():
+                texts = [self._validation_text(root, here).body for root in document.roots]
+                return [partial(str, text) for text in texts]
+            case Tenants():
+                return []
+
+    def _context(self, kind: str) -> Context:
+        made = context(self.console.environ, kind=kind, root=self.root, commit=self.commit)
+        return replace(
+            made,
+            commit=self.commit,
             budget=BUDGET,
             note=self.note,
+            report_url=self.report_url,
         )
-        if "outcomes" in document:
-            return [_of_result(document, file, replace(made, kind="apply"))]
-        if "roots" in document:
-            return _of_problems(document, file, made)
-        return [_of_plan(file, made)]
+
+    def _show(self, label: str, posted: Posted) -> None:
+        outcome = {
+            PostAction.CREATED: "comment created",
+            PostAction.UPDATED: "comment updated",
+            PostAction.UNCHANGED: "comment is up to date",
+            PostAction.SKIPPED: "no changes, so no comment",
+            PostAction.OUTDATED: "a newer commit is the head, so nothing was posted",
+        }[posted.action]
+        self.console.result(f"{visible(label)}: {outcome}{_at(posted.url)}\n")
+
+
+def _read(file: Path) -> Content:
+    """Read what is to be posted, told apart by its content. Raises `PlanFileError`."""
+    text = read_text(file)
+    labels = _labels_in(text)
+    if labels is not None:
+        return Tenants(labels)
+    document = read_document(text, source=str(file))
+    if isinstance(document, Validation) and len(document.roots) > MOST_ROOTS:
+        raise PlanFileError(f"{file} has more than {MOST_ROOTS} tenant roots")
+    return document
+
+
+def _labels_in(text: str) -> tuple[str, ...] | None:
+    """The labels in the matrix of ``tenants --format json``; None where the text is no such."""
+    try:
+        return tuple(str(entry["label"]) for entry in json.loads(text)["include"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
 
 
 def _check_commit(pull: PullRequest, commit: str) -> None:
@@ -205,104 +330,10 @@ def _check_fork(environment: GitHubEnvironment, pull: PullRequest) -> None:
         )
 
 
-def _record(plan: Plan, api: GitHubApi, *, commit: str, run_url: str | None) -> None:
-    """Set the commit status that makes the comment count as an approval once it is merged."""
-    set_status(
-        api,
-        commit=commit,
-        label=plan.tenant.label,
-        is_good=plan.applyable,
-        summary=wording.describe_counts(plan.summary),
-        record=Record(RecordKind.PLAN, plan.digest if plan.applyable else None),
-        run_url=run_url,
-    )
-
-
-def _document(file: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(read_text(file))
-    except (ValueError, RecursionError) as broken:
-        raise PlanFileError(f"{file} is not a plan: it is not JSON, or was cut off") from broken
-    if not isinstance(document, dict) or not {"checksum", "outcomes", "roots"} & document.keys():
-        raise PlanFileError(f"{file} is not a plan of reconciler")
-    return document
-
-
-def _of_plan(file: Path, made: Context) -> Text:
-    saved = loads(read_text(file), source=str(file))
-    plan = saved.plan
-    body = with_changes(markdown.render(saved, made), change_lines(plan.changes), limit=BODY_LIMIT)
-    matters = not plan.is_empty or not plan.complete
-    return Text("plan", plan.tenant.label, body, _title(plan), matters, plan)
-
-
-def _title(plan: Plan) -> str:
+def _issue_title(plan: Plan) -> str:
     """Name the tenant and what differs, within GitHub's limit on titles."""
-    said = "incomplete plan" if not plan.complete else wording.describe_counts(plan.summary)
-    return f"Drift in {plan.tenant.label[:100]}: {said}"
-
-
-def _of_result(document: dict[str, Any], file: Path, made: Context) -> Text:
-    result = result_of(document, source=str(file))
-    label = result.tenant.label
-    body = apply_markdown.render(result, made)
-    state = "complete" if result.complete else "incomplete"
-    matters = bool(result.outcomes)
-    return Text("apply", label, body, f"Apply {state} in {label[:100]}", matters)
-
-
-def _of_problems(document: dict[str, Any], file: Path, made: Context) -> list[Text]:
-    try:
-        if len(document["roots"]) > MOST_ROOTS:
-            raise PlanFileError(f"{file} has more than {MOST_ROOTS} tenant roots")
-        return [
-            Text(
-                "plan",
-                str(root["label"]),
-                markdown.render_problems(
-                    [
-                        _diagnostic(item)
-                        for item in document["diagnostics"]
-                        if item["root"] == root["path"]
-                    ],
-                    str(root["label"]),
-                    replace(made, root=str(root["path"])),
-                ),
-                f"Mistakes in the files of {str(root['label'])[:100]}",
-                not root["valid"] or made.note is not None,
-            )
-            for root in document["roots"]
-        ]
-    except (KeyError, TypeError, ValueError, AttributeError) as broken:
-        raise PlanFileError(
-            f"{file} is not a result of validate that this release reads"
-        ) from broken
-
-
-def _diagnostic(item: dict[str, Any]) -> Diagnostic:
-    place = item["declared_at"]
-    location = (
-        Location(str(place["file"]), int(place["line"]), int(place["column"])) if place else None
-    )
-    return Diagnostic(
-        Severity(item["severity"]),
-        str(item["code"]),
-        str(item["message"]),
-        location,
-        str(item["help"]),
-        str(item["policy"]),
-    )
-
-
-def _describe(posted: Posted) -> str:
-    outcome = {
-        PostAction.CREATED: "comment created",
-        PostAction.UPDATED: "comment updated",
-        PostAction.UNCHANGED: "comment is up to date",
-        PostAction.SKIPPED: "no changes, so no comment",
-        PostAction.OUTDATED: "a newer commit is the head, so nothing was posted",
-    }[posted.action]
-    return outcome + _at(posted.url)
+    state = "incomplete plan" if not plan.complete else describe_counts(plan.summary)
+    return f"Drift in {plan.tenant.label[:100]}: {state}"
 
 
 def _at(url: str | None) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from reconciler.cli import github_actions, render
 from reconciler.cli.console import Console
 from reconciler.cli.entry import describe
+from reconciler.cli.failure_file import FailureFile
 from reconciler.cli.logs import report_error
 from reconciler.model.errors import ExitCode, Interrupted, ReconcilerError, UsageError
 from reconciler.operations.planning import InvalidFilesError
@@ -24,14 +25,21 @@ _WORST_FIRST = (
 
 
 def each_root(
-    roots: Sequence[Path], work: Callable[[Path], ExitCode], *, console: Console, format_: str
+    roots: Sequence[Path],
+    work: Callable[[Path], ExitCode],
+    *,
+    console: Console,
+    format_: str,
+    failures: FailureFile | None = None,
 ) -> ExitCode:
     """Do the work for each root, and give the worst exit code.
 
-    When the user stops one, the rest are not begun.
+    When the user stops one, the rest are not begun. ``failures`` gets the failure of a single root.
     """
     if len(roots) == 1:
-        return _showing_files(roots[0], work, console, format_)
+        return _only_root(roots[0], work, console, format_, failures)
+    if failures is not None:
+        failures.refuse_several(len(roots))
     codes: list[ExitCode] = []
     has_shown = False
     for root in roots:
@@ -59,6 +67,23 @@ def each_root(
         if codes[-1] is ExitCode.INTERRUPTED:
             break
     return worst(codes)
+
+
+def _only_root(
+    root: Path,
+    work: Callable[[Path], ExitCode],
+    console: Console,
+    format_: str,
+    failures: FailureFile | None,
+) -> ExitCode:
+    try:
+        return _showing_files(root, work, console, format_)
+    except Interrupted:
+        raise
+    except ReconcilerError as failure:
+        if failures is not None:
+            failures.write(root, failure)
+        raise
 
 
 def worst(codes: Sequence[ExitCode]) -> ExitCode:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from reconciler.views.markdown import Context
+from reconciler.views.markdown_context import Context
 
 
 def context(
@@ -14,10 +14,13 @@ def context(
     server = environ.get("GITHUB_SERVER_URL")
     repository = environ.get("GITHUB_REPOSITORY")
     run = environ.get("GITHUB_RUN_ID")
-    in_actions = environ.get("GITHUB_ACTIONS") == "true" and server and repository and run
+    in_actions = environ.get("GITHUB_ACTIONS") == "true" and server and repository
+    page = f"{server}/{repository}" if in_actions else None
     return Context(
         kind=kind,
         commit=commit or environ.get("GITHUB_SHA") or None,
-        run_url=f"{server}/{repository}/actions/runs/{run}" if in_actions else None,
+        run_url=f"{page}/actions/runs/{run}" if page and run else None,
+        run_number=environ.get("GITHUB_RUN_NUMBER") or None,
+        repository_url=page,
         root=root,
     )

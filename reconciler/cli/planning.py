@@ -9,6 +9,7 @@ from pathlib import Path
 from reconciler.cli import github_actions, render
 from reconciler.cli.console import Console, write_file
 from reconciler.cli.each_root import each_root, refuse_several
+from reconciler.cli.failure_file import FailureFile
 from reconciler.cli.options import ConnectionOptions, OutputOptions, PlanOptions, SandboxOptions
 from reconciler.cli.session import Invocation
 from reconciler.cli.usage_advice import note_expanded_glob, refuse_expanded_glob
@@ -33,6 +34,7 @@ class PlanCommand:
     output: OutputOptions
     detailed_exitcode: bool
     expect_digest: str | None
+    failure_out: Path | None
     written: set[str] = field(default_factory=set)
 
     def run(self, path: Path) -> ExitCode:
@@ -52,6 +54,7 @@ class PlanCommand:
             lambda root: self._plan(root, invocation, several=several),
             console=self.console,
             format_=self.output.format_,
+            failures=FailureFile("plan", self.failure_out),
         )
 
     def _plan(self, root: Path, invocation: Invocation, *, several: bool) -> ExitCode:

@@ -59,13 +59,14 @@ def push_of(environment: GitHubEnvironment, console: Console) -> Push:
     """The push that the run is for. Raises `ConfigError` outside of GitHub Actions."""
     if environment.sha is None or environment.ref_name is None:
         raise ConfigError(
-            "--expect-approved works on a push in GitHub Actions: GITHUB_SHA and GITHUB_REF_NAME "
-            "are not set"
+            "this works on a push or a run by hand in GitHub Actions: GITHUB_SHA and "
+            "GITHUB_REF_NAME are not set"
         )
     return Push(
         commit=environment.sha,
         checked_out=console.environ.get(CHECKED_OUT, "").strip() or environment.sha,
         branch=environment.ref_name,
+        is_by_hand=environment.event_name == "workflow_dispatch",
     )
 
 

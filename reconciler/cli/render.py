@@ -115,12 +115,12 @@ def validation(shown: Validation, format_: str, console: Console) -> str:
 def problems_markdown(
     root: Path, label: str, diagnostics: Sequence[Diagnostic], environ: Mapping[str, str]
 ) -> str:
-    """Render the mistakes of one root for the job's summary."""
+    """Render the diagnostics of one root for the job's summary."""
     from reconciler.cli.github_context import context
-    from reconciler.views import markdown
+    from reconciler.views import markdown_failure
 
     made = context(environ, kind="plan", root=_prefix(root))
-    return markdown.render_problems(diagnostics, label, made)
+    return markdown_failure.render_validation(diagnostics, label, made)
 
 
 def problems(found: Sequence[tuple[Path, Sequence[Diagnostic]]], format_: str, width: int) -> str:

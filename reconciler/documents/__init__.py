@@ -1,4 +1,4 @@
-"""The JSON documents: plan, result, validation. Text in, text out; pydantic at the door."""
+"""The JSON documents: plan, result, validation, failure. Text in, text out; pydantic at the door."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from typing import TypeAlias
 
 from reconciler.documents import envelope
 from reconciler.documents.envelope import Kind
+from reconciler.documents.failures import Failure, failure_of
 from reconciler.documents.plans import SavedPlan, dumps, loads, plan_of
 from reconciler.documents.results import result_of
 from reconciler.documents.validation import Validation, validation_of
 from reconciler.model.result import ApplyResult
 
-__all__ = ["Document", "SavedPlan", "Validation", "dumps", "loads", "read_document"]
+__all__ = ["Document", "Failure", "SavedPlan", "Validation", "dumps", "loads", "read_document"]
 
-Document: TypeAlias = SavedPlan | ApplyResult | Validation
+Document: TypeAlias = SavedPlan | ApplyResult | Validation | Failure
 
 
 def read_document(text: str, *, source: str) -> Document:
@@ -30,3 +31,5 @@ def read_document(text: str, *, source: str) -> Document:
             return result_of(document, source=source)
         case Kind.VALIDATION:
             return validation_of(document, source=source)
+        case Kind.FAILURE:
+            return failure_of(document, source=source)

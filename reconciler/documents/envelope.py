@@ -21,12 +21,14 @@ class Kind(StrEnum):
     PLAN = "plan"
     RESULT = "result"
     VALIDATION = "validation"
+    FAILURE = "failure"
 
 
 _TITLES = {
     Kind.PLAN: "a plan",
     Kind.RESULT: "the result of an apply",
     Kind.VALIDATION: "the result of validate",
+    Kind.FAILURE: "the failure of a command",
 }
 
 

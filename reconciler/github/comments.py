@@ -121,6 +121,16 @@ def find(
     return tuple(sorted(found, key=lambda comment: comment.id))
 
 
+def replace_text(api: GitHubApi, comment: Comment, body: str, *, pull_request: int) -> None:
+    """Write another text into a comment that `find` gave."""
+    check_body(body)
+    api.edit(
+        f"{api.here}/issues/comments/{comment.id}",
+        {"body": body},
+        attempted=f"commenting on pull request #{pull_request} (edit)",
+    )
+
+
 def check_body(body: str) -> None:
     """Refuse what GitHub would refuse, before anything is sent."""
     if len(body) > BODY_LIMIT:

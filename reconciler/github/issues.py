@@ -10,13 +10,13 @@ import contextlib
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
-from urllib.parse import quote
 
 from reconciler.github import markers
 from reconciler.github.api import GitHubApi
 from reconciler.github.author import Author
 from reconciler.github.comments import check_body
-from reconciler.github.errors import GitHubError, GitHubOutcomeUnknownError, MissingError
+from reconciler.github.errors import GitHubError, GitHubOutcomeUnknownError
+from reconciler.github.labels import Label, ensure_label
 from reconciler.model.errors import ConfigError
 
 DRIFT_LABEL = "reconciler-drift"
@@ -127,7 +127,7 @@ class _Issues:
         return IssuePosted(IssueAction.CLOSED, issue.number, issue.url)
 
     def _create(self, title: str, body: str) -> IssuePosted:
-        self._ensure_label()
+        ensure_label(self._api, Label(self._label, _LABEL_COLOUR, _LABEL_SAYS))
         attempted = "creating the drift issue"
         unclear: GitHubOutcomeUnknownError | None = None
         for attempt in range(1, _CREATIONS + 1):
@@ -178,28 +178,6 @@ class _Issues:
     def _edit(self, issue: _Issue, fields: dict[str, object]) -> None:
         path = f"{self._path}/{issue.number}"
         self._api.edit(path, fields, attempted=f"editing issue #{issue.number}")
-
-    def _ensure_label(self) -> None:
-        attempted = f"creating the label {self._label}"
-        path = f"{self._api.here}/labels"
-        try:
-            self._api.get(f"{path}/{quote(self._label, safe='')}", attempted=attempted)
-        except MissingError:
-            pass
-        else:
-            return
-        try:
-            self._api.create(
-                path,
-                {"name": self._label, "color": _LABEL_COLOUR, "description": _LABEL_SAYS},
-                attempted=attempted,
-            )
-        except GitHubOutcomeUnknownError:
-            pass  # the issue's creation makes the label too, where it is still missing
-        except GitHubError as refused:
-            # 422: another run has just created it.
-            if refused.status != 422:
-                raise
 
 
 def _issue(entry: Any) -> _Issue | None:

@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from reconciler.model.errors import ExitCode
-from reconciler.model.plan import Action, Change, PlanTenant, Summary, action_of
+from reconciler.model.plan import (
+    Action,
+    Change,
+    PlanTenant,
+    Summary,
+    action_of,
+    change_lines,
+    digest_of_lines,
+)
 from reconciler.model.state import Policy
 
 
@@ -67,6 +75,23 @@ class ApplyResult:
     def summary(self) -> Summary:
         """Count the changes that this run carried out and saw confirmed."""
         return count(op for outcome in self.outcomes for op in outcome.written)
+
+    @property
+    def left(self) -> tuple[Change, ...]:
+        """The changes that are still to be done, as far as this run knows."""
+        return tuple(
+            change
+            for outcome in self.outcomes
+            if outcome.status not in (Status.APPLIED, Status.ALREADY)
+            for change in outcome.changes
+            if change not in outcome.written
+        )
+
+    @property
+    def left_digest(self) -> str | None:
+        """Name what is left as a plan of it would be named; None where nothing is left."""
+        left = self.left
+        return digest_of_lines(self.tenant.id, change_lines(left)) if left else None
 
     def having(self, *statuses: Status) -> tuple[PolicyOutcome, ...]:
         """The outcomes with one of these statuses."""

@@ -25,7 +25,7 @@ from reconciler.github.pull_request_approval import (
 from reconciler.github.pulls import PullRequest, closed_pulls, commits_until, pulls_of_commit
 from reconciler.model.errors import ConfigError
 from reconciler.model.plan import Change, Plan, change_lines, digest_of_lines
-from reconciler.views.markdown import marker_prefix
+from reconciler.views.markdown_context import marker_prefix
 
 _MOST_MERGES = 30
 """Pull requests that are looked at; each costs three requests."""
@@ -69,12 +69,13 @@ class Push:
     """A push as GitHub Actions describes it.
 
     ``commit`` started the run, ``checked_out`` is what was planned: the same or a newer commit of
-    ``branch``.
+    ``branch``. ``is_by_hand``: a person started the run, and no push.
     """
 
     commit: str
     checked_out: str
     branch: str
+    is_by_hand: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what is no commit."""
@@ -136,9 +137,37 @@ def read_approvals(
     The last entry may be a `UsedApproval`.
     """
     merges = covered_merges(push, api=api)
-    found = [each for each in merges if isinstance(each, MissingApproval)]
-    approvals: list[PullRequestApproval | UsedApproval | MissingApproval] = [*found]
-    for pull in [each for each in merges if isinstance(each, PullRequest)][:_MOST_MERGES]:
+    missing = [each for each in merges if isinstance(each, MissingApproval)]
+    pulls = [each for each in merges if isinstance(each, PullRequest)]
+    found = _approvals(label, pulls, api=api, author=author, now=now)
+    return (
+        *missing,
+        *(
+            approval
+            for pull, approval in found
+            if pull.merge_commit == push.commit
+            or not (isinstance(approval, MissingApproval) and approval.has_no_plan)
+        ),
+    )
+
+
+def read_approvals_of_merges(
+    label: str, push: Push, *, api: GitHubApi, author: Author, now: datetime
+) -> tuple[tuple[PullRequest, PullRequestApproval | MissingApproval], ...]:
+    """The merges that an apply covers, newest first, and what each approves for a tenant."""
+    merges = covered_merges(push, api=api)
+    pulls = [each for each in merges if isinstance(each, PullRequest)]
+    return tuple(
+        (pull, approval)
+        for pull, approval in _approvals(label, pulls, api=api, author=author, now=now)
+        if not isinstance(approval, UsedApproval)
+    )
+
+
+def _approvals(
+    label: str, pulls: Sequence[PullRequest], *, api: GitHubApi, author: Author, now: datetime
+) -> Iterator[tuple[PullRequest, PullRequestApproval | UsedApproval | MissingApproval]]:
+    for pull in pulls[:_MOST_MERGES]:
         approval = read_approval(
             api,
             author=author,
@@ -147,12 +176,9 @@ def read_approvals(
             marker_prefix=marker_prefix("plan", label),
             now=now,
         )
-        is_own = pull.merge_commit == push.commit
-        if is_own or not (isinstance(approval, MissingApproval) and approval.has_no_plan):
-            approvals.append(approval)
+        yield pull, approval
         if isinstance(approval, UsedApproval):
-            break
-    return tuple(approvals)
+            return
 
 
 def covered_merges(push: Push, *, api: GitHubApi) -> tuple[PullRequest | MissingApproval, ...]:

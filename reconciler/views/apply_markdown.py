@@ -1,6 +1,7 @@
-"""The result of an apply as Markdown, for a job summary or a comment. Pure.
+"""The result of an apply as Markdown, for a job summary or the comment of the plan. Pure.
 
-What went wrong comes first, with Graph's request-id; then what somebody must do; then the rest.
+The title says the outcome. Then comes what failed, with Graph's request-id; then what somebody must
+do, as one line that can be copied; then every policy.
 """
 
 from __future__ import annotations
@@ -11,39 +12,41 @@ from reconciler.model import wording
 from reconciler.model.plan import Change
 from reconciler.model.policy_types import title_of
 from reconciler.model.result import ApplyResult, PolicyOutcome, Status
+from reconciler.views.apply_by_hand import how_to_approve
 from reconciler.views.escaping import markdown_code, markdown_prose
-from reconciler.views.markdown import SMALLEST_BUDGET, Context, marker, note, where
+from reconciler.views.markdown_context import Context, marker, note, run_name, where
 from reconciler.views.markdown_layout import alert, folded, row, size
-from reconciler.views.markdown_names import Names
+from reconciler.views.markdown_names import MarkdownNames
 
 _WORDS = {
     Status.FAILED: "**failed**",
     Status.UNKNOWN: "**unknown**",
-    Status.STALE: "**left alone**: it has moved",
-    Status.PENDING_APPROVAL: "**waiting** for approval",
+    Status.STALE: "**skipped**: changed in Intune since the plan",
+    Status.PENDING_APPROVAL: "**waiting** for a second administrator",
     Status.NOT_TRIED: "not tried",
     Status.APPLIED: "done",
-    Status.ALREADY: "already so",
+    Status.ALREADY: "done before",
 }
 """In the order of the table: what needs somebody comes first."""
 
 _MOST_CHANGES = 10
 
 
-def render(result: ApplyResult, context: Context) -> str:
+def render(result: ApplyResult, context: Context, *, digest: str | None = None) -> str:
     """Write what was done, what failed, what waits and what was not tried.
 
-    ``context.kind`` should be another than the plan's, as the two are comments of their own.
+    ``digest`` is that of what stays approved, for the marker; without one it is that of what is
+    left to do.
     """
     label = result.tenant.label
     head = [
-        marker(context, label, result.digest),
-        f"## {_state(result)}: {_counts(result)} · {markdown_code(label, longest=100)}",
+        marker(context, label, digest or result.left_digest),
+        f"## {' · '.join([outcome_title(result, context), markdown_code(label, longest=100)])}",
         *note(context),
         f"{_sentence(result)} {' · '.join(_facts(result, context))}".strip(),
     ]
     foot = ["---", f"**What happens next.** {_next(result)}"]
-    room = max(context.budget, SMALLEST_BUDGET) - size([*head, *foot])
+    room = context.room - size([*head, *foot])
     blocks: list[str] = []
     for kind, title, items in (
         ("CAUTION", "Beside the policies this went wrong:", list(_faults(result))),
@@ -57,28 +60,41 @@ def render(result: ApplyResult, context: Context) -> str:
     return "\n\n".join([*head, *blocks, *foot]) + "\n"
 
 
+def outcome_title(result: ApplyResult, context: Context) -> str:
+    """Say in one line how it ended, as in ``Applied 8, changed 1 · run 42``."""
+    done = result.summary
+    counts = f"Applied {done.create}"
+    counts += f", changed {done.update}" if done.update else ""
+    counts += f", removed {done.delete}" if done.delete else ""
+    parts = [counts]
+    state = _state(result)
+    if state:
+        parts = [state, counts] if done.has_changes else [state]
+    run = run_name(context)
+    return " · ".join([*parts, *([run] if run else [])])
+
+
 def _state(result: ApplyResult) -> str:
+    """What keeps the result from being complete; "" where nothing does."""
     if result.interrupted:
         return "Apply interrupted"
     if result.complete:
-        return "Applied"
+        return ""
     if result.having(Status.FAILED, Status.UNKNOWN, Status.NOT_TRIED):
-        return "Apply failed in part" if any(o.written for o in result.outcomes) else "Apply failed"
+        return "Apply failed in part" if result.summary.has_changes else "Apply failed"
     if result.having(Status.STALE):
-        return "Apply incomplete"
-    return "Apply waiting for approval"
-
-
-def _counts(result: ApplyResult) -> str:
-    return wording.describe_done(result.summary)
+        return "The tenant has changed: approve again"
+    return "Waiting for a second administrator"
 
 
 def _sentence(result: ApplyResult) -> str:
+    if result.complete and not result.outcomes:
+        return "There was nothing to apply."
     if result.complete:
-        return "Everything the plan wanted is true in the tenant; each write was read back."
+        return "Everything in the plan is true in the tenant; each write was read back."
     whole = len(result.outcomes)
     done = len(result.having(Status.APPLIED, Status.ALREADY))
-    return f"{done} of {whole} policies are as the plan wanted; the table has the others."
+    return f"{done} of {whole} policies are as planned; the table has the others."
 
 
 def _facts(result: ApplyResult, context: Context) -> Iterator[str]:
@@ -91,10 +107,10 @@ def _facts(result: ApplyResult, context: Context) -> Iterator[str]:
 def _trouble(result: ApplyResult) -> Iterator[str]:
     for outcome in result.having(Status.FAILED, Status.UNKNOWN, Status.STALE):
         error = outcome.error or "no reason was given"
-        said = f"{markdown_code(outcome.policy.name)}: {markdown_prose(error)}"
+        text = f"{markdown_code(outcome.policy.name)}: {markdown_prose(error)}"
         if outcome.request_id and outcome.request_id not in error:
-            said += f" (request-id {markdown_code(outcome.request_id)})"
-        yield said
+            text += f" (request-id {markdown_code(outcome.request_id)})"
+        yield text
 
 
 def _faults(result: ApplyResult) -> Iterator[str]:
@@ -103,18 +119,18 @@ def _faults(result: ApplyResult) -> Iterator[str]:
 
 def _waiting(result: ApplyResult) -> Iterator[str]:
     for outcome in result.having(Status.PENDING_APPROVAL):
-        said = markdown_code(outcome.policy.name)
+        text = markdown_code(outcome.policy.name)
         if outcome.error:
-            said += f": {markdown_prose(outcome.error)}"
+            text += f": {markdown_prose(outcome.error)}"
         if outcome.approval_code:
-            said += f"; once approved: `--approval-code` {markdown_code(outcome.approval_code)}"
-        yield said
+            text += f"; code {markdown_code(outcome.approval_code)}"
+        yield text
 
 
 def _notes(result: ApplyResult) -> Iterator[str]:
     for outcome in result.outcomes:
-        for said in outcome.notes:
-            yield f"{markdown_code(outcome.policy.name)}: {markdown_prose(said)}"
+        for text in outcome.notes:
+            yield f"{markdown_code(outcome.policy.name)}: {markdown_prose(text)}"
 
 
 def _table(result: ApplyResult, room: int) -> list[str]:
@@ -122,42 +138,56 @@ def _table(result: ApplyResult, room: int) -> list[str]:
     outcomes = [outcome for status in _WORDS for outcome in result.having(status)]
     if not outcomes:
         return []
-    rows = [_row(outcome) for outcome in outcomes]
+    names = MarkdownNames(
+        wording.Names.of_changes(change for each in outcomes for change in each.changes)
+    )
+    rows = [_row(outcome, names) for outcome in outcomes]
     title = "1 policy" if len(rows) == 1 else f"{len(rows)} policies"
     return [folded(title, header, rows, room, is_open=True)]
 
 
-def _row(outcome: PolicyOutcome) -> str:
+def _row(outcome: PolicyOutcome, names: MarkdownNames) -> str:
     return row(
         _WORDS[outcome.status],
-        markdown_code(outcome.policy.name),
+        names.policy(outcome.policy),
         markdown_prose(title_of(outcome.policy)),
-        _changes(outcome.changes),
+        _changes(outcome.changes, names),
     )
 
 
-def _changes(changes: Iterable[Change]) -> str:
-    names = Names()
-    listed = [f"{wording.verb_of(o)} {names.target(o.target)}" for o in changes]
+def _changes(changes: Iterable[Change], names: MarkdownNames) -> str:
+    listed = [f"{wording.verb_of(each)} {names.target(each.target)}" for each in changes]
     rest = len(listed) - _MOST_CHANGES
-    said = "; ".join(listed[:_MOST_CHANGES])
-    return f"{said}; and {rest} more" if rest > 0 else said
+    text = "; ".join(listed[:_MOST_CHANGES])
+    return f"{text}; and {rest} more" if rest > 0 else text
 
 
 def _next(result: ApplyResult) -> str:
     if result.complete:
-        return "Nothing; planning again shows no changes."
+        return "Nothing: a plan shows no changes now."
     steps: list[str] = []
+    codes = [each.approval_code for each in result.outcomes if each.approval_code]
     if result.having(Status.PENDING_APPROVAL):
         steps.append(
-            "A second administrator approves the requests in the Intune admin center (Tenant "
-            "administration, Multi Admin Approval); then apply again with the codes above."
+            "A second administrator approves the requests in the Intune admin center "
+            f"({wording.APPROVE_AT}). Then apply again with all codes: "
+            f"{markdown_code(wording.approval_options(codes), longest=40_000)}"
         )
+        if result.left_digest is not None and len(result.left) == len(_pending(result)):
+            steps.append(how_to_approve(result.tenant.label, result.left_digest, codes))
     if result.having(Status.STALE):
-        steps.append("For what has moved since the plan was made, plan again and review that plan.")
+        steps.append(
+            "For what has changed in Intune since the plan, approve a new plan: the summary of the "
+            "run shows what is left and its digest; run the workflow *apply* by hand with it, or "
+            "merge files that say what the tenant has."
+        )
     if result.having(Status.FAILED, Status.UNKNOWN, Status.NOT_TRIED):
         steps.append(
-            "Mend what is named above and apply again: the tenant is read first, and what is done "
-            "is not written twice."
+            "Fix what is named above and run the failed job again: the tenant is read first, and "
+            "what is done is not written twice."
         )
-    return " ".join(steps)
+    return "\n\n".join(steps)
+
+
+def _pending(result: ApplyResult) -> list[Change]:
+    return [change for each in result.having(Status.PENDING_APPROVAL) for change in each.changes]

@@ -49,6 +49,18 @@ def markdown_code(text: str, *, longest: int = 300) -> str:
     return f"{fence}{pad}{name}{pad}{fence}"
 
 
+_FENCES = re.compile(r"`{3,}")
+
+
+def fenced(text: str, language: str = "") -> str:
+    """Write a block of code, with a fence that nothing in the text can end.
+
+    The text may have lines of its own; whoever passes names has made them `visible` first.
+    """
+    fence = "`" * max(3, max(map(len, _FENCES.findall(text)), default=0) + 1)
+    return f"{fence}{language}\n{text}\n{fence}"
+
+
 def markdown_cell(markdown: str) -> str:
     """Fit Markdown into a table's cell, which a bar would end even inside code."""
     return markdown.replace("|", "\\|")

@@ -1,189 +1,106 @@
 """A plan as Markdown, for a pull-request comment or a job summary. Pure.
 
-Written for a reviewer who has never seen the program: what will change, for whom, what of it is
-dangerous, what happens next. What does not fit the budget goes in this order: the lists of what is
-left alone, then the changes policy by policy, then the ends of the lists of dangers. The counts
-always stay, and the top says what is missing and where it is.
+Written for a reviewer who has never seen the program: the title says how much changes and what
+matters most; then what to look at first, one line each; then every change, grouped by policy; then
+what happens next. What does not fit the budget goes in this order: what is left alone and the links,
+then changes, then the ends of the lists. The counts always stay, and the text says what is missing
+and where it is.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import UTC
 
-from reconciler.differ.guardrails import reaches_everybody
 from reconciler.documents import SavedPlan
 from reconciler.model import wording
-from reconciler.model.diagnostics import Diagnostic, Location, sort_diagnostics
-from reconciler.model.plan import (
-    Change,
-    Create,
-    Delete,
-    Plan,
-    PolicyPlan,
-    Summary,
-    Update,
-    filter_after,
+from reconciler.model.diagnostics import Diagnostic, sort_diagnostics
+from reconciler.model.plan import Delete, Plan, PolicyPlan
+from reconciler.model.state import Assignment, Policy
+from reconciler.model.wording import Names
+from reconciler.views.attention import Attention, Danger, attention_of, headline_of
+from reconciler.views.escaping import markdown_code, markdown_prose
+from reconciler.views.markdown_context import (
+    Context,
+    is_address,
+    link,
+    marker,
+    note,
+    place,
+    policy_url,
+    where,
 )
-from reconciler.model.policy_types import title_of
-from reconciler.model.result import count
-from reconciler.model.state import Assignment, Filter, Policy, TargetKind
-from reconciler.views.escaping import (
-    comment_value,
-    markdown_code,
-    markdown_prose,
-    repository_path,
-)
-from reconciler.views.markdown_layout import (
-    alert,
-    bullets,
-    capital,
-    folded,
-    row,
-    size,
-    table,
-)
-from reconciler.views.markdown_names import Names, with_id
+from reconciler.views.markdown_diff import Diff, render_diff
+from reconciler.views.markdown_layout import alert, capital, folded, row, size, that_fit
+from reconciler.views.markdown_names import MarkdownNames
 
-SMALLEST_BUDGET = 8_000
-"""Room for title, counts and footer in the worst case; a budget below it counts as this much."""
+_NOTICE_ROOM = 500
+_MOST_ATTENTION = 8
+_FEWER_ATTENTION = 5
+_MANY_CHANGES = 30
+"""Dangers that are listed, in a plan with at most so many changes and in a larger one. All of them
+have a line among the changes as well, and a comment on 60 changes has to stay readable."""
 
-_NOTICE_ROOM = 1_000
-_RUN = re.compile(r"/actions/runs/([0-9]{1,20})\Z")
-_ADDRESS = re.compile(r"https?://[^\s<>()\[\]`\"\\|]{1,500}")
+_MOST_PLACES = 12
 
-_HEADING = "### Assignments that would change"
-"""Says *assignments*, as a reader might take "create" for the creation of a policy."""
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What surrounds a plan where it is shown.
-
-    ``kind`` tells one comment of a tenant from another. ``on_merge`` is a sentence (plain text)
-    that says what happens next; without one the footer says what is always true. ``note`` is
-    another, put below the title. ``root`` leads from the repository's top to the tenant root.
-    ``budget`` is in characters; GitHub takes 65,536.
-    """
-
-    kind: str = "plan"
-    commit: str | None = None
-    run_url: str | None = None
-    on_merge: str | None = None
-    note: str | None = None
-    root: str = ""
-    budget: int = 60_000
-
-    @property
-    def run_id(self) -> str | None:
-        """The number of the workflow run, from its address."""
-        found = _RUN.search(self.run_url or "")
-        return found[1] if found else None
-
-
-def marker_prefix(kind: str, label: str) -> str:
-    """Start of the hidden first line, by which the comment of a tenant is found again."""
-    return f"<!-- reconciler:{comment_value(kind)} tenant={comment_value(label)} "
-
-
-def marker(context: Context, label: str, digest: str | None, summary: Summary | None = None) -> str:
-    """Write the hidden first line. ``summary`` counts the changes that the text shows."""
-    counts = f"{summary.create}/{summary.update}/{summary.delete}" if summary else None
-    facts = {
-        "digest": digest,
-        "commit": context.commit,
-        "run": context.run_id,
-        "changes": counts,
-    }
-    fields = "".join(
-        f"{key}={comment_value(value).replace('%3A', ':').replace('%2F', '/')} "
-        for key, value in facts.items()
-        if value
-    )
-    return f"{marker_prefix(context.kind, label)}{fields}v=1 -->"
+_SENTENCES = {
+    Danger.EVERYBODY: "**Reaches everybody:** {policy}, {name}, without a filter",
+    Danger.EXCLUDE_TO_INCLUDE: "**Exclude becomes include:** {policy}, {name}",
+    Danger.EXCLUSION_REMOVED: "**No longer excluded:** {policy}, {name} may then be reached",
+    Danger.FILTER_INVERTED: "**Filter inverted:** {policy}, {name}, {filter}",
+    Danger.FILTER_WIDENED: "**Filter widened:** {policy}, {name}, {filter}",
+    Danger.NOBODY_LEFT: "**Reaches nobody:** {policy} has no include left after {name}",
+    Danger.INCLUDE_TO_EXCLUDE: "**Include becomes exclude:** {policy}, {name}",
+    Danger.INCLUDE_REMOVED: "**No longer assigned:** {policy}, {name}",
+}
+"""Each fits on one line at 830 pixels, with names of a usual length."""
 
 
 def render(saved: SavedPlan, context: Context) -> str:
     """Write the plan."""
     plan = saved.plan
-    names = Names.of(plan)
-    head = [marker(context, plan.tenant.label, plan.digest, plan.summary), f"## {_title(plan)}"]
-    head += [*note(context), _origin(saved, context), *_selection(plan)]
-    counts = list(_below_the_table(plan))
-    foot = ["---", _next(plan, context), _facts(saved)]
-    room = max(context.budget, SMALLEST_BUDGET) - _NOTICE_ROOM - size([*head, *counts, *foot])
-    dangers, room = _dangers(plan, names, context, room)
-    changes, missing, room = _changes(plan, names, context, room)
-    details = _details(plan, names, room)
-    notice = _notice(missing, plan, context)
-    return "\n\n".join([*head, *notice, *dangers, *changes, *counts, *details, *foot]) + "\n"
+    names = Names.of_plan(plan)
+    attention = attention_of(plan)
+    head = [
+        marker(context, plan.tenant.label, plan.digest, plan.summary),
+        f"## {_title(plan, attention)}",
+        *note(context),
+        capital(" · ".join(_facts(saved, context))),
+        *_selection(plan),
+    ]
+    foot = [*_left_alone(plan), _next(plan, context), _fine_print(saved)]
+    room = context.room - _NOTICE_ROOM - size([*head, *foot])
+    trouble = _trouble(plan, context, room // 3)
+    first = _look_first(plan, attention, MarkdownNames(names), context, room // 4)
+    warnings = _warnings(plan, attention, context, room // 8)
+    room -= size([*trouble, *first, *warnings])
+    diff = render_diff(plan.policies, names, room)
+    room -= size(diff.blocks)
+    blocks = [*trouble, *first, *_changes(diff, context), *warnings]
+    details = _details(plan, MarkdownNames(names), context, room)
+    return "\n\n".join([*head, *blocks, *details, *foot]) + "\n"
 
 
-def render_problems(diagnostics: Iterable[Diagnostic], label: str, context: Context) -> str:
-    """Write the mistakes in the files, where there is no plan."""
-    found = sort_diagnostics(diagnostics)
-    errors = [d for d in found if d.is_error]
-    warnings = [d for d in found if not d.is_error]
-    state = "No plan" if errors else "The files are valid"
-    said = f"{wording.count_of(len(errors), 'error')}, {wording.count_of(len(warnings), 'warning')}"
-    head = [marker(context, label, None), f"## {state}: {said} · {markdown_code(label)}"]
-    head += [*note(context), *filter(None, [capital(" · ".join(where(context)))])]
-    foot = ["Mend the files and push again: nothing was compared, and nothing has been changed."]
-    foot = ["---", *foot] if errors else []
-    room = max(context.budget, SMALLEST_BUDGET) - size([*head, *foot])
-    blocks: list[str] = []
-    for kind, title, chosen in (
-        ("CAUTION", "The files have mistakes, so there is no plan.", errors),
-        ("WARNING", "Please look at:", warnings),
-    ):
-        block = alert(kind, title, (finding(d, context) for d in chosen), room - size(blocks))
-        blocks += [block] if chosen else []
-    return "\n\n".join([*head, *blocks, *foot]) + "\n"
-
-
-def _title(plan: Plan) -> str:
+def _title(plan: Plan, attention: tuple[Attention, ...]) -> str:
     label = markdown_code(plan.tenant.label, longest=100)
+    counts = wording.describe_counts(plan.summary)
+    if plan.is_empty and plan.complete:
+        return f"No changes · {label}"
+    state = "Plan"
     if not plan.complete:
         state = "Plan incomplete"
     elif plan.stopped_by:
         state = "Plan stopped by a guardrail"
-    elif plan.is_empty:
-        return f"No changes · {label}"
-    else:
-        state = "Plan"
-    return f"{state}: {wording.describe_counts(plan.summary)} · {label}"
+    matters = headline_of(attention)
+    return " · ".join([f"{state}: {counts}", *([matters] if matters else []), label])
 
 
-def _origin(saved: SavedPlan, context: Context) -> str:
-    """Say what was compared with what, for those who meet the program here."""
+def _facts(saved: SavedPlan, context: Context) -> Iterator[str]:
     tenant = saved.plan.tenant
     name = f"{markdown_code(tenant.display_name)} " if tenant.display_name else ""
-    if saved.plan.is_empty and saved.plan.complete:
-        declared = wording.count_of(saved.plan.summary.unchanged, "assignment")
-        said = f"Intune has all that the files of this repository declare ({declared})"
-    else:
-        said = (
-            "Where the files of this repository and the tenant differ in who is assigned which "
-            "Intune compliance policy"
-        )
-    read = saved.created_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    facts = [f"tenant {name}({markdown_code(tenant.id)})", f"read {read}", *where(context)]
-    return f"{said}. {capital(' · '.join(facts))}"
-
-
-def note(context: Context) -> list[str]:
-    """The caller's own sentence, as a paragraph."""
-    return [markdown_prose(context.note)] if context.note else []
-
-
-def where(context: Context) -> Iterator[str]:
-    """Name the commit and the run, as far as they are known."""
-    if context.commit:
-        yield f"commit {markdown_code(context.commit[:12])}"
-    if context.run_url and _ADDRESS.fullmatch(context.run_url):
-        yield f"[workflow run]({context.run_url})"
+    yield f"tenant {name}({markdown_code(tenant.id)})"
+    yield f"read {saved.created_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    yield from where(context)
 
 
 def _selection(plan: Plan) -> Iterator[str]:
@@ -191,238 +108,207 @@ def _selection(plan: Plan) -> Iterator[str]:
         globs = ", ".join(markdown_code(glob, longest=80) for glob in plan.selection[:10])
         rest = len(plan.selection) - 10
         globs += f" and {rest} more patterns" if rest > 0 else ""
-        said = f"Only policies that match {globs} were looked at (`--policy`)."
-        yield f"> [!IMPORTANT]\n> **This plan is limited.** {said} There may be more to change."
+        text = f"Only policies that match {globs} were read (`--policy`)."
+        yield f"> [!IMPORTANT]\n> **This plan is limited.** {text} There may be more to change."
 
 
-def _dangers(plan: Plan, names: Names, context: Context, room: int) -> tuple[list[str], int]:
-    """Show errors, stops and warnings, in that order and open, in at most half of the room."""
-    stops = {(stop.code, stop.declared_at) for stop in plan.stopped_by}
-    found = sort_diagnostics(d for d in plan.diagnostics if (d.code, d.location) not in stops)
-    warnings = [d for d in found if not d.is_error]
-    attention = [
-        *(finding(d, context) for d in warnings if d.code == "broad-target"),
-        *_deletes(plan, names),
-        *(finding(d, context) for d in warnings if d.code != "broad-target"),
+def _trouble(plan: Plan, context: Context, room: int) -> list[str]:
+    """Show the errors, and the guardrails that stop the plan."""
+    errors = [
+        diagnostic for diagnostic in sort_diagnostics(plan.diagnostics) if diagnostic.is_error
+    ]
+    stops = [
+        _after_place(place(stop.declared_at, context)) + markdown_prose(stop.message)
+        for stop in plan.stopped_by
     ]
     blocks = (
         (
-            "CAUTION",
-            "This plan is incomplete and cannot be applied. These mistakes keep policies out of it:",
-            [finding(d, context) for d in found if d.is_error],
+            "This plan is incomplete and cannot be applied. These errors keep policies out of it:",
+            [describe_diagnostic(each, context) for each in errors],
         ),
-        (
-            "CAUTION",
-            "A guardrail stops this plan: apply ends before its first write.",
-            [
-                _place(stop.declared_at, context) + markdown_prose(stop.message)
-                for stop in plan.stopped_by
-            ],
-        ),
-        ("WARNING", "Please check before you approve:", attention),
+        ("A guardrail stops this plan: apply ends before its first write.", stops),
     )
-    present = [block for block in blocks if block[2]]
-    shown: list[str] = []
-    for index, (kind, title, items) in enumerate(present):
-        share = (room // 2 - size(shown)) // (len(present) - index)
-        shown.append(alert(kind, title, items, share))
-    return shown, room - size(shown)
+    return [alert("CAUTION", title, items, room // 2) for title, items in blocks if items]
 
 
-def _deletes(plan: Plan, names: Names) -> Iterator[str]:
-    for change in plan.changes:
-        if isinstance(change, Delete):
-            who = names.target(change.target)
-            if change.target.kind is TargetKind.EXCLUSION_GROUP:
-                group = with_id(change.target.name, change.target.id or "", is_shared=False)
-                group += wording.not_in_directory(change.target)
-                effect = f"would no longer exclude {group} and **may then reach** it"
-            else:
-                effect = f"would **no longer be assigned** to {who}"
-            yield (
-                f"{names.policy(change.policy)} {effect} "
-                "(not declared, and the policy's ownership is authoritative)"
-            )
-
-
-def finding(diagnostic: Diagnostic, context: Context) -> str:
-    """Write a diagnostic as an entry of a list: place, policy, what is wrong, how to mend it."""
-    policy = f"{markdown_code(diagnostic.policy)}: " if diagnostic.policy else ""
-    said = f"{_place(diagnostic.location, context)}{policy}{markdown_prose(diagnostic.message)}"
-    if diagnostic.location is not None and diagnostic.location.text.strip():
-        said += f"\\\n{markdown_code(diagnostic.location.text.strip(), longest=200)}"
-    return f"{said}\\\n*Help:* {markdown_prose(diagnostic.help)}" if diagnostic.help else said
-
-
-def _place(location: Location | None, context: Context) -> str:
-    if location is None:
-        return ""
-    path = repository_path(context.root, location.file)
-    return f"{markdown_code(f'{path}:{location.line}:{location.column}')} "
-
-
-def _changes(plan: Plan, names: Names, context: Context, room: int) -> tuple[list[str], int, int]:
-    """Show the table of changes; give what it left out, and the room that is left.
-
-    A policy stands in the table whole or not at all; one that does not fit is named with its counts.
-    """
-    if plan.is_empty:
-        return [], 0, room
-    header = ("", "Policy", "Platform", "Who", "Filter", "Declared at")
-    policies = [policy for policy in plan.policies if policy.changes]
-    rows = [[_row(o, names, context) for o in policy.changes] for policy in policies]
-    free = room - size([_HEADING, table(header, ())])
-    if sum(map(size, rows)) > free:
-        free = free * 3 // 4  # the rest is for the names of what is left out
-    shown: list[str] = []
-    left_out: list[PolicyPlan] = []
-    for policy, its_rows in zip(policies, rows, strict=True):
-        needed = size(its_rows)
-        if needed <= free:
-            shown += its_rows
-            free -= needed
-        else:
-            left_out.append(policy)
-    blocks = [f"{_HEADING}\n\n{table(header, shown)}"] if shown else [_HEADING]
-    if left_out:
-        entries = (
-            f"{names.policy(p.policy)}: {wording.describe_counts(count(p.changes))}"
-            for p in left_out
-        )
-        blocks.append(bullets("Not shown here:", entries, room - size(blocks)))
-    missing = sum(len(policy.changes) for policy in left_out)
-    return blocks, missing, room - size(blocks)
-
-
-def _below_the_table(plan: Plan) -> Iterator[str]:
-    """Explain what the table leaves open."""
-    if plan.is_empty:
-        return
-    if any(filter_after(o) or _filter_before(o) for o in plan.changes):
-        yield (
-            "A filter narrows its assignment: *include* to the devices that match it, *exclude* to "
-            "those that do not."
-        )
-    yield f"Besides: {wording.describe_left_alone(plan.summary)}."
-
-
-def _filter_before(change: Change) -> Filter | None:
-    return None if isinstance(change, Create) else change.live.filter
-
-
-def _row(change: Change, names: Names, context: Context) -> str:
-    who = names.target(change.target)
-    action = f"{wording.sign_of(change)} {wording.verb_of(change)}"
-    place = "not declared"
-    if not isinstance(change, Delete):
-        path = repository_path(context.root, change.declared_at.file)
-        place = markdown_code(f"{path}:{change.declared_at.line}")
-    return row(
-        f"**{action}**" if isinstance(change, Delete) else action,
-        names.policy(change.policy),
-        markdown_prose(title_of(change.policy)),
-        f"**{who}**" if reaches_everybody(change) else who,
-        _filter(change, names),
-        place,
-    )
-
-
-def _filter(change: Change, names: Names) -> str:
-    if change.target.kind is TargetKind.EXCLUSION_GROUP:
-        return ""  # exclusions take none
-    match change:
-        case Create():
-            return names.filter(change.filter)
-        case Update():
-            return f"{names.filter(change.live.filter)} → {names.filter(change.after)}"
-        case Delete():
-            return names.filter(change.live.filter)
-
-
-def _notice(missing: int, plan: Plan, context: Context) -> list[str]:
-    if not missing:
+def _look_first(
+    plan: Plan,
+    attention: tuple[Attention, ...],
+    names: MarkdownNames,
+    context: Context,
+    room: int,
+) -> list[str]:
+    """List the dangers, one line each, the worst first."""
+    if not attention:
         return []
-    total = sum(1 for _ in plan.changes)
-    run = "of the workflow run linked above" if context.run_url else "of the run that made it"
-    said = (
-        f"**Shown here: {total - missing} of {total} changes**, for want of room. "
-        f"The whole plan is in the plan file {run}; read it with `reconciler show PLAN.json`."
+    entries = [f"- {_describe_danger(each, plan, names, context)}" for each in attention]
+    is_large = sum(len(policy.changes) for policy in plan.policies) > _MANY_CHANGES
+    most = _FEWER_ATTENTION if is_large else _MOST_ATTENTION
+    shown = list(that_fit(entries[:most], room))
+    rest = len(entries) - len(shown)
+    if rest:
+        shown.append(f"- … and {rest} more of this kind, among the changes below")
+    return ["\n".join(["### Look at these first", "", *shown])]
+
+
+def _describe_danger(
+    attention: Attention, plan: Plan, names: MarkdownNames, context: Context
+) -> str:
+    change = attention.change
+    policy = link(names.policy(change.policy), policy_url(change.policy, plan.tenant.cloud))
+    text = _SENTENCES[attention.danger].format(
+        policy=policy,
+        name=names.target_name(change.target),
+        filter=names.filter_of(change),
     )
-    return [f"> [!IMPORTANT]\n> {said}"]
+    is_linked = is_address(context.repository_url) and bool(context.commit)
+    if isinstance(change, Delete) or not is_linked:
+        return text
+    return f"{text} ({place(change.declared_at, context, text=f'line {change.declared_at.line}')})"
 
 
-def _details(plan: Plan, names: Names, room: int) -> list[str]:
-    """Show what is left alone, folded; a plan without changes stays short and does without."""
+def _warnings(
+    plan: Plan, attention: tuple[Attention, ...], context: Context, room: int
+) -> list[str]:
+    """List what the plan warns of, without what stands above already."""
+    stops = {(stop.code, stop.declared_at) for stop in plan.stopped_by}
+    shown = {
+        each.change.declared_at
+        for each in attention
+        if each.danger is Danger.EVERYBODY and not isinstance(each.change, Delete)
+    }
+    found = [
+        each
+        for each in sort_diagnostics(plan.diagnostics)
+        if not each.is_error
+        and (each.code, each.location) not in stops
+        and not (each.code == "broad-target" and each.location in shown)
+    ]
+    items = [describe_diagnostic(each, context) for each in found]
+    return [alert("WARNING", "Warnings:", items, room)] if items else []
+
+
+def describe_diagnostic(diagnostic: Diagnostic, context: Context) -> str:
+    """Write a diagnostic as an entry of a list: place, policy, what is wrong, how to fix it."""
+    policy = f"{markdown_code(diagnostic.policy)}: " if diagnostic.policy else ""
+    where_it_is = _after_place(place(diagnostic.location, context, with_column=True))
+    text = f"{where_it_is}{policy}{markdown_prose(diagnostic.message)}"
+    if diagnostic.location is not None and diagnostic.location.text.strip():
+        text += f"\\\n{markdown_code(diagnostic.location.text.strip(), longest=200)}"
+    return f"{text}\\\n*Help:* {markdown_prose(diagnostic.help)}" if diagnostic.help else text
+
+
+def _after_place(text: str) -> str:
+    return f"{text} " if text else ""
+
+
+def _changes(diff: Diff, context: Context) -> list[str]:
+    """Show the changes, and say what of them is left out."""
+    if not diff.total:
+        return []
+    notice = []
+    if diff.shown < diff.total or diff.left_out:
+        source = "the HTML report" if context.report_url else "the plan file"
+        run = "of the workflow run linked above" if context.run_url else "of the run that made it"
+        unnamed = f" {diff.left_out} policies are not named." if diff.left_out else ""
+        text = (
+            f"> [!IMPORTANT]\n> **Shown here: {diff.shown} of {diff.total} changes**, as GitHub "
+            f"limits the size of a comment.{unnamed} The whole plan is in {source} {run}."
+        )
+        notice = [text]
+    return [*notice, "### Assignments that would change", *diff.blocks]
+
+
+def _details(plan: Plan, names: MarkdownNames, context: Context, room: int) -> list[str]:
+    """Show the links and what is left alone, folded; a plan without changes does without."""
     if plan.is_empty:
         return []
     summary = plan.summary
+    changed = [policy for policy in plan.policies if policy.changes]
     unmanaged = [
-        _live_row(c.policy, c.assignment, names) for p in plan.policies for c in p.unmanaged
+        _live_row(each.policy, each.assignment, names)
+        for p in plan.policies
+        for each in p.unmanaged
     ]
     inherited = [
-        _live_row(c.policy, c.assignment, names, markdown_code(c.assignment.source))
+        _live_row(each.policy, each.assignment, names, markdown_code(each.assignment.source))
         for p in plan.policies
-        for c in p.inherited
+        for each in p.inherited
     ]
-    unchanged = [row(names.policy(p.policy), str(len(p.kept))) for p in plan.policies if p.kept]
-    blocks: list[str] = []
-    for title, header, rows in (
+    tables = (
+        (
+            "Links: the changed policies in the Intune admin center, and their lines in the files",
+            ("Policy", "Declared at"),
+            [_links(policy, plan, names, context) for policy in changed],
+        ),
         (
             f"{summary.unmanaged} unmanaged: in the tenant, not declared, left alone",
-            ("Policy", "Who", "Filter"),
+            ("Policy", "Assignment", "Filter"),
             unmanaged,
         ),
         (
             f"{summary.inherited} inherited: assigned by a policy set, left alone",
-            ("Policy", "Who", "Filter", "Source"),
+            ("Policy", "Assignment", "Filter", "Source"),
             inherited,
         ),
-        (
-            f"{summary.unchanged} unchanged: declared, and in the tenant just so",
-            ("Policy", "Assignments"),
-            unchanged,
-        ),
-    ):
-        if rows:
+    )
+    blocks: list[str] = []
+    for title, header, rows in tables:
+        if rows and room - size(blocks) > _NOTICE_ROOM:
             blocks.append(folded(title, header, rows, room - size(blocks)))
-    return [block for block in blocks if block]
+    return blocks
 
 
-def _live_row(policy: Policy, assignment: Assignment, names: Names, *more: str) -> str:
-    who, filter = names.target(assignment.target), names.filter(assignment.filter)
-    return row(names.policy(policy), who, filter, *more)
+def _links(policy: PolicyPlan, plan: Plan, names: MarkdownNames, context: Context) -> str:
+    name = link(names.policy(policy.policy), policy_url(policy.policy, plan.tenant.cloud))
+    places = dict.fromkeys(
+        place(change.declared_at, context)
+        for change in policy.changes
+        if not isinstance(change, Delete)
+    )
+    listed = list(places)
+    rest = f", and {len(listed) - _MOST_PLACES} more" if len(listed) > _MOST_PLACES else ""
+    return row(name, ", ".join(listed[:_MOST_PLACES]) + rest)
+
+
+def _live_row(policy: Policy, assignment: Assignment, names: MarkdownNames, *more: str) -> str:
+    target, filter = names.target(assignment.target), names.filter(assignment.filter)
+    return row(names.policy(policy), target, filter, *more)
+
+
+def _left_alone(plan: Plan) -> list[str]:
+    if plan.is_empty and plan.complete:
+        declared = wording.count_of(plan.summary.unchanged, "assignment")
+        return [f"Intune has everything that the files declare ({declared})."]
+    return [f"Also: {wording.describe_left_alone(plan.summary)}."]
 
 
 def _next(plan: Plan, context: Context) -> str:
     if not plan.complete:
-        said = (
-            "Nothing can be applied until the mistakes above are mended; "
-            "apply refuses an incomplete plan."
-        )
+        text = "Nothing can be applied until the errors above are fixed."
     elif plan.stopped_by:
-        said = (
-            "As it stands, apply ends before its first write (exit code 5) and nothing changes. "
-            "Consent or raise the limit as said above, or make the change smaller; then plan again."
+        text = (
+            "As it is, apply ends before its first write (exit code 5) and nothing changes. The "
+            "limits are those of `guardrails` in `tenant.yaml`."
         )
     elif plan.is_empty:
-        said = "Nothing: apply would write nothing."
+        text = "Nothing: apply would write nothing."
     elif context.on_merge:
-        said = markdown_prose(context.on_merge)
+        text = markdown_prose(context.on_merge)
     else:
-        said = (
-            "Nothing has been changed yet. `reconciler apply` makes these changes, usually once "
-            "they are merged; it reads the tenant again and refuses where something has moved."
+        text = (
+            "Nothing has been changed yet. `reconciler apply` makes these changes, usually after "
+            "the merge. It reads the tenant again and refuses where something has changed."
         )
-    return f"**What happens next.** {said}"
+    return f"**What happens next.** {text}"
 
 
-def _facts(saved: SavedPlan) -> str:
-    most = saved.plan.guardrails
-    guards = f"{wording.describe_limits(most)}; all users or all devices without a filter: {most.broad_targets}"
-    return "\n".join(
-        [
-            f"- Guardrails per run (`guardrails` in `tenant.yaml`): {guards}",
-            f"- Digest of these changes, for `--expect-digest`: `{saved.plan.digest}`",
-            f"- Made by reconciler {markdown_code(saved.reconciler_version)}",
-        ]
+def _fine_print(saved: SavedPlan) -> str:
+    guardrails = saved.plan.guardrails
+    return (
+        "<details><summary>Digest and guardrails</summary>\n\n"
+        f"- Digest of these changes: {markdown_code(saved.plan.digest)}\n"
+        f"- Guardrails per run: {wording.describe_limits(guardrails)}; all users or all devices "
+        f"without a filter: {guardrails.broad_targets}\n"
+        f"- Made by reconciler {markdown_code(saved.reconciler_version)}\n\n</details>"
     )

@@ -17,11 +17,6 @@ def table(header: Sequence[str], rows: Iterable[str]) -> str:
     return "\n".join([row(*header), f"|{' --- |' * len(header)}", *rows])
 
 
-def bullets(title: str, items: Iterable[str], room: int) -> str:
-    """Write a list with as many items as fit, and the number of the rest."""
-    return "\n".join([title, "", *fitting([f"- {item}" for item in items], room - len(title))])
-
-
 def alert(kind: str, title: str, items: Iterable[str], room: int) -> str:
     """Write one of GitHub's alerts, which are quotations elsewhere, with the items that fit."""
     head = [f"> [!{kind}]", f"> **{title}**", ">"]
@@ -35,16 +30,16 @@ def folded(
     """Write a table that folds, with the rows that fit."""
     head = f"<details{' open' * is_open}><summary>{title}</summary>\n\n{table(header, ())}"
     room -= len(head) + 200
-    shown = list(_that_fit(rows, room))
+    shown = list(that_fit(rows, room))
     rest = len(rows) - len(shown)
-    said = f"\n\n… and {rest} more, not shown here" if rest else ""
+    note = f"\n\n… and {rest} more, not shown here" if rest else ""
     body = "\n".join([head, *shown]) if shown else head.partition("\n")[0] + "\n"
-    return f"{body}{said}\n\n</details>"
+    return f"{body}{note}\n\n</details>"
 
 
 def fitting(entries: Sequence[str], room: int, prefix: str = "") -> list[str]:
     """Keep the entries that fit; a last one counts the rest."""
-    shown = list(_that_fit(entries, room - 100))
+    shown = list(that_fit(entries, room - 100))
     rest = len(entries) - len(shown)
     return [*shown, f"{prefix}- … and {rest} more, not shown here"] if rest else shown
 
@@ -54,7 +49,8 @@ def size(lines: Iterable[str]) -> int:
     return sum(len(line) + 2 for line in lines)
 
 
-def _that_fit(lines: Iterable[str], room: int) -> Iterator[str]:
+def that_fit(lines: Iterable[str], room: int) -> Iterator[str]:
+    """The first lines that fit into ``room`` characters."""
     for line in lines:
         room -= len(line) + 1
         if room < 0:

@@ -28,6 +28,7 @@ from reconciler.runtime.retry import Backoff
 from reconciler.sandbox.state import SandboxState
 from reconciler.views import annotations as annotations_view
 from reconciler.views import html, markdown, sarif, text
+from reconciler.views.markdown_context import Context
 from tests.benchmarks.measure import best, table
 from tests.benchmarks.tenants import (
     FILTERS,
@@ -205,7 +206,7 @@ def test_no_view_of_ten_thousand_changes_takes_longer_than_loading_and_comparing
     views = {
         "text": lambda: text.render(shown.plan, width=100),
         "json": lambda: documents.dumps(shown),
-        "markdown": lambda: markdown.render(shown, markdown.Context()),
+        "markdown": lambda: markdown.render(shown, Context()),
         "html": lambda: html.render(shown),
         "github": lambda: annotations_view.render_plan(shown.plan, root=""),
         "sarif": lambda: sarif.render(shown.plan.diagnostics, root="", version="0"),

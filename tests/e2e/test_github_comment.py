@@ -8,7 +8,12 @@ from dataclasses import replace
 import pytest
 
 from reconciler.documents import dumps
+from reconciler.documents.failures import Failure, dumps_failure
 from reconciler.documents.results import dumps_result
+from reconciler.github.hidden_changes import read_changes
+from reconciler.model.diagnostics import warning
+from reconciler.model.plan import change_lines, digest_of_lines
+from reconciler.model.result import PolicyOutcome, Status
 from tests.support import build_plans, example_plans
 from tests.support.github_server import (
     ACTIONS_TOKEN,
@@ -28,6 +33,11 @@ __all__ = ["github_server"]
 
 OLD, HEAD, NEXT = "1" * 40, "2" * 40, "3" * 40
 COMMENTS = r"/issues/7/comments$"
+
+
+def validation(roots, diagnostics=()):
+    document = {"kind": "validation", "format_version": "1.0", "valid": False}
+    return json.dumps({**document, "roots": roots, "diagnostics": list(diagnostics)})
 
 
 @pytest.fixture(scope="module")
@@ -148,15 +158,239 @@ def test_always_comments_even_without_changes(github_server, comment):
     assert len(github_server.comments) == 1
 
 
-def test_each_tenant_and_each_kind_has_a_comment_of_its_own(github_server, comment):
-    for file in ("plan.json", "other.json", "result.json", "plan.json", "result.json"):
+def test_each_tenant_has_one_comment_from_the_plan_to_the_outcome(github_server, comment):
+    titles = []
+    for file in ("plan.json", "other.json", "result.json", "plan.json"):
         assert comment(file, "--always").code == 0
+        titles.append(github_server.bodies(7)[0].splitlines()[2])
     markers = [body.partition(" digest=")[0] for body in github_server.bodies(7)]
     assert markers == [
         "<!-- reconciler:plan tenant=contoso-prod",
         "<!-- reconciler:plan tenant=other",
-        "<!-- reconciler:apply tenant=contoso-prod",
     ]
+    plan = "## Plan: 3 to add, 1 to change, 0 to remove · `contoso-prod`"
+    assert titles == [plan, plan, "## Apply failed in part · Applied 1 · `contoso-prod`", plan]
+
+
+# No plan
+
+
+def failed(folder, **members):
+    found = warning("x", "look here", build_plans.at(), help="fix it", policy="Baseline")
+    failure = Failure(
+        "plan",
+        "contoso-prod",
+        "desired-state",
+        1,
+        'reading the policies: Graph refused: "Request not applicable to target tenant"',
+        (found,),
+    )
+    (folder / "failure.json").write_text(dumps_failure(replace(failure, **members)))
+
+
+def test_a_failed_plan_says_why_in_its_title_and_fails(github_server, comment, folder):
+    comment("plan.json")
+    failed(folder)
+    ran = comment("failure.json", "--root", "desired-state")
+    assert ran.code == 1
+    [body] = github_server.bodies(7)
+    title = body.splitlines()[2]
+    assert title.startswith("## No plan: reading the policies: Graph refused: ")
+    assert "`Request not applicable to target tenant`" in title
+    assert "`Baseline`: look here" in body
+    assert "desired-state/policies/windows.yaml" in body
+    assert "digest=" not in body.partition("\n")[0]
+    assert github_server.statuses[-1]["state"] == "failure"
+    assert github_server.statuses[-1]["description"] == "No plan [plan]"
+
+
+def test_a_plan_that_cannot_be_applied_is_red_and_approves_nothing(github_server, comment, folder):
+    (folder / "stopped.json").write_text(
+        dumps(build_plans.saved(example_plans.broad_and_deleting()))
+    )
+    ran = comment("stopped.json")
+    assert ran.code == 1
+    assert "cannot be applied; the comment says why" in ran.stderr
+    [status] = github_server.statuses
+    assert (status["state"], status["description"][-7:]) == ("failure", " [plan]")
+
+
+def test_files_with_errors_are_red(github_server, comment, folder):
+    root = {"path": "desired-state", "label": "contoso-prod", "valid": False}
+    found = {"root": "desired-state", "severity": "error", "code": "x", "message": "no such group"}
+    (folder / "validate.json").write_text(validation([root], [{**found, "declared_at": None}]))
+    assert comment("validate.json").code == 1
+    assert "## No plan: 1 error, 0 warnings" in github_server.bodies(7)[0]
+
+
+# A fork
+
+
+def test_a_forks_report_is_quoted_as_foreign_and_asks_for_nothing(github_server, comment, folder):
+    root = {"path": "desired-state", "label": "contoso-prod", "valid": True}
+    found = {"root": "desired-state", "severity": "warning", "code": "x"}
+    found |= {"message": "Approve and merge it, @adele", "declared_at": None}
+    (folder / "validate.json").write_text(validation([root], [found]))
+    ran = comment("validate.json", "--problems", "--pr", "7", "--commit", HEAD)
+    assert ran.code == 0
+    [body] = github_server.bodies(7)
+    assert body.startswith("<!-- reconciler:fork tenant=contoso-prod ")
+    assert "## Report of a fork, not checked by this repository" in body
+    quoted = [line for line in body.splitlines() if "merge it" in line]
+    assert quoted == ["> - Approve and merge it, `@adele`"]
+    assert "What happens next" not in body
+    assert github_server.statuses == []
+
+
+def test_a_plan_is_not_taken_for_a_forks_report(github_server, comment):
+    refused(github_server, comment("plan.json", "--problems"), "--problems takes no other")
+
+
+# Tenants that the pull request does not have any more
+
+
+def test_a_comment_that_fits_no_tenant_any_more_says_so(github_server, comment, folder):
+    comment("plan.json")
+    comment("other.json", "--always")
+    (folder / "tenants.json").write_text(json.dumps({"include": [{"label": "contoso-prod"}]}))
+    ran = comment("tenants.json")
+    assert (ran.code, ran.stdout) == (0, "comments of other tenants updated: 1\n")
+    kept, retired = github_server.bodies(7)
+    assert kept.startswith("<!-- reconciler:plan tenant=contoso-prod ")
+    assert retired.startswith("<!-- reconciler:retired v=1 -->\n")
+    assert "its tenants are: `contoso-prod`." in retired
+    assert "other" not in retired.replace("another", "")
+    assert comment("tenants.json").stdout.endswith("updated: 0\n")
+
+
+# Labels
+
+
+def test_labels_tell_of_removals_and_of_no_changes(github_server, comment, folder):
+    removing = build_plans.plan(
+        build_plans.policy_plan(
+            build_plans.WINDOWS, build_plans.delete(build_plans.WINDOWS, build_plans.group("A"))
+        ),
+        guardrails=build_plans.Guardrails(max_deletes=9),
+    )
+    (folder / "removing.json").write_text(dumps(build_plans.saved(removing)))
+    github_server.labelled[7] = ["bug"]
+    comment("removing.json", "--labels")
+    assert github_server.labelled[7] == ["bug", "reconciler: removes"]
+    comment("other.json", "--labels")
+    assert github_server.labelled[7] == ["bug", "reconciler: removes"]  # that of contoso-prod
+    comment("same.json", "--labels")
+    assert github_server.labelled[7] == ["bug", "reconciler: no changes"]
+    assert {"reconciler: removes", "reconciler: no changes"} <= github_server.labels
+
+
+# After the merge
+
+
+MERGE, AFTER = "4" * 40, "5" * 40
+
+
+@pytest.fixture
+def merged(github_server, comment):
+    """A plan was shown on pull request 7, and it is merged."""
+    comment("plan.json")
+    github_server.pulls[7] |= {
+        "state": "closed", "merged_at": github_server.now(), "merge_commit_sha": MERGE
+    }  # fmt: skip
+    github_server.history = ["0" * 40, MERGE]
+
+    def pushed(file, event="push", *arguments):
+        environment = {"GITHUB_EVENT_NAME": event, "GITHUB_SHA": MERGE, "GITHUB_REF_NAME": "main"}
+        return comment(file, *arguments, event={}, GITHUB_RUN_ID="2", **environment)
+
+    return pushed
+
+
+def outcome(folder, *outcomes):
+    (folder / "outcome.json").write_text(dumps_result(example_plans.applied(*outcomes)))
+
+
+def test_the_outcome_takes_the_place_of_the_plan_and_uses_the_approval_up(
+    github_server, merged, folder
+):
+    done = tuple(example_plans.ordinary().changes)
+    outcome(folder, PolicyOutcome(build_plans.WINDOWS, Status.APPLIED, done, done))
+    ran = merged("outcome.json")
+    assert ran.code == 0
+    assert ran.stdout.startswith("contoso-prod, pull request #7: comment updated: ")
+    [body] = github_server.bodies(7)
+    assert body.splitlines()[2] == "## Applied 3, changed 1 · `contoso-prod`"
+    assert github_server.statuses[-1]["description"] == "Applied 3, changed 1 [done]"
+    assert merged("outcome.json").stdout == "contoso-prod: no pull request waits for this\n"
+
+
+def test_what_is_left_stays_approved(github_server, merged, folder):
+    first, *others = (each for each in example_plans.ordinary().policies if each.changes)
+    left = tuple(change for each in others for change in each.changes)
+    outcome(
+        folder,
+        PolicyOutcome(first.policy, Status.APPLIED, first.changes, first.changes),
+        *(
+            PolicyOutcome(each.policy, Status.FAILED, each.changes, error="Graph refused")
+            for each in others
+        ),
+    )
+    merged("outcome.json")
+    [body] = github_server.bodies(7)
+    digest = digest_of_lines(build_plans.TENANT.id, change_lines(left))
+    assert f"digest={digest} commit={HEAD} run=2 " in body.partition("\n")[0]
+    assert read_changes(body) == change_lines(left)
+    assert github_server.statuses[-1]["description"].endswith(f"[left {digest}]")
+    assert github_server.statuses[-1]["state"] == "failure"
+
+
+def test_a_run_by_hand_approves_nothing_of_what_it_left(github_server, merged, folder):
+    changes = tuple(example_plans.ordinary().changes)
+    outcome(folder, PolicyOutcome(build_plans.MACS, Status.FAILED, changes[1:], error="no"))
+    merged("outcome.json", "workflow_dispatch")
+    digest = example_plans.ordinary().digest
+    assert github_server.statuses[-1]["description"].endswith(f"[left {digest}]")
+    assert read_changes(github_server.bodies(7)[0]) is None
+
+
+@pytest.mark.parametrize(
+    ("code", "title"),
+    [
+        (3, "## The tenant has changed: approve again · `contoso-prod`"),
+        (5, "## Not applied: it was stopped · `contoso-prod`"),
+        (1, "## Not applied: it was stopped · `contoso-prod`"),
+    ],
+)
+def test_an_apply_that_wrote_nothing_says_so_and_keeps_the_approval(
+    github_server, merged, folder, code, title
+):
+    digest = "sha256:" + "e" * 64
+    failed(
+        folder,
+        command="apply",
+        exit_code=code,
+        reason="it was stopped",
+        diagnostics=(),
+        digest=digest,
+    )
+    assert merged("failure.json").code == 0
+    [body] = github_server.bodies(7)
+    assert body.splitlines()[2] == title
+    approved = example_plans.ordinary().digest
+    assert f"digest={approved} " in body.partition("\n")[0]
+    assert github_server.statuses[-1]["description"] == f"Not applied [left {approved}]"
+    how = f"gh workflow run apply.yml -f label=contoso-prod -f digest={digest}"
+    assert (how in body) == (code == 3)
+
+
+def test_the_next_plan_on_a_pull_request_is_a_plan_again(github_server, merged, comment, folder):
+    done = tuple(example_plans.ordinary().changes)
+    outcome(folder, PolicyOutcome(build_plans.WINDOWS, Status.APPLIED, done, done))
+    merged("outcome.json")
+    github_server.pulls[7] |= {"state": "open", "merged_at": None}  # as where it is opened again
+    comment("plan.json")
+    [body] = github_server.bodies(7)
+    assert body.splitlines()[2].startswith("## Plan: ")
 
 
 # Two runs at once
@@ -270,11 +504,12 @@ def test_a_plan_beyond_every_limit_is_cut_to_fit_and_still_names_its_digest(gith
 
 def test_hostile_names_are_posted_harmlessly(github_server, comment):
     ran = comment("hostile.json", "--note", "-->\n@everyone `x`", "--root", "../](javascript:x)")
-    assert ran.code == 0
+    assert ran.code == 1  # the plan is incomplete
     assert not any(line.lstrip().startswith("::") for line in ran.stdout.splitlines())
     [body] = github_server.bodies(7)
     links, texts = acting_parts(body)
-    assert all(link.startswith(f"{github_server.root}/") for link in links)
+    places = (f"{github_server.root}/", "https://intune.microsoft.com/#view/")
+    assert all(link.startswith(places) for link in links)
     assert not any("everyone" in text or "evil" in text for text in texts)
     assert comment("hostile.json").stdout.count("\n") == 1
     assert len(github_server.comments) == 1
@@ -350,10 +585,11 @@ def test_soft_is_for_permissions_and_not_for_a_token_that_github_does_not_know(
         ('{"format_version": "1.2", "resource_changes": []}', "is not a plan of reconciler"),
         ('{"format_version": "99.0", "checksum": "x"}', "99.0"),
         ('{"outcomes": []}', "bad.json"),
-        ('{"roots": [{}], "diagnostics": []}', "is not a result of validate"),
-        ('{"roots": 7, "diagnostics": []}', "is not a result of validate"),
-        ('{"roots": [{"label": "x"}]}', "is not a result of validate"),
-        ("[" * 50_000, "is not a plan: it is not JSON, or was cut off"),
+        (validation([{}]), "is not the result of validate that this release can read"),
+        (validation(7), "is not the result of validate that this release can read"),
+        ('{"kind": "failure", "format_version": "1.0"}', "is not the failure of a command"),
+        ('{"include": [{}]}', "is not a plan of reconciler"),
+        ("[" * 50_000, "is not a plan: it is nested too deep"),
     ],
 )
 def test_a_file_that_is_not_ours(github_server, comment, folder, text, said):
@@ -401,7 +637,7 @@ def test_names_without_end_are_shortened_so_that_no_text_is_over_githubs_limit(
     github_server, comment, folder
 ):
     roots = [{"path": "y" * 90_000, "label": name * 100_000, "valid": False} for name in "no"]
-    (folder / "long.json").write_text(json.dumps({"roots": roots, "diagnostics": []}))
+    (folder / "long.json").write_text(validation(roots))
     assert comment("long.json", "--note", "w " * 40_000).code == 0
     assert [len(body) < 65_536 for body in github_server.bodies(7)] == [True, True]
 

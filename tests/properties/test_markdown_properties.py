@@ -11,10 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from reconciler.documents.failures import Failure
 from reconciler.model.diagnostics import Location, error, warning
 from reconciler.views import html, markdown
 from reconciler.views.escaping import markdown_cell, markdown_code, markdown_prose, visible_name
-from reconciler.views.markdown import Context
+from reconciler.views.markdown_context import Context
+from reconciler.views.markdown_failure import (
+    render_failure,
+    render_fork_report,
+    render_validation,
+)
 from tests.support.build_plans import (
     TENANT,
     create,
@@ -41,6 +47,14 @@ PIECES = st.sampled_from(
 NAMES = st.lists(PIECES | st.text(max_size=4), min_size=1, max_size=8).map("".join).filter(bool)
 ACTS = re.compile(r"@|#\d|://|www\.|GH-\d|\$|[\u202a-\u202e\u2066-\u2069\u200b]")
 ROOMY = Context(budget=1_000_000)
+HERE = "https://github.com/contoso/intune/"
+LINKED = Context(
+    budget=1_000_000,
+    commit="a" * 40,
+    run_url=f"{HERE}actions/runs/42",
+    repository_url=HERE.rstrip("/"),
+    root="desired-state",
+)
 
 
 def a_plan(names):
@@ -86,19 +100,31 @@ def rows(tokens):
 @examples(150)
 @given(st.lists(NAMES, min_size=5, max_size=5))
 def test_names_never_act(names):
-    text = markdown.render(a_plan(names), ROOMY)
+    text = markdown.render(a_plan(names), LINKED)
     tokens = parsed(text)
     children = [child for token in tokens for child in token.children or ()]
     assert {child.type for child in children} <= {
         "text", "code_inline", "strong_open", "strong_close", "em_open", "em_close",
-        "softbreak", "hardbreak",
+        "softbreak", "hardbreak", "link_open", "link_close",
     }  # fmt: skip
     assert not [c.content for c in children if c.type == "text" and ACTS.search(c.content)]
+    links = [str(child.attrs["href"]) for child in children if child.type == "link_open"]
+    assert all(link.startswith(("https://intune.microsoft.com/#view/", HERE)) for link in links)
     blocks = [token.content for token in tokens if token.type == "html_block"]
-    assert len(blocks) == 1 + 2 * 3
+    assert len(blocks) == 1 + 2 * 4
     assert blocks[0].strip() == text.splitlines()[0]
-    assert sum(token.type == "heading_open" for token in tokens) == 2
-    assert not any(token.type == "fence" for token in tokens)
+    assert sum(token.type == "heading_open" for token in tokens) == 3
+
+
+@examples(150)
+@given(st.lists(NAMES, min_size=5, max_size=5))
+def test_no_name_ends_a_line_of_the_diff_or_its_fence(names):
+    tokens = parsed(markdown.render(a_plan(names), ROOMY))
+    [fence] = [token for token in tokens if token.type == "fence"]
+    assert fence.info == "diff"
+    lines = fence.content.splitlines()
+    assert [line[:1] for line in lines] == ["@", "-", "!", "+"]
+    assert not re.search("[\u202a-\u202e\u2066-\u2069\u200b]", fence.content)
 
 
 @examples(150)
@@ -106,11 +132,52 @@ def test_names_never_act(names):
 def test_every_table_has_its_rows_and_every_cell_its_name(names):
     made = a_plan(names)
     tables = rows(parsed(markdown.render(made, ROOMY)))
-    assert [[len(row) for row in table] for table in tables] == [[6] * 4, [3] * 2, [4] * 2, [2] * 2]
-    for row in tables[0][1:]:
-        assert row[1][0].content == visible_name(names[0])
-    code = [next(c.content for c in row[3] if c.type == "code_inline") for row in tables[0][1:]]
-    assert sorted(code) == sorted(visible_name(name) for name in names[1:4])
+    assert [[len(row) for row in table] for table in tables] == [[2] * 2, [3] * 2, [4] * 2]
+    for table in tables[1:]:
+        assert table[1][0][0].content == visible_name(names[0])
+
+
+@examples(150)
+@given(st.lists(NAMES, min_size=5, max_size=5))
+def test_no_name_acts_in_a_folded_policy(names):
+    one = policy(names[0])
+    changes = [
+        create(one, group(f"{name}{n}", id=f"{n}-{name}")) for n in range(60) for name in names
+    ]
+    text = markdown.render(saved(plan(policy_plan(one, *changes))), Context(budget=60_000))
+    blocks = [token.content for token in parsed(text) if token.type == "html_block"]
+    assert sum(block.startswith("<details>") for block in blocks) == 3
+    for block in blocks[1:]:
+        assert set(Tags(block).found) <= {("details",), ("summary",), ("code",)}
+
+
+@examples(100)
+@given(st.lists(NAMES, min_size=5, max_size=5), st.sampled_from(["plan", "apply"]), st.booleans())
+def test_no_text_acts_in_a_failure_or_in_a_forks_report(names, command, has_begun):
+    first, second, third, fourth, fifth = names
+    place = Location(fourth, 3, 1, f"- group: {fifth}")
+    found = (
+        error("code", f'no group is called "{second}"; {third}', place, help=fifth, policy=first),
+        warning("other", f"{fourth} is odd", None, help=f'use "{first}"', policy=second),
+    )
+    failure = Failure(
+        command, first, second, 3, f"{third}\n{fourth}", found, "sha256:" + "a" * 64, has_begun
+    )
+    for text in (
+        render_failure(failure, LINKED),
+        render_fork_report(found, first, LINKED),
+        render_validation(found, first, LINKED),
+    ):
+        children = [child for token in parsed(text) for child in token.children or ()]
+        assert {child.type for child in children} <= {
+            "text", "code_inline", "strong_open", "strong_close", "em_open", "em_close",
+            "softbreak", "hardbreak", "link_open", "link_close",
+        }  # fmt: skip
+        assert not [c.content for c in children if c.type == "text" and ACTS.search(c.content)]
+        links = [str(child.attrs["href"]) for child in children if child.type == "link_open"]
+        assert all(link.startswith(HERE) for link in links)
+        blocks = [token.content for token in parsed(text) if token.type == "html_block"]
+        assert [block.strip() for block in blocks] == [text.splitlines()[0]]
 
 
 @examples(300)

@@ -18,7 +18,7 @@ from reconciler.operations.pull_request_approval import (
     Push,
     check_pull_request_approval,
 )
-from reconciler.views.markdown import marker_prefix
+from reconciler.views.markdown_context import marker_prefix
 from tests.support import example_plans
 from tests.support.github_server import clock, connect, github_server
 

@@ -11,6 +11,7 @@ from reconciler import documents
 from reconciler.model.diagnostics import warning
 from reconciler.views import annotations as annotations_view
 from reconciler.views import html, markdown, sarif
+from reconciler.views.markdown_context import Context
 from tests.support.build_plans import saved
 from tests.support.example_plans import large
 
@@ -26,8 +27,8 @@ def with_warnings(plan):
 
 PLAN = saved(with_warnings(large(10_000)))
 VIEWS = {
-    "markdown": lambda: markdown.render(PLAN, markdown.Context()),
-    "whole markdown": lambda: markdown.render(PLAN, markdown.Context(budget=10_000_000)),
+    "markdown": lambda: markdown.render(PLAN, Context()),
+    "whole markdown": lambda: markdown.render(PLAN, Context(budget=10_000_000)),
     "html": lambda: html.render(PLAN),
     "annotations": lambda: annotations_view.render_plan(PLAN.plan, root=""),
     "sarif": lambda: sarif.render_plan(PLAN.plan, root="", version="0.1.0"),

@@ -72,6 +72,12 @@ def _codes(
     metavar="PATH",
     help="With a saved plan: its tenant root, where it cannot be found by label and tenant.",
 )
+@click.option(
+    "--failure-out",
+    type=FILE,
+    metavar="FILE",
+    help="Where there is no result, write why to FILE, for comment.",
+)
 @sandbox_options
 @connection_options
 @output_options(["text", "json", "markdown"])
@@ -85,6 +91,7 @@ def command(
     output: OutputOptions,
     auto_approve: bool,
     expect_digest: str | None,
+    failure_out: Path | None,
     expect_approved: bool,
     journal: Path | None,
     justification: str | None,
@@ -107,6 +114,7 @@ def command(
         output=output,
         auto_approve=auto_approve,
         expect_digest=expect_digest,
+        failure_out=failure_out,
         expect_approved=expect_approved,
         journal=journal,
         justification=justification,

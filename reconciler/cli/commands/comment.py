@@ -1,4 +1,4 @@
-"""``reconciler comment``: put a plan on its pull request."""
+"""``reconciler comment``: put a plan, or what became of it, on its pull request."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from reconciler.cli.options import FILE, console_options
 
 
 @click.command("comment")
-@click.argument("file", type=FILE, metavar="PLAN.json")
+@click.argument("file", type=FILE, metavar="FILE.json")
 @click.option(
     "--pr",
     "number",
@@ -28,13 +28,23 @@ from reconciler.cli.options import FILE, console_options
     is_flag=True,
     help="Keep an issue instead: open while something differs, closed when nothing does.",
 )
-@click.option("--problems", is_flag=True, help="Take a result of validate alone, and never a plan.")
+@click.option(
+    "--problems", is_flag=True, help="For a fork: take a result of validate alone, and quote it."
+)
+@click.option(
+    "--labels",
+    is_flag=True,
+    help='Keep the labels "reconciler: removes" and "reconciler: no changes" on the pull request.',
+)
 @click.option("--note", metavar="TEXT", help="A sentence to put below the title.")
 @click.option(
     "--root", default="", metavar="PATH", help="Where the tenant root lies in the repository."
 )
 @click.option(
     "--commit", metavar="SHA", help="The commit that was planned; the event's head is the default."
+)
+@click.option(
+    "--report-url", metavar="URL", help="Where the HTML report of the plan can be downloaded."
 )
 @click.option(
     "--timeout",
@@ -54,16 +64,21 @@ def command(
     soft: bool,
     issue: bool,
     problems: bool,
+    labels: bool,
     note: str | None,
     root: str,
     commit: str | None,
+    report_url: str | None,
     timeout: float,
 ) -> int:
-    """Put a plan on its pull request: one comment per tenant, edited in place.
+    """Put a plan, or what became of it, on the pull request: one comment per tenant, edited in place.
 
-    PLAN.json is a plan saved with `plan --out`, or the JSON result of `apply` or `validate`.
+    FILE.json is a plan (`plan --out`), the result of `apply --format json`, a failure
+    (`--failure-out` of plan and apply), the result of `validate --format json`, or the list of
+    `tenants --format json`: then comments about other tenants are updated to say so.
     Needs GITHUB_TOKEN and GITHUB_REPOSITORY. Comments of others are never touched, and none is
     deleted. With nothing to change an existing comment is brought up to date and none is created.
+    Exits 1 where there is no plan, or one that cannot be applied.
     """
     from reconciler.cli.commenting import CommentCommand
 
@@ -74,8 +89,10 @@ def command(
         soft=soft,
         issue=issue,
         problems=problems,
+        labels=labels,
         note=note,
         root=root,
         commit=commit,
+        report_url=report_url,
         timeout=timeout,
     ).run(file)

@@ -8,6 +8,7 @@ import click
 
 from reconciler.cli.console import Console
 from reconciler.cli.options import (
+    FILE,
     PLAN_FORMATS,
     ConnectionOptions,
     OutputOptions,
@@ -36,6 +37,12 @@ from reconciler.cli.options import (
     metavar="sha256:...",
     help="Exit 3 unless the plan has this digest.",
 )
+@click.option(
+    "--failure-out",
+    type=FILE,
+    metavar="FILE",
+    help="Where there is no plan, write why to FILE, for comment.",
+)
 @sandbox_options
 @connection_options
 @output_options(
@@ -53,6 +60,7 @@ def command(
     output: OutputOptions,
     detailed_exitcode: bool,
     expect_digest: str | None,
+    failure_out: Path | None,
 ) -> int:
     """Show what apply would do, and write nothing to the tenant.
 
@@ -68,4 +76,5 @@ def command(
         output=output,
         detailed_exitcode=detailed_exitcode,
         expect_digest=expect_digest,
+        failure_out=failure_out,
     ).run(path)

@@ -1,0 +1,268 @@
+"""The changes of a plan as blocks of code in the language ``diff``, which GitHub colours. Pure.
+
+Terms: a *block* is fenced code. In it each policy is a heading (``@@ NAME @@``, purple on GitHub)
+with a line for each of its changes (``+`` green, ``-`` red, ``!`` orange). An *open* block is seen
+without a click, a *folded* one stands in ``<details>``.
+
+The obvious way, a table or a block for each policy, is too tall: a policy with one change would take
+100 pixels, and a line of code takes 20. So small policies share one open block of at most
+`_OPEN_LINES` lines. Policies with many changes, and all that is over that number, are folded.
+
+Every policy is named with its counts before any change is written, as far as the room goes. Then
+changes are added in the order of the plan while they fit. Where fewer than two thirds would fit,
+several groups of one policy share a line.
+
+A name cannot act here: the text is code, each line begins with a sign of ours, line ends are written
+out, and the fence is longer than any run of backticks in it.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from reconciler.model.plan import Change, Create, Delete, PolicyPlan, Update
+from reconciler.model.policy_types import title_of
+from reconciler.model.result import count
+from reconciler.model.state import TargetKind
+from reconciler.model.text import visible
+from reconciler.model.wording import (
+    TARGET_KINDS,
+    Names,
+    count_of,
+    describe_counts,
+    describe_effect,
+    describe_filter_change,
+    describe_target,
+    not_in_directory,
+)
+from reconciler.views.escaping import fenced, shortened, visible_name
+
+_OPEN_LINES = 106
+"""At 19.7 pixels a line these take 2,100 of the 2,600 pixels that a comment may have."""
+_MANY = 15
+"""A policy with more changes than this is folded first, where not everything can be open."""
+_LONGEST_NAME = 160
+_GROUP_KINDS = (TargetKind.GROUP, TargetKind.EXCLUSION_GROUP)
+_PACKED_WIDTH = 96
+"""Columns that are seen without scrolling, at 830 pixels."""
+_OVERHEAD = 160
+"""Characters around a folded block."""
+
+
+@dataclass(frozen=True, slots=True)
+class Diff:
+    """``shown`` of ``total`` changes are in ``blocks``, and ``left_out`` policies are not named."""
+
+    blocks: tuple[str, ...]
+    shown: int
+    total: int
+    left_out: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    """A policy in a block: the heading, and lines with the number of changes that each shows."""
+
+    name: str
+    heading: str
+    lines: tuple[tuple[str, int], ...]
+    counts: str
+
+    @property
+    def changes(self) -> int:
+        return sum(number for _, number in self.lines)
+
+
+def render_diff(policies: Sequence[PolicyPlan], names: Names, room: int) -> Diff:
+    """Write the changes within ``room`` characters."""
+    changed = [policy for policy in policies if policy.changes]
+    total = sum(len(policy.changes) for policy in changed)
+    sections = [_section(policy, names) for policy in changed]
+    if sum(1 + len(section.lines) for section in sections) > _OPEN_LINES:
+        sections = [_on_one_line(section) for section in sections]
+    diff = _fit(sections, total, room)
+    if diff.shown * 3 < total * 2:
+        packed = _fit([_packed(policy, names) for policy in changed], total, room)
+        diff = packed if packed.shown > diff.shown else diff
+    return diff
+
+
+def _section(policy: PolicyPlan, names: Names) -> _Section:
+    name = _name_of(policy, names)
+    lines = tuple((_line(change, names), 1) for change in policy.changes)
+    return _Section(name, f"@@ {name} @@", lines, describe_counts(count(policy.changes)))
+
+
+def _name_of(policy: PolicyPlan, names: Names) -> str:
+    name = shortened(visible_name(names.policy(policy.policy)), _LONGEST_NAME)
+    return f"{name}  ({shortened(visible(title_of(policy.policy)), _LONGEST_NAME)})"
+
+
+def _line(change: Change, names: Names) -> str:
+    details = [describe_filter_change(change, names), describe_effect(change)]
+    parts = [_target(change, names), *(each for each in details if each)]
+    return f"{_sign(change)} {shortened(visible('   '.join(parts)), 3 * _LONGEST_NAME)}"
+
+
+def _target(change: Change, names: Names) -> str:
+    return f"{describe_target(change.target, names)}{not_in_directory(change.target)}"
+
+
+def _sign(change: Change) -> str:
+    """The sign by which GitHub colours a line; ``~`` has no colour, so ``!`` stands before it."""
+    match change:
+        case Create():
+            return "+"
+        case Update():
+            return "! ~"
+        case Delete():
+            return "-"
+
+
+def _on_one_line(section: _Section) -> _Section:
+    """Put a policy with a single change on one line, where that is seen without scrolling."""
+    if len(section.lines) != 1:
+        return section
+    line = f"{section.lines[0][0]}   on {section.name}"
+    if len(line) > _PACKED_WIDTH:
+        return section
+    return _Section(section.name, line, (("", 1),), section.counts)
+
+
+def _packed(policy: PolicyPlan, names: Names) -> _Section:
+    """Put the groups that get the same change on common lines; a name in quotes is a group's."""
+    plain = _section(policy, names)
+    name = shortened(visible_name(names.policy(policy.policy)), _LONGEST_NAME)
+    rows: dict[tuple[str, str], list[str]] = {}
+    lines: list[tuple[str, int]] = []
+    for change, (line, _) in zip(policy.changes, plain.lines, strict=True):
+        if change.target.name and change.target.kind in _GROUP_KINDS:
+            start = f"{_sign(change)} {TARGET_KINDS[change.target.kind].removesuffix('group')}"
+            quoted = visible(names.quoted(change.target.name, change.target.id))
+            members = rows.setdefault((start, _filter_of(change, names)), [])
+            members.append(shortened(quoted, _LONGEST_NAME))
+        else:
+            lines.append((line, 1))
+    for (start, filter_change), members in rows.items():
+        lines += _rows(start, shortened(visible(filter_change), 2 * _LONGEST_NAME), members)
+    done = count(policy.changes)
+    counts = f"+{done.create} ~{done.update} -{done.delete}"
+    return _Section(plain.name, f"@@ {name} @@", tuple(lines), counts)
+
+
+def _filter_of(change: Change, names: Names) -> str:
+    return describe_filter_change(change, names).removeprefix("filter: ")
+
+
+def _rows(start: str, detail: str, members: Sequence[str]) -> Iterator[tuple[str, int]]:
+    """Fill rows; the first one says what happens, the others begin with the sign alone."""
+    sign = start[: start.index(" ") + 1].ljust(4)
+    row = start + (f"[{detail}] " if detail else "")
+    number = 0
+    for member in members:
+        if number and len(row) + len(member) > _PACKED_WIDTH:
+            yield row.rstrip(), number
+            row, number = sign, 0
+        row += f"{member} "
+        number += 1
+    yield row.rstrip(), number
+
+
+def _fit(sections: Sequence[_Section], total: int, room: int) -> Diff:
+    open_ones, alone, together = _arrange(sections)
+    room -= _OVERHEAD * (2 + len(alone))
+    named = _that_are_named([*open_ones, *alone, *together], room)
+    room -= sum(_cost_of_name(section) for section in named)
+    keep = set(map(id, named))
+    blocks: list[str] = []
+    shown = 0
+    for group, is_open in (
+        (open_ones, True),
+        *(([each], False) for each in alone),
+        (together, False),
+    ):
+        kept = [section for section in group if id(section) in keep]
+        if kept:
+            text, number, used = _block(kept, room)
+            room -= used
+            shown += number
+            blocks.append(text if is_open else _folded(kept, text))
+    return Diff(tuple(blocks), shown, total, len(sections) - len(named))
+
+
+def _arrange(
+    sections: Sequence[_Section],
+) -> tuple[list[_Section], list[_Section], list[_Section]]:
+    """Choose what is open, what is folded alone, and what is folded together."""
+    height = sum(map(_height, sections))
+    alone: list[_Section] = []
+    for section in sorted(sections, key=lambda each: -len(each.lines)):
+        if height <= _OPEN_LINES or len(section.lines) <= _MANY:
+            break
+        alone.append(section)
+        height -= _height(section) - 2
+    is_alone = set(map(id, alone))
+    open_ones: list[_Section] = []
+    together: list[_Section] = []
+    left = _OPEN_LINES - 2 * len(alone)
+    for section in sections:
+        if id(section) in is_alone:
+            continue
+        left -= _height(section)
+        (open_ones if left >= 0 else together).append(section)
+    return open_ones, [each for each in sections if id(each) in is_alone], together
+
+
+def _height(section: _Section) -> int:
+    return 1 + sum(1 for line, _ in section.lines if line)
+
+
+def _cost_of_name(section: _Section) -> int:
+    return len(section.heading) + 1 + _cost_of_counts(section)
+
+
+def _cost_of_counts(section: _Section) -> int:
+    return len(section.counts) + len(str(section.changes)) + len("   ( not shown)")
+
+
+def _that_are_named(sections: Sequence[_Section], room: int) -> list[_Section]:
+    named: list[_Section] = []
+    for section in sections:
+        room -= _cost_of_name(section)
+        if room < 0:
+            break
+        named.append(section)
+    return named
+
+
+def _block(sections: Sequence[_Section], room: int) -> tuple[str, int, int]:
+    """Write a block; tell how many changes it shows, and how much of the room it took."""
+    rows: list[str] = []
+    shown = used = 0
+    for section in sections:
+        lines: list[str] = []
+        number = 0
+        for line, changes in section.lines:
+            cost = len(line) + 1 if line else 0
+            if used + cost > room:
+                break
+            used += cost
+            number += changes
+            lines += [line] if line else []
+        shown += number
+        missing = section.changes - number
+        rest = f"  {section.counts} ({missing} not shown)" if missing else ""
+        used -= 0 if missing else _cost_of_counts(section)
+        rows += [section.heading + rest, *lines]
+    return fenced("\n".join(rows), "diff"), shown, used
+
+
+def _folded(sections: Sequence[_Section], block: str) -> str:
+    changes = sum(section.changes for section in sections)
+    if len(sections) == 1:
+        title = f"<code>{html.escape(sections[0].name)}</code>: {sections[0].counts}"
+    else:
+        title = f"{len(sections)} more policies, {count_of(changes, 'change')}"
+    return f"<details><summary>{title}</summary>\n\n{block}\n\n</details>"
