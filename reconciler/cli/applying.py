@@ -78,6 +78,7 @@ class ApplyCommand:
             raise UsageError(f"--out takes one result, and there are {len(roots)} tenant roots")
         invocation = Invocation.start(self.console, self.connection)
         failures = FailureFile("apply", self.failure_out)
+        failures.refuse_several(len(roots))
         return each_root(
             roots,
             lambda root: self._apply_root(root, invocation, failures),

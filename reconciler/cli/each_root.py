@@ -38,8 +38,6 @@ def each_root(
     """
     if len(roots) == 1:
         return _only_root(roots[0], work, console, format_, failures)
-    if failures is not None:
-        failures.refuse_several(len(roots))
     codes: list[ExitCode] = []
     has_shown = False
     for root in roots:

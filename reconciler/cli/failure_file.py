@@ -28,7 +28,7 @@ class FailureFile:
 
     def refuse_several(self, roots: int) -> None:
         """Raise where the failures of several roots would not make one document."""
-        if self.path is not None:
+        if self.path is not None and roots > 1:
             raise UsageError(
                 f"--failure-out takes one tenant root, and there are {roots}; name one of them"
             )

@@ -47,6 +47,8 @@ class PlanCommand:
             )
         roots = tenant_roots(path)
         refuse_several(roots, path, self.output.format_)
+        failures = FailureFile("plan", self.failure_out)
+        failures.refuse_several(len(roots))
         several = len(roots) > 1
         invocation = Invocation.start(self.console, self.connection)
         return each_root(
@@ -54,7 +56,7 @@ class PlanCommand:
             lambda root: self._plan(root, invocation, several=several),
             console=self.console,
             format_=self.output.format_,
-            failures=FailureFile("plan", self.failure_out),
+            failures=failures,
         )
 
     def _plan(self, root: Path, invocation: Invocation, *, several: bool) -> ExitCode:

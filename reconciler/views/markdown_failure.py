@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from reconciler.documents.failures import Failure
 from reconciler.model.diagnostics import Diagnostic, sort_diagnostics
 from reconciler.model.errors import ExitCode
 from reconciler.model.wording import count_of
 from reconciler.views.apply_by_hand import how_to_approve
-from reconciler.views.escaping import markdown_code, markdown_prose, shortened
+from reconciler.views.escaping import markdown_code, markdown_prose
 from reconciler.views.markdown import describe_diagnostic
 from reconciler.views.markdown_context import Context, marker, note, where
 from reconciler.views.markdown_layout import alert, capital, size
 
-_LONGEST_TITLE = 120
+_LONGEST_TITLE = 140
 _LONGEST_REASON = 4_000
 
 
@@ -49,8 +51,12 @@ def render_validation(diagnostics: Iterable[Diagnostic], label: str, context: Co
 
 
 def render_fork_report(diagnostics: Iterable[Diagnostic], label: str, context: Context) -> str:
-    """Quote what a fork's own run reports. All of it is that run's word, and checked by nobody."""
+    """Quote what a fork's own run reports. All of it is that run's word, and checked by nobody.
+
+    So nothing of it becomes a link, and the text asks for nothing.
+    """
     found = sort_diagnostics(diagnostics)
+    context = replace(context, repository_url=None)
     head = [
         marker(context, label, None),
         "## Report of a fork, not checked by this repository",
@@ -79,7 +85,7 @@ def _title(failure: Failure) -> str:
     state = "No plan" if failure.command == "plan" else "Not applied"
     state = "Apply failed" if failure.has_begun else state
     first = failure.reason.strip().partition("\n")[0]
-    return f"{state}: {markdown_prose(shortened(first, _LONGEST_TITLE))}"
+    return f"{state}: {markdown_prose(textwrap.shorten(first, _LONGEST_TITLE, placeholder=' …'))}"
 
 
 def _reason(failure: Failure, room: int) -> str:

@@ -54,7 +54,7 @@ def test_a_merge_applies_the_plan_that_was_shown_and_once(world):
     assert "Engineering staff" in world.assigned(WORKSTATIONS)
     job = run[JOB]
     assert (job.environment, job.group) == ("apply-contoso-prod", "apply-contoso-prod")
-    assert "## Applied: 9 added, 1 changed, 0 removed" in job.summary
+    assert "## Applied 9, changed 1 · " in job.summary
     report = report_of(run)
     assert json.loads((report / "result.json").read_text())["complete"] is True
     assert len((report / "journal.jsonl").read_text().splitlines()) > 2
@@ -65,7 +65,7 @@ def test_a_merge_applies_the_plan_that_was_shown_and_once(world):
     written = world.writes
     again = world.pushed("feature")
     assert again.result == "success"
-    assert "## Applied: 0 added" in again[JOB].summary
+    assert "## Applied 0 · " in again[JOB].summary
     assert world.writes == written
 
 
@@ -109,7 +109,7 @@ def test_what_somebody_did_by_hand_meanwhile_is_skipped_and_the_rest_is_applied(
     run = calm.merge(7, "feature")
     assert run.result == "success"
     assert "a part of what was approved on pull request #7 is already done" in run.log
-    assert "## Applied: 1 added" in run[JOB].summary
+    assert "## Applied 1 · " in run[JOB].summary
 
 
 def refused(run, world, *, because: str) -> None:
@@ -395,7 +395,7 @@ def test_a_queued_write_is_finished_by_hand_with_the_codes_that_the_summary_name
     assert run[JOB].step(APPLY).code == 4
     assert "Engineering staff" not in calm.assigned(WORKSTATIONS)
     [request] = calm.app.state.approvals
-    assert f"`--approval-code` `{request['id']}`" in run[JOB].summary
+    assert f"`--approval-code {request['id']}`" in run[JOB].summary
     assert "contoso/intune commit" in request["requestJustification"]
     digest = digest_in(run[JOB].step("Show what is left, and its digest").summary)
     early = calm.dispatch(digest, codes=request["id"])

@@ -118,7 +118,8 @@ def test_a_plan_that_fails_is_told_and_replaces_an_older_one(world):
     assert run["plan contoso-prod"].step("Plan").code == 1
     assert run["plan contoso-prod"].step("Report").outcome == "skipped"
     [comment] = world.github.bodies(7)
-    assert "There is no plan: the log of this run says why." in comment
+    assert comment.splitlines()[2].startswith("## No plan: signed in to the tenant ")
+    assert run["comment"].result == "failure"
     assert "digest=" not in comment
 
 
@@ -356,8 +357,8 @@ def test_a_fork_gets_no_credentials_and_is_told_why(world, forked):
     posted = world.after_fork(forked, "fork")
     assert posted.result == "success"
     [comment] = world.github.bodies(7)
-    assert "A maintainer can push the branch" in comment
-    assert "The files are valid" in comment
+    assert "## Report of a fork, not checked by this repository" in comment
+    assert "> **`contoso-prod`: 0 errors," in comment
     assert "digest=" not in comment
 
 
@@ -368,7 +369,7 @@ def test_a_forks_mistakes_are_annotated_and_commented(world):
     assert "::error file=desired-state/policies/linux.yaml,line=3,col=5," in run.log
     assert world.after_fork(run, "fork").result == "success"
     [comment] = world.github.bodies(7)
-    assert "No plan: 1 error" in comment
+    assert "> **`contoso-prod`: 1 error," in comment
     assert "`includes`" in comment
 
 
@@ -421,7 +422,13 @@ def test_a_run_that_is_none_of_a_forks_pull_request_is_passed_over(world, told, 
 
 def report(*roots: dict, diagnostics: list | None = None) -> str:
     return json.dumps(
-        {"format_version": "1.0", "valid": True, "roots": roots, "diagnostics": diagnostics or []}
+        {
+            "kind": "validation",
+            "format_version": "1.0",
+            "valid": True,
+            "roots": roots,
+            "diagnostics": diagnostics or [],
+        }
     )
 
 
@@ -505,5 +512,5 @@ def test_what_a_fork_was_told_approves_nothing(world, lie):
     assert lie().result == "success"
     run = world.merge(7, "fork")
     assert run["apply contoso-prod"].step("Apply what was approved").code == 3
-    assert "do not name one digest" in run["apply contoso-prod"].summary
+    assert "has no plan comment by github-actions[bot]" in run["apply contoso-prod"].summary
     assert world.writes == 0
