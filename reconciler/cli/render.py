@@ -10,10 +10,11 @@ from typing import assert_never
 
 from reconciler.cli.console import Console, is_terminal
 from reconciler.cli.version import version
-from reconciler.documents import Document, SavedPlan, Validation, dumps
+from reconciler.documents import Document, Failure, SavedPlan, Validation, dumps
 from reconciler.model.diagnostics import Diagnostic
 from reconciler.model.errors import UsageError
 from reconciler.model.result import ApplyResult
+from reconciler.model.text import visible
 
 _RESULT_FORMATS = ("text", "json", "markdown")
 _VALIDATION_FORMATS = (*_RESULT_FORMATS, "github", "sarif")
@@ -30,6 +31,9 @@ def document(shown: Document, format_: str, console: Console, *, root: str = "")
         case Validation():
             _refuse_other_formats("the result of validate", format_, _VALIDATION_FORMATS)
             return validation(shown, format_, console)
+        case Failure():
+            _refuse_other_formats("the failure of a command", format_, _RESULT_FORMATS)
+            return failure(shown, format_, console)
         case _:
             assert_never(shown)
 
@@ -37,6 +41,23 @@ def document(shown: Document, format_: str, console: Console, *, root: str = "")
 def _refuse_other_formats(what: str, format_: str, formats: Sequence[str]) -> None:
     if format_ not in formats:
         raise UsageError(f"{what} is shown as {', '.join(formats)}, not as {format_}")
+
+
+def failure(shown: Failure, format_: str, console: Console) -> str:
+    """Render why a command ended without a plan or a result."""
+    match format_:
+        case "json":
+            from reconciler.documents.failures import dumps_failure
+
+            return dumps_failure(shown)
+        case "markdown":
+            from reconciler.cli.github_context import context
+            from reconciler.views.markdown_failure import render_failure
+
+            return render_failure(shown, context(console.environ, kind="plan", root=shown.root))
+        case _:
+            found = [(Path(shown.root), shown.diagnostics)]
+            return f"{problems(found, 'text', console.width)}Error: {visible(shown.reason)}\n"
 
 
 def plan(saved: SavedPlan, format_: str, console: Console, *, root: str = "") -> str:

@@ -104,7 +104,14 @@ def test_what_somebody_did_by_hand_meanwhile_is_skipped_and_the_rest_is_applied(
     [other] = [p for p in before["compliancePolicies"] if p["name"] == WORKSTATIONS]
     target = dict(other["assignments"][0])
     calm.app.state.set_assignments(
-        build["id"], [target | {"id": f"{build['id']}_{target['target']['groupId']}"}]
+        build["id"],
+        [
+            target
+            | {
+                "id": f"{build['id']}_{target['target']['groupId']}",
+                "sourceId": build["id"],
+            }
+        ],
     )
     run = calm.merge(7, "feature")
     assert run.result == "success"
