@@ -1,8 +1,21 @@
 """Put a plan's changes on top of what is live right now, losing nothing. Pure.
 
-``assign`` replaces a policy's whole set, so what is sent must hold everything that is there. The
-one law of `merge`: *every live direct assignment that is not deleted is in the result, unchanged*.
-What a policy set assigned is never sent: it is not ours, and would come back as a direct copy.
+Terms. A policy's *direct* assignments were made on the policy itself; the others come from policy
+sets. An assignment's *identity* is its side, the kind of its target and the target's id
+(`reconciler.model.plan.key_of`). Its filter is an attribute.
+
+Premise. Graph has no call that adds one assignment in every tenant. ``assign`` replaces a policy's
+whole direct set, and removes whatever is not in it. So what is sent must hold everything that is
+there, of types that this program does not know too.
+
+Algorithm. `judge_all` holds each change against a reading: to do, done, or in conflict with
+somebody's edit. `merge` begins with every direct assignment of that same reading, in the JSON text
+that Graph showed, and carries out on it the changes that are to do, by identity. Its one law:
+*every live direct assignment that is not deleted is in the result, unchanged*.
+
+The obvious way, to send what the desired state declares, fails twice. It removes what others
+assigned, and it writes targets anew, so that properties which this program does not know are lost.
+What a policy set assigned is never sent: it would come back as a direct copy.
 """
 
 from __future__ import annotations
@@ -21,16 +34,19 @@ from reconciler.model.wording import describe_filter, describe_target
 
 
 class ChangeState(StrEnum):
-    """How a change stands against what is live."""
+    """How a change stands against a reading."""
 
     TO_DO = "to_do"
+    """The tenant is as the plan saw it; the change may be written."""
     DONE = "done"
+    """The tenant is as the change wants it; there is nothing to write."""
     CONFLICT = "conflict"
+    """Somebody changed what the change is about; it must not be written."""
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A change's state; ``reason`` says what stands in its way, for a conflict alone."""
+    """How one change stands against one reading. ``reason`` explains a conflict, else it is empty."""
 
     change: Change
     state: ChangeState

@@ -1,7 +1,19 @@
-"""What has changed in a policy between planning and applying. Pure.
+"""What has changed in a policy since a saved plan was made. Pure.
 
-A saved plan was reviewed against a certain state of the tenant. Apply may find that a part of the
-plan is already true; anything else that differs means that the review no longer holds.
+Terms. A plan is *stale* where the tenant is no longer as the plan saw it. (*Drift* is something
+else: tenant and files differ.)
+
+Premise. A saved plan was reviewed against a certain state of the tenant. A reviewer who reads "left
+alone" has agreed to what was left alone too, so any difference ends that agreement, and not only
+one that touches a change. One thing is no difference: what a change of the plan itself wants. A run
+that was cut short may be run again.
+
+Algorithm. Both sets are indexed by where an assignment stands (`_place`): its identity, and which
+policy set made it. Then they are compared place by place, and what differs is explained field by
+field.
+
+The obvious way, to compare a hash of both sets, tells that something differs and not what. It also
+calls every plan stale that a former run has carried out in part.
 """
 
 from __future__ import annotations

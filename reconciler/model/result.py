@@ -23,31 +23,40 @@ class Status(StrEnum):
     """How a policy came out; the spelling is that of the JSON of ``apply``."""
 
     APPLIED = "applied"
+    """Every change is there, and this run wrote at least one; each was read back."""
     ALREADY = "already"
+    """Every change was there before; nothing was written."""
     STALE = "stale"
+    """Somebody changed it since the plan, or Graph's readings do not agree. A new plan is needed."""
     FAILED = "failed"
+    """Graph refused, or could not be read. What was written is in ``written``."""
     UNKNOWN = "unknown"
+    """A write was sent, and no reading told whether it happened."""
     PENDING_APPROVAL = "pending_approval"
+    """The write waits for a second administrator; nothing of it is in the tenant yet."""
     NOT_TRIED = "not_tried"
+    """The run ended before it; nothing of it was sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyOutcome:
-    """What became of one policy.
-
-    ``changes`` is what the plan wanted of it, ``written`` the part of it that this run sent and
-    saw confirmed (the rest was already true). ``error`` says what went wrong and what to do;
-    ``notes`` name what somebody else changed meanwhile.
-    """
+    """What became of one policy."""
 
     policy: Policy
     status: Status
     changes: tuple[Change, ...]
+    """What the plan wanted of it."""
     written: tuple[Change, ...] = ()
+    """The part of ``changes`` that this run sent and saw confirmed. It may be less than all, or
+    nothing, whatever the status says."""
     error: str | None = None
+    """What went wrong, or what is waited for, and what to do; None where all went well."""
     request_id: str | None = None
+    """The id of the last write, for Microsoft's support."""
     approval_code: str | None = None
+    """The code of a write that waits for a second administrator, for ``--approval-code``."""
     notes: tuple[str, ...] = ()
+    """What somebody else changed meanwhile; nothing of it is an error."""
 
 
 @dataclass(frozen=True, slots=True)
