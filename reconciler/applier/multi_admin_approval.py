@@ -128,17 +128,17 @@ class MultiAdminApprover:
             raise _waits(policy, pending, fits=fits)
         if status in _DECIDED:
             self.forget(policy)
-            said = f'the approval request {pending.code} for "{policy.name}" {_DECIDED[status]}'
+            decision = f'the approval request {pending.code} for "{policy.name}" {_DECIDED[status]}'
             if fits and not given:
-                raise ReconcilerError(f"{said}; run apply again to ask anew")
-            self._progress.note(said)
+                raise ReconcilerError(f"{decision}; run apply again to ask for a new approval")
+            self._progress.note(decision)
             return given
         if status is MultiAdminApprovalStatus.COMPLETED:
             self.forget(policy)
             return given
         if not fits:
             self._progress.note(
-                f'"{policy.name}" has moved since its write was queued, so approval '
+                f'"{policy.name}" changed since its write was queued, so approval '
                 f"{pending.code} no longer fits and a new one is needed"
             )
             return given
@@ -164,14 +164,14 @@ class MultiAdminApprover:
 
 
 def _waits(policy: Policy, pending: PendingApproval, *, fits: bool) -> MultiAdminApprovalError:
-    moved = (
+    advice = (
         ""
         if fits
-        else "; the policy has moved since, so that approval will not fit and a new one will be "
+        else "; the policy changed since, so that approval will not fit and a new one will be "
         "needed: cancel the request in the Intune portal, then run apply again"
     )
     return MultiAdminApprovalError(
-        f"the request still waits for a second administrator{moved}",
+        f"the request still waits for a second administrator{advice}",
         attempted=f'assigning "{policy.name}"',
         approval_code=pending.code,
     )

@@ -1,11 +1,11 @@
 """Carry out one policy's part of a plan. Does I/O through `reconciler.model.ports`.
 
-Terms. A *reading* is one complete answer about the policy's assignments. A change is *judged* by a
+Terms. A *reading* is one complete list of the policy's assignments. A change is *judged* by a
 reading: to do, done, or in conflict with somebody's edit. It is *sent* once its request went out
 without a clear refusal, *confirmed* once a reading shows it, and *in doubt* in between.
 
 Premise. Graph has no ETag, and its readings may lag behind its writes. So nothing here trusts one
-answer: a write rests on a reading that was just made and that fits everything seen before, and it
+response: a write rests on a reading that was just made and that fits everything seen before, and it
 counts only once a later reading shows it. One round trip lies between reading and writing. What
 falls into it and can be seen afterwards is named in the outcome.
 
@@ -17,10 +17,10 @@ Algorithm, the loop of `PolicyRun`:
     nothing left to do        then it is settled
     still contradictory       end as stale: a whole-set write could remove what is not shown
     write what is left        one request, merged on that very reading, while it is fresh
-    no clear answer           wait and begin again at the reading; never repeat a write blind
+    no clear response         wait and begin again at the reading; never repeat a write blind
     accepted                  read until the change shows, or until a third state does, then judge
 
-Every way round the loop is bounded: an unclear answer, a fresh token and a reading that is too old
+Every way round the loop is bounded: an unclear response, a fresh token and a reading that is too old
 each have a number of tries, a missing route is met once per run, a code is tried once, and a 429
 waits as long as the deadline allows.
 """
@@ -86,7 +86,7 @@ FRESH_TRIES = 5
 """Readings that may grow too old in a row before the policy is given up on."""
 
 WRITE_TRIES = 8
-"""Maximum number of writes without a clear answer. A 429 is clear, and does not count."""
+"""Maximum number of writes without a clear response. A 429 is clear, and does not count."""
 
 WRITE_TRIES_TOLD_WHEN = 32
 """The same where Graph says each time when to come again."""
@@ -170,7 +170,7 @@ class PolicyRun:
                 self.unclear = self.aged = 0
 
     def _read_with_care(self) -> tuple[Reading, bool]:
-        """Read, and read again while one answer is not enough; tell whether to believe the last.
+        """Read, and read again while one reading is not enough; tell whether to believe the last.
 
         After an unclear write one reading may lag behind it, and to write again on that would undo
         what somebody did after our first write. After a contradiction two readings in a row must
@@ -208,7 +208,7 @@ class PolicyRun:
     def _try(self, reading: Reading) -> Write | None:
         """Write once. None means that it is for the next reading to tell how things stand.
 
-        A refusal is kept until then: after an unclear answer the write may have happened all the
+        A refusal is kept until then: after an unclear response the write may have happened all the
         same, and then Graph refuses the repeat of what is already true.
         """
         write = next_write(self.plan.policy, self._to_do, reading, self.context)

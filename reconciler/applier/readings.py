@@ -1,9 +1,9 @@
 """Whether a reading of a policy can be believed, by what was seen there before. Pure.
 
-Terms. A *reading* is one complete answer of Graph about a policy's assignments. The *history* of a
+Terms. A *reading* is one complete list of a policy's assignments, as Graph shows it. The *history* of a
 policy is everything that the plan and the readings of this run have shown there.
 
-Premise. Graph is eventually consistent, and has no version or ETag that would tell an old answer
+Premise. Graph is eventually consistent, and has no version or ETag that would tell an old reading
 from a new one. A reading may come from a replica that lags: it lacks what a colleague, or our own
 last run, added a moment ago. ``assign`` replaces the whole set, so merging on such a reading
 removes what it does not show.

@@ -1,4 +1,4 @@
-"""Choose between the documented create call and ``assign``, and remember what Graph answered.
+"""Choose between the documented create call and ``assign``, and remember which routes exist.
 
 Real tenants have no route for POST .../assignments (graph.md section 2). Under ``auto`` the run
 finds that out once, not once per policy.
@@ -23,7 +23,7 @@ Place: TypeAlias = tuple[str, str]
 class Route:
     """The choice for one run. Safe to share between threads.
 
-    A missing route stays missing for the rest of the run, whatever it answered before. Until some
+    A missing route stays missing for the rest of the run, even if it worked before. Until some
     create has worked, a route that is missing in one place is taken to be missing everywhere: the
     run meets it once. Where one place has the route, each other place is asked once.
     """
@@ -59,7 +59,7 @@ class Route:
 
     @contextmanager
     def trying(self, place: Place) -> Iterator[None]:
-        """Make a create call inside. Until one has been answered, the others wait for it.
+        """Make a create call inside. Until one has a response, the others wait for it.
 
         Raises `NotExecutedError` to those that waited, as the reading they stand on has aged.
         """

@@ -4,7 +4,7 @@ Reads are beta throughout: v1.0 shows neither filters nor where an assignment co
 whole set written from such a reading would drop them (graph.md section 3).
 
 A reading of a policy counts only where it can be the policy's. A page or an assignment that names
-another policy is an answer to another request, as a broken proxy may give. A set that came in
+another policy belongs to another request; a broken proxy may mix them up. A set that came in
 several pages may have changed in between, so it counts once two readings agree.
 """
 
@@ -68,10 +68,10 @@ _APPROVAL_STATUS = {
 
 
 _PAGED_READINGS = 5
-"""Readings of a set in several pages before a set that changes each time is given up on."""
+"""Maximum number of readings of a set in several pages that changes each time."""
 
 _FOREIGN_TRIES = 4
-"""Readings before a policy for which somebody else's answer comes each time is given up on."""
+"""Maximum number of readings of a policy that bring another policy's assignments."""
 
 
 class GraphTenant:
@@ -123,7 +123,7 @@ class GraphTenant:
     def read_policy(self, policy: Policy) -> LivePolicy:
         """Read one policy's assignments from their own collection, for either family.
 
-        Raises `GraphError` where Graph keeps answering for another policy, or where the set
+        Raises `GraphError` where each response belongs to another policy, or where the set
         changes whenever its pages are read.
         """
         live, is_one_page = self._read_set(policy)
@@ -265,7 +265,7 @@ class GraphTenant:
                 return self.read_policy(policy)
             try:
                 return LivePolicy(policy, _assignments(policy, item.assignments))
-            except _ForeignAnswerError:
+            except _ForeignResponseError:
                 return self.read_policy(policy)
         except GraphError as refused:
             return _unreadable(policy, refused)
@@ -276,7 +276,7 @@ class GraphTenant:
         def once() -> tuple[LivePolicy, bool]:
             try:
                 return self._read_pages(policy)
-            except _ForeignAnswerError as foreign:
+            except _ForeignResponseError as foreign:
                 raise TransientError(foreign, tries=_FOREIGN_TRIES) from foreign
 
         result: tuple[LivePolicy, bool] = self._client.transport.retrying()(once)
@@ -311,7 +311,7 @@ class GraphTenant:
             entries, link = _page(policy, response, attempted)
             if link is None:
                 return LivePolicy(policy, _assignments(policy, entries), read_at=response.sent_at)
-        except _ForeignAnswerError:
+        except _ForeignResponseError:
             pass
         return self.read_policy(policy)
 
@@ -358,14 +358,14 @@ def _raise_unless_missing_route(refused: GraphError) -> None:
     LOG.info("not in this tenant, so nothing of it can be planned: %s", refused)
 
 
-class _ForeignAnswerError(GraphError):
-    """The answer belongs to the request for another policy."""
+class _ForeignResponseError(GraphError):
+    """The response belongs to the request for another policy."""
 
 
-def _foreign(policy: Policy) -> _ForeignAnswerError:
-    return _ForeignAnswerError(
-        "the answer belongs to another policy, so something between this machine and Microsoft "
-        "Graph mixes up answers; nothing was concluded from it",
+def _foreign(policy: Policy) -> _ForeignResponseError:
+    return _ForeignResponseError(
+        "the response belongs to another policy, so something between this machine and Microsoft "
+        "Graph mixes up responses; nothing was concluded from it",
         attempted=_reading_of(policy),
         code="UnexpectedResponse",
     )
@@ -386,7 +386,7 @@ def _page(
 
 
 def _assignments(policy: Policy, entries: Iterable[Mapping[str, Any]]) -> tuple[Assignment, ...]:
-    """Read the assignments of a policy. Raises `_ForeignAnswerError` where one is another's."""
+    """Read the assignments of a policy. Raises `_ForeignResponseError` where one is another's."""
     parsed = [wire.parse(wire.AssignmentItem, entry, _reading_of(policy)) for entry in entries]
     if any(wire.names_another_policy(item, policy.id) for item in parsed):
         raise _foreign(policy)

@@ -85,9 +85,9 @@ class Interrupted(ReconcilerError):  # noqa: N818 - it names a request of the us
 
 
 class GraphError(ReconcilerError):
-    """Microsoft Graph answered with an error, or could not be reached.
+    """Microsoft Graph responded with an error, or could not be reached.
 
-    ``status`` is the HTTP status, 0 where no answer came. ``code`` is Graph's error code and the
+    ``status`` is the HTTP status, 0 where there was no response. ``code`` is Graph's error code and the
     thing to branch on; ``request_id`` is what Microsoft's support asks for.
     """
 
@@ -112,9 +112,9 @@ class GraphError(ReconcilerError):
 
     def __str__(self) -> str:
         """Say what was attempted, what came back, and the id to quote to Microsoft's support."""
-        answer = f"{self.status} {self.code}".strip() if self.status else self.code or "no answer"
+        status = f"{self.status} {self.code}".strip() if self.status else self.code or "no response"
         request = f" (request-id {self.request_id})" if self.request_id else ""
-        return f"{self.attempted}: {answer}: {self.message}{request}"
+        return f"{self.attempted}: {status}: {self.message}{request}"
 
 
 class RouteMissingError(GraphError):
@@ -137,7 +137,7 @@ class NotExecutedError(GraphError):
 
 
 class OutcomeUnknownError(GraphError):
-    """A write got no trustworthy answer (time-out, reset, 5xx): it may have happened."""
+    """A write got no clear response (time-out, reset, 5xx): it may have happened."""
 
 
 class MultiAdminApprovalStatus(StrEnum):

@@ -118,7 +118,7 @@ class Reader(Protocol):
     def read_policy(self, policy: Policy) -> LivePolicy:
         """Read one policy's assignments afresh; complete, or an exception.
 
-        The result has its ``read_at``. An answer that belongs to another policy is not one.
+        The result has its ``read_at``. A response that belongs to another policy is not taken.
         """
         ...
 

@@ -108,7 +108,7 @@ class ApplyResult:
 
     @property
     def exit_code(self) -> ExitCode:
-        """A stop beats a failure, which beats a moved tenant, which beats a pending approval."""
+        """A stop beats a failure, which beats a stale plan, which beats a pending approval."""
         if self.interrupted:
             return ExitCode.INTERRUPTED
         if self.faults or self.having(Status.FAILED, Status.UNKNOWN, Status.NOT_TRIED):

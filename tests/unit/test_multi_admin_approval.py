@@ -275,7 +275,7 @@ def test_another_filter_is_another_write(tmp_path, form):
     outcome = office.only()
 
     assert outcome.status is Status.PENDING_APPROVAL
-    assert any("has moved since its write was queued" in note for note in office.last.heard.notes)
+    assert any("changed since its write was queued" in note for note in office.last.heard.notes)
 
 
 @forms
