@@ -16,7 +16,12 @@ from reconciler.model.identifiers import short_ids
 from reconciler.model.plan import Create, Delete, PolicyPlan, Update
 from reconciler.model.ports import Directory
 from reconciler.model.state import VIRTUAL_GROUPS, FilterMode, Target, TargetKind
-from reconciler.model.wording import Names, describe_filter, describe_target
+from reconciler.model.wording import (
+    NO_LONGER_EXCLUDED,
+    Names,
+    describe_filter,
+    describe_target,
+)
 
 _CHECK = "check that this is meant"
 _LOOK = "look at this assignment in the Intune portal"
@@ -141,9 +146,7 @@ class _PolicyCover:
                     message = f"the group {group} was excluded, and gets the policy from now on"
                     yield self._warning("exclude-to-include", message, twin.declared_at)
                 elif change.target.id not in excluded_after:
-                    message = (
-                        f"the group {group} is no longer excluded: its members may then be reached"
-                    )
+                    message = f"the group {group} is {NO_LONGER_EXCLUDED}"
                     yield self._warning("exclusion-removed", message)
 
     def _deleted_groups(self) -> Iterator[Diagnostic]:

@@ -285,6 +285,15 @@ def test_a_plan_of_two_thousand_changes_fits_and_stays_short(tmp_path):
     assert max(size.height for size in sizes) < 12_000
 
 
+@pytest.mark.browser
+@browser
+def test_a_link_to_a_folded_policy_opens_it(tmp_path):
+    document, console = browse(html.render(saved(large(60))), tmp_path, fragment="#policy-3")
+    assert console == []
+    blocks = re.findall(r'<details class="policy"[^>]*>', document)
+    assert ['open=""' in block for block in blocks] == [False] * 3 + [True] + [False] * 2
+
+
 SORT = """<script>addEventListener("load", () => {
   document.querySelector('#targets th[data-sort="name"] button').click();
   const heads = [...document.querySelectorAll("#targets tbody th bdi")];
