@@ -212,8 +212,9 @@ def refuse_stale(
     if declared is not None:
         check_tenant(declared, identity, declared_in="the tenant root of this plan")
     session.progress.stage("Comparing with the tenant")
-    live = connection.tenant.read_policies()
     touched = [policy for policy in plan.policies if policy.changes]
+    ids = {policy.policy.id for policy in touched}
+    live = connection.tenant.read_policies(lambda policy: policy.id in ids)
     differences = _differences(
         [policy for policy in touched if policy.policy.id in live.policies],
         live.policies,
