@@ -35,7 +35,7 @@ def harmless(text: str, environ: Mapping[str, str]) -> str:
 
 
 def annotate_plan(environ: Mapping[str, str], plan: Plan, root: str) -> None:
-    """Put a plan's findings, and the guardrails that stop it, on the lines of the YAML."""
+    """Put a plan's diagnostics, and the guardrails that stop it, on the lines of the YAML."""
     if in_actions(environ):
         from reconciler.views import annotations
 

@@ -184,11 +184,19 @@ def read_tenant(
 def _of_chosen(
     diagnostics: Iterable[Diagnostic], desired: DesiredState, chosen: DesiredState
 ) -> Iterator[Diagnostic]:
-    """Leave out what is about policies that are declared and not chosen."""
-    left_out = {_label(policy) for policy in desired.policies} - {
-        _label(policy) for policy in chosen.policies
-    }
-    return (found for found in diagnostics if found.policy not in left_out)
+    """Leave out what is about policies that are declared and not chosen, and about files of theirs."""
+    labels = set(map(_label, desired.policies)) - set(map(_label, chosen.policies))
+    files = set(map(_file, desired.policies)) - set(map(_file, chosen.policies))
+    return (
+        each
+        for each in diagnostics
+        if each.policy not in labels
+        and (each.policy or each.location is None or each.location.file not in files)
+    )
+
+
+def _file(policy: DesiredPolicy) -> str:
+    return policy.reference.location.file
 
 
 def _against_lock(reading: TenantReading) -> Iterator[Diagnostic]:

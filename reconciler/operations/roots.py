@@ -22,7 +22,7 @@ USUAL_FOLDER = "desired-state"
 
 @dataclass(frozen=True, slots=True)
 class Root:
-    """A tenant root; ``tenant`` is None where its tenant.yaml has mistakes."""
+    """A tenant root; ``tenant`` is None where its tenant.yaml has errors."""
 
     path: Path
     label: str
@@ -79,7 +79,7 @@ def _roots_below(path: Path) -> tuple[Path, ...]:
 
 
 def label_of(path: Path, loaded: Loaded) -> str:
-    """What comments call a root, even one whose tenant.yaml has mistakes."""
+    """What comments call a root, even one whose tenant.yaml has errors."""
     return loaded.config.label if loaded.config else path.resolve().name
 
 
@@ -156,7 +156,7 @@ def _refuse_one_label(roots: Iterable[Root]) -> None:
 def _refuse_overlap(roots: Iterable[tuple[Path, Loaded]]) -> None:
     """Refuse two roots with one policy: an authoritative one would delete what the other declares.
 
-    A root whose files have mistakes is passed over, as nothing of it is ever applied.
+    A root whose files have errors is passed over, as nothing of it is ever applied.
     """
     tenants: dict[str, Declared[tuple[Path, DesiredPolicy]]] = {}
     for root, loaded in roots:

@@ -201,6 +201,18 @@ def test_limits_on_the_command_line_cannot_loosen_those_of_a_saved_plan(tmp_path
     ran = run("apply", "p.json", "--sandbox", "--auto-approve", "--max-creates=99", cwd=tmp_path)
     assert ran.code == 5
     assert "over the limit of 3" in ran.error
+    assert ran.error.endswith("A saved plan keeps its limits: a change of them needs a new plan")
+    assert "--" not in ran.error
+
+
+def test_no_advice_for_a_broad_target_in_a_saved_plan_names_an_option(tmp_path, root):
+    windows = root / "policies" / "windows.yaml"
+    windows.write_text(windows.read_text().replace("- group: Sales laptops", "- all_devices", 1))
+    assert run("plan", "--sandbox", "--out", "p.json", cwd=tmp_path).code == 0
+    ran = run("apply", "p.json", "--sandbox", "--auto-approve", cwd=tmp_path)
+    assert ran.code == 5
+    assert "would reach every device" in ran.error
+    assert "--" not in ran.error
 
 
 @pytest.mark.parametrize("option", [("--policy", "Linux*"), ("--allow-broad",)])
@@ -217,7 +229,8 @@ def test_an_incomplete_saved_plan_is_shown_with_its_errors_and_refused(tmp_path,
     ran = run("apply", "p.json", "--sandbox", "--auto-approve", cwd=tmp_path)
     assert ran.code == 1
     assert 'error: no group is called "Nobody"' in ran.stdout
-    assert "fix the errors above" in ran.error
+    assert "fix the errors above; then make a new plan: reconciler plan --out" in ran.error
+    assert "--policy" not in ran.error
 
 
 def test_a_saved_plan_holds_no_token(tmp_path, root):

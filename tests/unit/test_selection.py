@@ -163,13 +163,14 @@ def test_what_is_not_selected_is_not_read_not_warned_about_and_stops_nothing(tmp
     app = app_on(tenant({1: [], 2: [target("group", group(1))]}), clock)
     root = declare(tmp_path / "root", {"Policy 1": ["group: Group 1"]})
     (root / "more.yaml").write_text(
-        "policies:\n  - name: Policy 2\n    include: [{group: Nobody}, all_devices]\n"
+        "x-unused: &unused {a: b}\npolicies:\n  - name: Policy 2\n    include: [{group: Nobody}, all_devices]\n"
         "  - name: Linux\n    include: [{group: Nobody either}]\n"
         "  - name: Nowhere\n    include: [{group: Group 1}]\n"
     )
     run = Run(Nonsense(app), root, clock=clock)
     loaded = load(root)
     assert loaded.state is not None
+    assert [each.code for each in loaded.diagnostics] == ["unused-anchor"]
     made = planning.plan(
         loaded.state,
         loaded.diagnostics,
