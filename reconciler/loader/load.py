@@ -6,6 +6,7 @@ authoritative ownership an incomplete desired state would remove assignments.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from collections.abc import Mapping as ReadOnly
@@ -41,6 +42,10 @@ from reconciler.model.errors import ConfigError
 from reconciler.model.lock import Lock
 from reconciler.model.state import DesiredPolicy, DesiredState, Guardrails, Ownership, TenantConfig
 
+_LABEL_LINE = re.compile(
+    rb"""^label:[ ]+(?P<quote>["']?)(?P<label>[\w.-]+)(?P=quote)[ ]*\r?$""", re.MULTILINE
+)
+
 MOST_PER_FILE = 200
 """Diagnostics of one file that are shown one by one."""
 
@@ -55,6 +60,8 @@ class Loaded:
 
     ``sources`` are the files that count, ``tenant.yaml`` first, in the order they were read.
     ``folders`` are the folders that they come from, resolved: the root, then what it extends.
+    ``label`` is what ``tenant.yaml`` calls the tenant, read even where that file has other errors;
+    None where nothing can be read.
     """
 
     state: DesiredState | None
@@ -62,6 +69,7 @@ class Loaded:
     sources: tuple[Source, ...] = ()
     config: TenantConfig | None = None
     folders: tuple[Path, ...] = ()
+    label: str | None = None
 
 
 def load(
@@ -102,10 +110,11 @@ def load(
     ordered = _bounded(sort_diagnostics(_once_each(diagnostics)))
     sources = (files.tenant, *files.policy_files)
     if shape is None or document is None:
-        return Loaded(None, ordered, sources, folders=tuple(files.folders))
+        label = _readable_label(document, content)
+        return Loaded(None, ordered, sources, folders=tuple(files.folders), label=label)
     config = _config(shape, document, root)
     state = None if has_errors(ordered) else DesiredState(config, policies, lock)
-    return Loaded(state, ordered, sources, config, tuple(files.folders))
+    return Loaded(state, ordered, sources, config, tuple(files.folders), config.label)
 
 
 def _require_tenant_file(root: Path) -> None:
@@ -190,6 +199,23 @@ def _config(shape: TenantFile, document: Document, root: Path) -> TenantConfig:
         writes=shape.writes,
         guardrails=_guardrails(shape.guardrails),
     )
+
+
+def _readable_label(document: Document | None, content: bytes | None) -> str | None:
+    """Read ``label:`` from a file with errors, so that its tenant keeps its comment and its jobs.
+
+    A file that does not parse is searched for a line that cannot be meant in any other way.
+    """
+    if document is not None and isinstance(document.root, Mapping):
+        found = document.root.find("label")
+        value = found[1].value if found and isinstance(found[1], Scalar) else None
+    else:
+        line = _LABEL_LINE.search(content or b"")
+        value = line["label"].decode() if line else None
+    try:
+        return checked_label(value) if isinstance(value, str) else None
+    except PydanticCustomError:
+        return None
 
 
 def _default_label(shape: TenantFile, root: Path) -> str:

@@ -80,7 +80,7 @@ def _roots_below(path: Path) -> tuple[Path, ...]:
 
 def label_of(path: Path, loaded: Loaded) -> str:
     """What comments call a root, even one whose tenant.yaml has errors."""
-    return loaded.config.label if loaded.config else path.resolve().name
+    return loaded.label or path.resolve().name
 
 
 def root_of_plan(plan: Plan, *, plan_file: Path, below: Path, named: Path | None) -> PlanRoot:

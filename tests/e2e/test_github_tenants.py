@@ -68,6 +68,26 @@ def test_one_tenant_can_be_asked_for_by_its_label(roots):
     assert none.error == 'no tenant root below roots has the label "A/B"; there is "a b", "a/b"'
 
 
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("label: eu\ntenant: 7\nbroken: [\n", "eu"),
+        ("label: 'eu'\r\ntenant: [\r\n", "eu"),
+        ("label: eu\nunknown: key\n", "eu"),
+        ('label: "Zürich: prod/1"\nunknown: key\n', "Zürich: prod/1"),
+        ("label: [eu]\n", "0"),
+        ("label: eu # or us\ntenant: [\n", "0"),
+        ("labels: eu\n", "0"),
+        ("nested:\n  label: eu\n  x: [\n", "0"),
+    ],
+)
+def test_a_tenant_keeps_its_label_where_its_file_has_other_errors(roots, text, label):
+    folder = roots("eu")
+    (folder / "roots" / "0" / "tenant.yaml").write_text(text)
+    ran = run("tenants", "roots", "--format", "json", cwd=folder)
+    assert [(each["label"], each["tenant"]) for each in ran.json["include"]] == [(label, "")]
+
+
 # --changed-since
 
 

@@ -181,6 +181,18 @@ def test_a_comment_that_is_refused_fails_the_check_and_holds_up_no_other(tmp_pat
         world.close()
 
 
+def test_an_error_in_tenant_yaml_changes_neither_the_comment_nor_the_names_of_jobs(world):
+    world.commit("feature")
+    world.commit("typo", replace("tenant.yaml", "guardrails:", "guard_rails:"), after="feature")
+    world.push(7, "feature")
+    run = world.push(7, "typo")
+    assert run[PLAN].result == "failure"
+    assert run[PLAN].environment == "plan-contoso-prod"
+    [comment] = world.github.bodies(7)
+    assert "No plan" in comment
+    assert "tenant=contoso-prod " in comment.partition("\n")[0]
+
+
 # Which tenants a pull request plans
 
 

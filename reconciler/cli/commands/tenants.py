@@ -41,8 +41,8 @@ def command(
 
     With --format json the list is a matrix for GitHub Actions: {"include": [{"path", "label",
     "tenant", "slug"}]}; the slug is the label as the name of an artifact or a file. A root whose
-    tenant.yaml has errors is listed by its folder's name, so that its own job can show them. As a
-    step of GitHub Actions it also sets the outputs "matrix", and "slugs", one on each line.
+    tenant.yaml has errors is listed too, so that its own job can show them; by its folder's name where
+    the label cannot be read. As a step of GitHub Actions it also sets the outputs "matrix", and "slugs", one on each line.
     """
     from reconciler.documents.writing import json_text
     from reconciler.operations.changed_roots import changed_roots
