@@ -8,7 +8,12 @@ from typing import Literal
 
 from reconciler.cli.console import write_file
 from reconciler.documents.failures import Failure, dumps_failure
-from reconciler.model.errors import ReconcilerError, StalePlanError, UsageError
+from reconciler.model.errors import (
+    ConfigError,
+    ReconcilerError,
+    StalePlanError,
+    UsageError,
+)
 from reconciler.operations.planning import InvalidFilesError, load
 from reconciler.operations.roots import label_of
 from reconciler.runtime.known_secrets import strike
@@ -37,11 +42,10 @@ class FailureFile:
         """Write why the command failed in this root; the file names the tenant as plans do."""
         if self.path is None:
             return
-        loaded = load(root)
         diagnostics = error.diagnostics if isinstance(error, InvalidFilesError) else ()
         failure = Failure(
             command=self.command,
-            label=label_of(root, loaded),
+            label=_label(root),
             root=root.as_posix(),
             exit_code=error.exit_code,
             reason=strike(str(error)),
@@ -50,3 +54,10 @@ class FailureFile:
             has_begun=self.has_begun and not isinstance(error, StalePlanError),
         )
         write_file(self.path, dumps_failure(failure))
+
+
+def _label(root: Path) -> str:
+    try:
+        return label_of(root, load(root))
+    except ConfigError:  # the very failure may be that there is no tenant root
+        return root.resolve().name

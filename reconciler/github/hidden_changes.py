@@ -1,8 +1,8 @@
 """The approved changes themselves, hidden below a plan comment. Pure.
 
-The digest alone says *that* a fresh plan differs from the approved one. With the canonical
-changes beside it a stop can say *what* differs, and a run that finds a part already done may do
-the rest. They prove themselves: whoever reads them hashes them, and compares with the digest.
+The digest alone shows *that* a fresh plan differs from the approved one. The canonical changes show
+*what* differs, so that a refusal can name it, and a run that finds a part done may do the rest. They
+need no trust: whoever reads them computes their digest and compares it with the approved one.
 """
 
 from __future__ import annotations

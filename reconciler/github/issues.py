@@ -1,4 +1,4 @@
-"""One issue per tenant that says what has drifted, open for as long as it has. Does I/O.
+"""One issue per tenant that shows its drift, open as long as there is drift. Does I/O.
 
 Found by its label, its hidden marker and its author; never deleted. When drift returns the latest
 one is opened again, so that a tenant's story stands in one place.
@@ -116,10 +116,10 @@ class _Issues:
         return IssuePosted(action, issue.number, issue.url)
 
     def close(self, issue: _Issue, body: str, comment: str) -> IssuePosted:
-        """Close it, then say why: the other way round, a failure between would say it twice."""
+        """Close it, then give the reason. In the other order a failure between would repeat the reason."""
         self._edit(issue, {"body": body, "state": "closed", "state_reason": "completed"})
         attempted = f"commenting on issue #{issue.number}"
-        # The issue is closed and its body says so; an unclear remark is not worth a second one.
+        # The issue is closed, and its body shows that. The remark is not sent twice.
         with contextlib.suppress(GitHubOutcomeUnknownError):
             self._api.create(
                 f"{self._path}/{issue.number}/comments", {"body": comment}, attempted=attempted
@@ -140,7 +140,7 @@ class _Issues:
             except GitHubOutcomeUnknownError as fault:
                 unclear = fault
                 self._api.pause(attempt, f"{attempted}: the outcome is unclear")
-                issue = next((found for found in self._find() if found.is_open), None)
+                issue = next((each for each in self._find() if each.is_open), None)
             else:
                 issue = _issue(entry)
                 if issue is None:
@@ -151,7 +151,7 @@ class _Issues:
 
     def _alone(self, issue: _Issue, title: str, body: str) -> IssuePosted:
         """Two runs may have created one each: the older stays, and ours gives way to it."""
-        others = [found for found in self._find() if found.is_open and found.number < issue.number]
+        others = [each for each in self._find() if each.is_open and each.number < issue.number]
         if not others:
             return IssuePosted(IssueAction.CREATED, issue.number, issue.url)
         note = f"<!-- reconciler:superseded v=1 -->\nSuperseded by #{others[0].number}."

@@ -80,7 +80,7 @@ class GitHubResponse:
             return "the answer is not GitHub's (is there a proxy in between?)"
         errors = self.body.get("errors")
         parts = [self.body.get("message"), *(errors if isinstance(errors, list) else [])]
-        text = "; ".join(said for part in parts if (said := _said(part)))
+        text = "; ".join(text for part in parts if (text := _text_of(part)))
         return on_one_line(text or "no reason given")
 
 
@@ -160,7 +160,7 @@ def _hint(answer: GitHubResponse, *, is_write: bool) -> str:
     return ""
 
 
-def _said(part: object) -> str:
+def _text_of(part: object) -> str:
     if isinstance(part, dict):
         if part.get("message"):
             return str(part["message"])
