@@ -28,6 +28,7 @@ _COMMANDS = {
     "apply": "plan, ask, write, read back; the only command that writes to the tenant",
     "show": "render a saved plan",
     "tenants": "list the tenant roots below a folder",
+    "snapshot": "save what a plan needs of the tenant, to plan offline",
     "who": "list what hangs on a group or filter",
     "lock": "write down which id every name leads to",
     "doctor": "check sign-in, tenant, permissions and reachability",

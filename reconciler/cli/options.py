@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from shlex import quote
@@ -28,6 +29,8 @@ DEFAULT_TIMEOUT = 600.0
 DEFAULT_PARALLELISM = 4
 
 FILE = click.Path(dir_okay=False, path_type=Path)
+_DURATION = re.compile(r"([0-9]{1,6})([mhd])")
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -89,6 +92,14 @@ class SandboxOptions:
     file: Path | None
     mode: str
     reset: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotOptions:
+    """``--snapshot``, and how old it may be; ``file`` is None without one."""
+
+    file: Path | None
+    max_age: timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +256,41 @@ def sandbox_options(function: F) -> F:
         ),
     )
     return _before(function, with_sandbox, options)
+
+
+def snapshot_options(function: F) -> F:
+    """Work offline on a snapshot; the function gets a ``snapshot``."""
+
+    def with_snapshot(
+        *, snapshot: Path | None, max_snapshot_age: timedelta, **rest: object
+    ) -> object:
+        return function(snapshot=SnapshotOptions(snapshot, max_snapshot_age), **rest)
+
+    options = (
+        click.option(
+            "--snapshot",
+            type=FILE,
+            metavar="FILE",
+            help="Work offline, on a file that the snapshot command wrote.",
+        ),
+        click.option(
+            "--max-snapshot-age",
+            callback=_duration,
+            default="24h",
+            show_default=True,
+            metavar="DURATION",
+            help="Refuse a snapshot that is older, as in 30m, 24h or 7d.",
+        ),
+    )
+    return _before(function, with_snapshot, options)
+
+
+def _duration(_context: click.Context, _parameter: click.Parameter, value: str) -> timedelta:
+    """Read a time such as 30m, 24h or 7d."""
+    match = _DURATION.fullmatch(value)
+    if match is None:
+        raise click.BadParameter("write a number with m, h or d, as in 30m, 24h or 7d")
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
 def connection_options(function: F) -> F:

@@ -10,7 +10,13 @@ from reconciler.cli import github_actions, render
 from reconciler.cli.console import Console, write_file
 from reconciler.cli.each_root import each_root, refuse_several
 from reconciler.cli.failure_file import FailureFile
-from reconciler.cli.options import ConnectionOptions, OutputOptions, PlanOptions, SandboxOptions
+from reconciler.cli.options import (
+    ConnectionOptions,
+    OutputOptions,
+    PlanOptions,
+    SandboxOptions,
+    SnapshotOptions,
+)
 from reconciler.cli.session import Invocation
 from reconciler.cli.usage_advice import note_expanded_glob, refuse_expanded_glob
 from reconciler.cli.version import version
@@ -30,6 +36,7 @@ class PlanCommand:
     console: Console
     scope: PlanOptions
     sandbox: SandboxOptions
+    snapshot: SnapshotOptions
     connection: ConnectionOptions
     output: OutputOptions
     detailed_exitcode: bool
@@ -64,7 +71,7 @@ class PlanCommand:
             root=root, selection=Selection(self.scope.policies), limits=self.scope.limits
         )
         try:
-            plan = make_plan(request, invocation.session(root, self.sandbox))
+            plan = make_plan(request, invocation.session(root, self.sandbox, self.snapshot))
         finally:
             invocation.progress.end()
         saved = SavedPlan(plan, invocation.clock.now(), version())

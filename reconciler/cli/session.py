@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.cli.console import Console
-from reconciler.cli.options import ConnectionOptions, SandboxOptions
+from reconciler.cli.options import ConnectionOptions, SandboxOptions, SnapshotOptions
 from reconciler.cli.progress import ConsoleProgress
 from reconciler.model.errors import UsageError
-from reconciler.operations.connect import STATE_FOLDER, SandboxAccess, Session
+from reconciler.operations.connect import STATE_FOLDER, SandboxAccess, Session, SnapshotAccess
 from reconciler.runtime.clock import SystemClock
 from reconciler.runtime.deadline import Deadline
 from reconciler.runtime.retry import Backoff
@@ -35,7 +35,9 @@ class Invocation:
         deadline = Deadline(clock, options.timeout)
         return cls(console, clock, deadline, ConsoleProgress(console), options.parallelism)
 
-    def session(self, root: Path, sandbox: SandboxOptions) -> Session:
+    def session(
+        self, root: Path, sandbox: SandboxOptions, snapshot: SnapshotOptions | None = None
+    ) -> Session:
         """Begin with one tenant root."""
         return Session(
             clock=self.clock,
@@ -47,7 +49,18 @@ class Invocation:
             parallelism=self.parallelism,
             is_stopped=lambda: self.clock.is_stopped,
             sandbox=_sandbox_access(root, sandbox),
+            snapshot=_snapshot_access(sandbox, snapshot),
         )
+
+
+def _snapshot_access(
+    sandbox: SandboxOptions, options: SnapshotOptions | None
+) -> SnapshotAccess | None:
+    if options is None or options.file is None:
+        return None
+    if sandbox.enabled:
+        raise UsageError("--snapshot and --sandbox exclude each other: name one of the two")
+    return SnapshotAccess(options.file, options.max_age)
 
 
 def _sandbox_access(root: Path, options: SandboxOptions) -> SandboxAccess | None:

@@ -241,6 +241,8 @@ class _Resolver:
             spelling = desired.id if desired.kind is TargetKind.COLLECTION else None
             object_id = desired.id.lower() if desired.id else None
             return Target(desired.kind, object_id, spelling, desired.target_type)
+        if (not_covered := self._not_covered(desired.group, policy)) is not None:
+            return not_covered
         group = self._groups.find(
             desired.group,
             nearby=self._nearby_groups,
@@ -252,6 +254,19 @@ class _Resolver:
             return group
         self._confirm(desired.group)
         return Target(desired.kind, group.id, group.name or None)
+
+    def _not_covered(self, group: Reference, policy: str) -> Diagnostic | None:
+        """A snapshot that was made without this group cannot tell whether it exists."""
+        not_covered = self._directory.groups.not_covered
+        if group.name not in not_covered and group.id not in not_covered:
+            return None
+        return error(
+            "not-in-snapshot",
+            f"the snapshot does not cover the group {group}: whether it exists is unknown",
+            group.location,
+            help="make a new snapshot, which looks up every group that the files name now",
+            policy=policy,
+        )
 
     def _nearby_groups(self, name: str) -> Iterable[str]:
         return (group.name for group in self._directory.groups.nearby.get(name, ()))

@@ -10,6 +10,7 @@ from reconciler.documents.failures import Failure, failure_of
 from reconciler.documents.plans import SavedPlan, dumps, loads, plan_of
 from reconciler.documents.results import result_of
 from reconciler.documents.validation import Validation, validation_of
+from reconciler.model.errors import PlanFileError
 from reconciler.model.result import ApplyResult
 
 __all__ = ["Document", "Failure", "SavedPlan", "Validation", "dumps", "loads", "read_document"]
@@ -33,3 +34,7 @@ def read_document(text: str, *, source: str) -> Document:
             return validation_of(document, source=source)
         case Kind.FAILURE:
             return failure_of(document, source=source)
+        case Kind.SNAPSHOT:
+            raise PlanFileError(
+                f"{source} is a snapshot of a tenant; use it with: reconciler plan --snapshot FILE"
+            )

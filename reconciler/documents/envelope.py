@@ -22,6 +22,7 @@ class Kind(StrEnum):
     RESULT = "result"
     VALIDATION = "validation"
     FAILURE = "failure"
+    SNAPSHOT = "snapshot"
 
 
 _TITLES = {
@@ -29,6 +30,7 @@ _TITLES = {
     Kind.RESULT: "the result of an apply",
     Kind.VALIDATION: "the result of validate",
     Kind.FAILURE: "the failure of a command",
+    Kind.SNAPSHOT: "a snapshot of a tenant",
 }
 
 

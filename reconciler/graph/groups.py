@@ -35,6 +35,7 @@ Graph documents 2,048 for a whole address (graph.md section 6); the rest of it n
 """
 
 _SELECT = "$select=id,displayName,membershipRule"
+_LARGEST_PAGE = 999
 _NEARBY_PREFIX = 3
 _NEARBY_PAGE = 50
 
@@ -54,6 +55,13 @@ def find_groups(
     by_name = _match(wanted_names, by_id.values())
     missing = [name for name in sorted(to_suggest) if not by_name[name]]
     return GroupSearch(by_id=by_id, by_name=by_name, nearby=_nearby(client, missing))
+
+
+def list_groups(client: GraphClient) -> tuple[Group, ...]:
+    """Read every group of the tenant, page by page."""
+    attempted = "reading all groups"
+    pages = client.pages(Version.V1, f"groups?{_SELECT}&$top={_LARGEST_PAGE}", attempted=attempted)
+    return tuple(_group(item, attempted) for item in pages)
 
 
 def _match(names: Sequence[str], groups: Iterable[Group]) -> dict[str, tuple[Group, ...]]:

@@ -22,7 +22,7 @@ from urllib.parse import quote
 from reconciler.graph import wire
 from reconciler.graph.client import GraphClient, Version, items, next_link
 from reconciler.graph.encoding import encode, policy_path
-from reconciler.graph.groups import find_groups
+from reconciler.graph.groups import find_groups, list_groups
 from reconciler.graph.parallel import in_parallel
 from reconciler.graph.responses import (
     APPROVAL_CODE_HEADER,
@@ -42,6 +42,7 @@ from reconciler.model.requests import EncodedRequest, WriteRequest
 from reconciler.model.state import (
     Assignment,
     AssignmentFilter,
+    Group,
     LivePolicy,
     LiveState,
     Policy,
@@ -179,6 +180,10 @@ class GraphTenant:
     ) -> GroupSearch:
         """Look groups up by name and by id."""
         return find_groups(self._client, names, ids, other_names)
+
+    def list_groups(self) -> tuple[Group, ...]:
+        """Read every group of the tenant."""
+        return list_groups(self._client)
 
     def prepare_write(self) -> None:
         """Wait for a turn under Graph's write rate, and have a token at hand."""

@@ -67,12 +67,14 @@ class GroupSearch:
     """What the directory knows of the groups asked for.
 
     ``by_id`` holds every group that was found, however it was asked for; ``by_name`` holds every group whose name equals an asked name when case is ignored; ``nearby``
-    holds, for names that lead nowhere, groups with a similar beginning.
+    holds, for names that lead nowhere, groups with a similar beginning. ``not_covered`` holds the
+    names and ids asked for of which nothing can be said: a snapshot does not cover them.
     """
 
     by_id: Mapping[str, Group]
     by_name: Mapping[str, tuple[Group, ...]]
     nearby: Mapping[str, tuple[Group, ...]]
+    not_covered: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
 
 from reconciler.applier.pending import make_state_folder
+from reconciler.documents import envelope, snapshots
+from reconciler.documents.snapshots import Snapshot
 from reconciler.graph.auth.sign_in import choose
 from reconciler.graph.auth.token_source import TokenSource
 from reconciler.graph.client import GraphClient
@@ -18,7 +21,7 @@ from reconciler.graph.clouds import endpoints
 from reconciler.graph.tenant import GraphTenant
 from reconciler.graph.transport import Transport
 from reconciler.model.errors import ConfigError
-from reconciler.model.ports import Clock, Progress
+from reconciler.model.ports import Clock, GroupSearch, Progress
 from reconciler.model.state import Cloud
 from reconciler.runtime.deadline import Deadline
 from reconciler.runtime.http_client import open_client
@@ -26,6 +29,7 @@ from reconciler.runtime.retry import Backoff
 
 STATE_FOLDER = ".reconciler"
 _SANDBOX_GRAPH = "http://sandbox.localhost"
+_MAX_CLOCK_DIFFERENCE = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,14 @@ class SandboxAccess:
 
 
 @dataclass(frozen=True, slots=True)
+class SnapshotAccess:
+    """Plan offline, on a snapshot that is at most ``max_age`` old."""
+
+    file: Path
+    max_age: timedelta
+
+
+@dataclass(frozen=True, slots=True)
 class Session:
     """What a run carries from one stage to the next."""
 
@@ -54,6 +66,7 @@ class Session:
     parallelism: int
     is_stopped: Callable[[], bool]
     sandbox: SandboxAccess | None = None
+    snapshot: SnapshotAccess | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,23 +91,98 @@ def connect(
     Raises `UsageError` and `AuthError` where no way to sign in is complete, and `ConfigError` for
     a sandbox file that cannot be used.
     """
+    if session.snapshot is not None:
+        with _connect_to_snapshot(session, session.snapshot, cloud) as connection:
+            yield connection
+        return
     tokens = sign_in(session, cloud=cloud, tenant=tenant)
     graph = _graph(session, cloud)
     faults: list[str] = []
     with _http(session, graph, faults) as http:
-        transport = Transport(
-            http=http,
-            graph=graph,
-            tokens=tokens,
-            clock=session.clock,
-            deadline=session.deadline,
-            backoff=session.backoff,
+        client = _client(session, http, graph, tokens)
+        yield Connection(GraphTenant(client, justification=justification), tokens, client, faults)
+
+
+def _client(session: Session, http: httpx.Client, graph: str, tokens: TokenSource) -> GraphClient:
+    transport = Transport(
+        http=http,
+        graph=graph,
+        tokens=tokens,
+        clock=session.clock,
+        deadline=session.deadline,
+        backoff=session.backoff,
+    )
+    return GraphClient(transport, parallelism=session.parallelism, on_read=session.progress.read)
+
+
+class SnapshotTenant(GraphTenant):
+    """A tenant as a snapshot has it: the same client, on the embedded Graph."""
+
+    def __init__(self, client: GraphClient, snapshot: Snapshot) -> None:
+        super().__init__(client)
+        self._snapshot = snapshot
+
+    def find_groups(
+        self, *, names: Iterable[str], ids: Iterable[str], other_names: Iterable[str] = ()
+    ) -> GroupSearch:
+        """Look groups up, and say of which ones the snapshot cannot tell."""
+        names, ids, snapshot = frozenset(names), frozenset(ids), self._snapshot
+        found = super().find_groups(names=names, ids=ids, other_names=other_names)
+        if snapshot.all_groups:
+            return found
+        not_covered = (names - snapshot.group_names) | (ids - snapshot.group_ids)
+        return replace(found, not_covered=not_covered)
+
+
+@contextmanager
+def _connect_to_snapshot(
+    session: Session, access: SnapshotAccess, cloud: Cloud
+) -> Iterator[Connection]:
+    """Serve the snapshot in this process, once it is known to be young enough.
+
+    Raises `PlanFileError` for a file that is no snapshot, and `ConfigError` for one that is too old
+    or of another cloud.
+    """
+    from reconciler.sandbox.app import SandboxApp  # noqa: PLC0415 - werkzeug, for sandboxes alone
+    from reconciler.sandbox.state import SandboxState  # noqa: PLC0415
+
+    snapshot = _read_snapshot(access, session.clock)
+    if snapshot.cloud is not cloud:
+        raise ConfigError(
+            f"{access.file} is of a tenant in the cloud {snapshot.cloud}, and tenant.yaml says {cloud}"
         )
-        client = GraphClient(
-            transport, parallelism=session.parallelism, on_read=session.progress.read
+    app = SandboxApp(SandboxState.as_read(snapshot.graph))
+    tokens = _SandboxTokens()
+    with httpx.Client(transport=httpx.WSGITransport(app=app)) as http:
+        client = _client(session, http, _SANDBOX_GRAPH, tokens)
+        yield Connection(SnapshotTenant(client, snapshot), tokens, client)
+
+
+def _read_snapshot(access: SnapshotAccess, clock: Clock) -> Snapshot:
+    try:
+        content = access.file.read_bytes()
+    except OSError as fault:
+        raise ConfigError(
+            f"the snapshot {access.file} cannot be read: {fault.strerror or fault}"
+        ) from fault
+    source = str(access.file)
+    snapshot = snapshots.loads(envelope.decode(content, source=source), source=source)
+    age = clock.now() - snapshot.created_at
+    if age > access.max_age:
+        raise ConfigError(
+            f"{access.file} was made {_words(age)} ago, and --max-snapshot-age allows "
+            f"{_words(access.max_age)}; make a new one with: reconciler snapshot --out FILE"
         )
-        graph_tenant = GraphTenant(client, justification=justification)
-        yield Connection(graph_tenant, tokens, client, faults)
+    if age < -_MAX_CLOCK_DIFFERENCE:
+        raise ConfigError(f"{access.file} was made in the future; check the clock of this machine")
+    return snapshot
+
+
+def _words(age: timedelta) -> str:
+    minutes = int(age.total_seconds() // 60)
+    if minutes < 120:
+        return f"{minutes} minutes"
+    return f"{minutes // 60} hours" if minutes < 48 * 60 else f"{minutes // 1440} days"
 
 
 class _SandboxTokens:

@@ -116,6 +116,11 @@ def _subjects(name: str, directory: Directory) -> Iterable[Subject]:
 
 def _unknown(name: str, directory: Directory) -> str:
     groups: GroupSearch = directory.groups
+    if name in groups.not_covered or name.lower() in groups.not_covered:
+        return (
+            f'no filter is called "{name}", and the snapshot does not cover such a group: whether '
+            "there is one is unknown. A snapshot made with --all-groups covers every group"
+        )
     known = {group.name for group in groups.by_id.values()}
     known |= {each.name for each in directory.filters.values()}
     known |= {group.name for near in groups.nearby.values() for group in near}

@@ -242,7 +242,7 @@ class SandboxApp:
             without_metadata(response.body) if plain else response.body, ensure_ascii=False
         )
         return Response(
-            text,
+            text.encode("utf-8", errors="surrogatepass"),  # a name may hold half a surrogate pair
             status=response.status,
             headers=headers,
             content_type=JSON_TYPE,

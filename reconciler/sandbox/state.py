@@ -28,6 +28,7 @@ __all__ = ["SandboxFileError", "SandboxState"]
 
 _REMEMBERED = 20
 """How many earlier sets of each policy are kept, for a reading that lags."""
+_NOBODY = "00000000-0000-0000-0000-000000000000"
 _DECISIONS = ("approved", "rejected", "cancelled", "expired")
 
 
@@ -51,6 +52,18 @@ class SandboxState:
         }
         self._stale: dict[str, _Stale] = {}
         self._earlier: dict[str, deque[list[JsonObject]]] = {}
+
+    @classmethod
+    def as_read(cls, tenant: JsonObject) -> Self:
+        """Take a tenant that was read from Graph: what Graph showed is not checked again."""
+        state = cls({"organization": {"id": _NOBODY, "displayName": "-"}})
+        state._tenant |= copy.deepcopy(tenant)
+        state._index = {
+            policy["id"].lower(): policy
+            for family in POLICY_LISTS
+            for policy in state._tenant[family]
+        }
+        return state
 
     @classmethod
     def load(cls, path: Path) -> Self:

@@ -14,12 +14,14 @@ from reconciler.cli.options import (
     OutputOptions,
     PlanOptions,
     SandboxOptions,
+    SnapshotOptions,
     connection_options,
     digest,
     output_options,
     plan_options,
     root_argument,
     sandbox_options,
+    snapshot_options,
 )
 
 
@@ -44,6 +46,7 @@ from reconciler.cli.options import (
     help="Where there is no plan, write why to FILE, for comment.",
 )
 @sandbox_options
+@snapshot_options
 @connection_options
 @output_options(
     PLAN_FORMATS,
@@ -56,6 +59,7 @@ def command(
     console: Console,
     scope: PlanOptions,
     sandbox: SandboxOptions,
+    snapshot: SnapshotOptions,
     connection: ConnectionOptions,
     output: OutputOptions,
     detailed_exitcode: bool,
@@ -72,6 +76,7 @@ def command(
         console=console,
         scope=scope,
         sandbox=sandbox,
+        snapshot=snapshot,
         connection=connection,
         output=output,
         detailed_exitcode=detailed_exitcode,

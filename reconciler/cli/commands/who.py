@@ -11,10 +11,12 @@ from reconciler.cli.options import (
     ConnectionOptions,
     OutputOptions,
     SandboxOptions,
+    SnapshotOptions,
     connection_options,
     output_options,
     root_argument,
     sandbox_options,
+    snapshot_options,
 )
 from reconciler.model.errors import ExitCode
 
@@ -26,6 +28,7 @@ from reconciler.model.errors import ExitCode
 @click.argument("name")
 @root_argument
 @sandbox_options
+@snapshot_options
 @connection_options
 @output_options(["text", "json", "markdown"])
 def command(
@@ -35,6 +38,7 @@ def command(
     console: Console,
     output: OutputOptions,
     sandbox: SandboxOptions,
+    snapshot: SnapshotOptions,
     connection: ConnectionOptions,
 ) -> int:
     """List every assignment that uses the group or filter NAME, live or declared.
@@ -45,7 +49,7 @@ def command(
 
     return each_root(
         [path],
-        lambda root: _answer(name, root, console, output, sandbox, connection),
+        lambda root: _answer(name, root, console, output, sandbox, snapshot, connection),
         console=console,
         format_="text",
     )
@@ -57,6 +61,7 @@ def _answer(
     console: Console,
     output: OutputOptions,
     sandbox: SandboxOptions,
+    snapshot: SnapshotOptions,
     connection: ConnectionOptions,
 ) -> ExitCode:
     from reconciler.cli.session import Invocation
@@ -65,7 +70,7 @@ def _answer(
 
     invocation = Invocation.start(console, connection)
     try:
-        result = run_who(name, root, invocation.session(root, sandbox))
+        result = run_who(name, root, invocation.session(root, sandbox, snapshot))
     finally:
         invocation.progress.end()
     subjects = [(each.kind, each.id, each.name) for each in result.subjects]

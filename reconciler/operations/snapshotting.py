@@ -1,0 +1,96 @@
+"""Save what a plan of a tenant root needs of its tenant: complete, or not at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from reconciler.differ.resolve import referenced_groups
+from reconciler.documents import snapshots
+from reconciler.loader import load
+from reconciler.model.errors import ReconcilerError
+from reconciler.model.ports import Directory, GroupSearch
+from reconciler.model.state import DesiredState, LiveState, TargetKind
+from reconciler.operations.connect import Session, connect
+from reconciler.operations.planning import InvalidFilesError
+from reconciler.operations.roots import label_of
+from reconciler.operations.tenant_check import check_tenant, identify
+
+_GROUP_KINDS = frozenset({TargetKind.GROUP, TargetKind.EXCLUSION_GROUP})
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotResult:
+    """The document as text, and how much is in it."""
+
+    text: str
+    policies: int
+    assignments: int
+    filters: int
+    groups: int
+
+
+def run_snapshot(
+    root: Path, session: Session, *, all_groups: bool, reconciler_version: str
+) -> SnapshotResult:
+    """Read the tenant of a root. A read that fails, or cannot be understood, raises.
+
+    Raises `InvalidFilesError` where the files have errors, and what connecting to the tenant and
+    reading it raise.
+    """
+    session.progress.stage(f"Reading {root}")
+    loaded = load(root)
+    desired = loaded.state
+    if desired is None:
+        raise InvalidFilesError(root, label_of(root, loaded), loaded.diagnostics)
+    config = desired.config
+    with connect(session, cloud=config.cloud, tenant=config.tenant) as connection:
+        session.progress.stage("Reading the tenant")
+        tenant = connection.tenant
+        identity = identify(
+            session, tenant, connection.tokens, declared=config.tenant, cloud=config.cloud
+        )
+        check_tenant(config.tenant, identity, declared_in=config.location.file)
+        live = tenant.read_policies()
+        _refuse_unreadable(live)
+        names, ids = _groups_to_look_up(desired, live)
+        groups = tenant.find_groups(names=names, ids=ids)
+        if all_groups:
+            everything = {group.id: group for group in tenant.list_groups()}
+            groups = GroupSearch({**groups.by_id, **everything}, groups.by_name, groups.nearby)
+        directory = Directory(groups, tenant.read_filters())
+    session.progress.end()
+    text = snapshots.dumps(
+        live,
+        directory,
+        identity=identity,
+        cloud=config.cloud,
+        names=names,
+        ids=ids,
+        all_groups=all_groups,
+        created_at=session.clock.now(),
+        reconciler_version=reconciler_version,
+    )
+    assignments = sum(len(each.assignments) for each in live)
+    counts = (len(live.policies), assignments, len(directory.filters), len(groups.by_id))
+    return SnapshotResult(text, *counts)
+
+
+def _refuse_unreadable(live: LiveState) -> None:
+    for each in live.unreadable.values():
+        raise ReconcilerError(
+            f'no snapshot was written, as the policy "{each.policy.name}" cannot be read: {each.reason}'
+        )
+
+
+def _groups_to_look_up(
+    desired: DesiredState, live: LiveState
+) -> tuple[frozenset[str], frozenset[str]]:
+    declared = referenced_groups(desired)
+    assigned = {
+        assignment.target.id
+        for policy in live
+        for assignment in policy.assignments
+        if assignment.target.kind in _GROUP_KINDS and assignment.target.id is not None
+    }
+    return declared.names, declared.ids | assigned
