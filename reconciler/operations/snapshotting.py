@@ -54,7 +54,8 @@ def run_snapshot(
         live = tenant.read_policies()
         _refuse_unreadable(live)
         names, ids = _groups_to_look_up(desired, live)
-        groups = tenant.find_groups(names=names, ids=ids)
+        declared = referenced_groups(desired)
+        groups = tenant.find_groups(names=names, ids=ids, other_names=declared.uncut_names)
         if all_groups:
             everything = {group.id: group for group in tenant.list_groups()}
             groups = GroupSearch({**groups.by_id, **everything}, groups.by_name, groups.nearby)
