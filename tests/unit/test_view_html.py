@@ -161,11 +161,12 @@ def test_a_long_plan_is_folded_and_loses_nothing():
     ] == []
 
 
-def test_removals_of_a_folded_plan_stand_above_it():
+def test_the_dangers_of_a_folded_plan_stand_above_it():
     changes = [delete(WINDOWS, group(f"Old {n}")) for n in range(60)]
     page = html.render(saved(plan(policy_plan(WINDOWS, *changes))))
-    assert 'id="removals">60 to remove<' in page
-    assert page.index('id="removals"') < page.index("What would change")
+    assert "Removes cover from 60 groups" in page
+    assert 'id="dangers">Look at these 60 changes first<' in page
+    assert page.index('id="dangers"') < page.index("What would change")
 
 
 def test_what_stops_the_plan_is_not_a_warning_too():

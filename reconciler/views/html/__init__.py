@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.documents import SavedPlan
 from reconciler.model import wording
+from reconciler.views.attention import attention_of, headline_of
 from reconciler.views.escaping import visible_name
 from reconciler.views.html import page
 from reconciler.views.html.blocks import policy_blocks, target_rows
@@ -29,6 +30,7 @@ def render(saved: SavedPlan) -> str:
     plan = saved.plan
     state, meaning = page.state_of(plan)
     blocks = policy_blocks(plan)
+    attention = attention_of(plan)
     changes = sum(len(block.changes) for block in blocks)
     return _template().render(
         plan=plan,
@@ -45,7 +47,8 @@ def render(saved: SavedPlan) -> str:
         changed=[block for block in blocks if block.changes],
         unchanged=[block for block in blocks if not block.changes],
         is_folded=changes > page.MOST_OPEN_CHANGES,
-        removals=page.removals(blocks),
+        headline=headline_of(attention),
+        dangers=page.dangers(plan, attention, blocks),
         targets=target_rows(plan, blocks),
     )
 

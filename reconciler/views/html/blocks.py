@@ -151,7 +151,7 @@ def _block(plan: PolicyPlan, number: int, names: Names) -> PolicyBlock:
         platform=visible_name(title_of(policy)),
         is_authoritative=plan.ownership is Ownership.AUTHORITATIVE,
         tally=tuple((state, number) for state, number in tally if number),
-        changes=tuple(_change(change, names) for change in plan.changes),
+        changes=tuple(entry_of(change, names) for change in plan.changes),
         rest=tuple(_rest(state, live, names) for state, live in _left_alone(plan)),
     )
 
@@ -162,7 +162,8 @@ def _left_alone(plan: PolicyPlan) -> Iterator[tuple[State, Assignment]]:
     yield from ((State.INHERITED, entry.assignment) for entry in plan.inherited)
 
 
-def _change(change: Change, names: Names) -> Entry:
+def entry_of(change: Change, names: Names) -> Entry:
+    """Show one change."""
     is_update = isinstance(change, Update)
     left = change.live.filter if isinstance(change, Delete) else filter_after(change)
     place = "" if isinstance(change, Delete) else _line(change.declared_at)

@@ -10,8 +10,10 @@ from reconciler.documents import SavedPlan
 from reconciler.model.diagnostics import Diagnostic, Location, sort_diagnostics
 from reconciler.model.plan import Plan
 from reconciler.model.text import visible
+from reconciler.model.wording import Names
+from reconciler.views.attention import Attention
 from reconciler.views.escaping import visible_name
-from reconciler.views.html.blocks import Entry, Label, PolicyBlock, State
+from reconciler.views.html.blocks import Entry, Label, PolicyBlock, entry_of
 
 MOST_OPEN_CHANGES = 40
 """A plan with more folds its policies, so that the page stays short enough to look over."""
@@ -31,8 +33,8 @@ class DiagnosticRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Removal:
-    """A removal with its policy, for the list above a folded plan."""
+class Danger:
+    """A change to look at first, with its policy, for the list above a folded plan."""
 
     policy: Label
     anchor: str
@@ -73,13 +75,16 @@ def warnings(plan: Plan) -> list[DiagnosticRow]:
     return [_row(each) for each in sort_diagnostics(plan.open_diagnostics) if not each.is_error]
 
 
-def removals(blocks: Iterable[PolicyBlock]) -> list[Removal]:
-    """Every removal, which a folded plan shows above its policies."""
+def dangers(
+    plan: Plan, attention: Iterable[Attention], blocks: Iterable[PolicyBlock]
+) -> list[Danger]:
+    """What to look at first, the worst first; a folded plan shows it above its policies."""
+    names = Names.of_plan(plan)
+    by_id = {policy.policy.id: block for policy, block in zip(plan.policies, blocks, strict=True)}
     return [
-        Removal(block.label, block.anchor, entry)
-        for block in blocks
-        for entry in block.changes
-        if entry.state is State.REMOVE
+        Danger(block.label, block.anchor, entry_of(each.change, names))
+        for each in attention
+        for block in [by_id[each.change.policy.id]]
     ]
 
 
