@@ -36,10 +36,11 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class OutputOptions:
-    """``--format`` and ``--out``."""
+    """``--format`` and ``--out``; ``is_folder`` says that the latter ends with a slash."""
 
     format_: str
     out: Path | None
+    is_folder: bool = False
 
 
 _ENDINGS = {
@@ -58,6 +59,14 @@ _NO_PLAN: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys((".yaml", ".yml", ".csv", ".xml", ".pdf"), ()),
 }
 """Endings that no saved plan has, besides, and the views that fit them."""
+
+
+def _no_dash(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    if value == "-":
+        raise click.BadParameter(
+            "name a file. Without --out the result goes to stdout; --format json prints JSON there."
+        )
+    return value
 
 
 def _check_ending(out: Path, format_: str) -> None:
@@ -155,11 +164,14 @@ def output_options(
     def decorate(function: F) -> F:
         inner = console_options(function)
 
-        def with_output(*, format_: str, out: Path | None, **rest: object) -> object:
-            if out is not None:
+        def with_output(*, format_: str, out: str | None, **rest: object) -> object:
+            if out is None:
+                return inner(output=OutputOptions(format_, None), **rest)
+            is_folder = saves_plan and out.endswith(("/", os.sep))
+            if not is_folder:
                 check = _check_plan_file if saves_plan else partial(_check_ending, format_=format_)
-                check(out)
-            return inner(output=OutputOptions(format_, out), **rest)
+                check(Path(out))
+            return inner(output=OutputOptions(format_, Path(out), is_folder), **rest)
 
         options = (
             click.option(
@@ -172,7 +184,8 @@ def output_options(
             ),
             click.option(
                 "--out",
-                type=click.Path(dir_okay=saves_plan, path_type=Path),
+                type=click.Path(dir_okay=saves_plan, path_type=str),
+                callback=_no_dash,
                 metavar="FILE",
                 help=out,
             ),

@@ -84,7 +84,11 @@ class PlanCommand:
     def _save(self, saved: SavedPlan, *, several: bool) -> Path | None:
         if self.output.out is None:
             return None
-        file = _plan_file(self.output.out, saved.plan.tenant.label, several=several)
+        file = _plan_file(
+            self.output.out,
+            saved.plan.tenant.label,
+            is_folder=several or self.output.is_folder or self.output.out.is_dir(),
+        )
         spelling = str(file).casefold()  # file systems may ignore case, too
         if spelling in self.written:
             raise ConfigError(
@@ -120,9 +124,9 @@ class PlanCommand:
         return ExitCode.OK
 
 
-def _plan_file(out: Path, label: str, *, several: bool) -> Path:
+def _plan_file(out: Path, label: str, *, is_folder: bool) -> Path:
     """Name the file after the tenant's label where a folder is meant; a label may hold anything."""
-    if not several and not out.is_dir():
+    if not is_folder:
         return out
     name = re.sub(r"[^\w .-]+", "-", label).strip(" .-") or "tenant"
     return out / f"{name}.json"

@@ -212,3 +212,16 @@ def test_an_approval_code_that_cannot_be_kept_is_shown(tmp_path, root):
     assert done.returncode == 1
     assert done.stdout.count("\n      approval code ") == 6
     assert "--approval-code" in done.stdout
+
+
+def test_a_slash_at_the_end_means_a_folder(tmp_path, root):
+    assert run("plan", "--sandbox", "--out", "plans.html/", cwd=tmp_path).code == 0
+    assert [file.name for file in (tmp_path / "plans.html").iterdir()] == ["contoso-prod.json"]
+
+
+@pytest.mark.parametrize("command", ["plan", "validate", "doctor", "tenants"])
+def test_a_dash_is_no_file(tmp_path, root, command):
+    ran = run(command, "--out", "-", cwd=tmp_path)
+    assert (ran.code, ran.stdout) == (64, "")
+    assert "name a file. Without --out the result goes to stdout" in ran.error
+    assert not (tmp_path / "-").exists()
