@@ -117,6 +117,11 @@ class CommentCommand:
         if self.problems:
             _check_fork(environment, pull)
         here = replace(self._context("plan"), commit=self.commit or event.head or pull.head)
+        if pull.is_merged and not self.problems:
+            # The comment tells of the outcome now, and a plan that nobody saw before the merge must
+            # not look as if it had been approved.
+            self.console.result(f"pull request #{pull.number} is merged, so nothing was posted\n")
+            return ExitCode.OK
         match document:
             case Tenants():
                 number = commenting.retire_comments(access, pull, document.labels, here)
@@ -140,11 +145,6 @@ class CommentCommand:
     ) -> ExitCode:
         plan = saved.plan
         posted = commenting.post_plan(access, pull, saved, here, always=self.always)
-        if pull.is_merged:
-            self.console.result(
-                f"{visible(plan.tenant.label)}: the pull request is merged, so no plan\n"
-            )
-            return ExitCode.OK
         if self.labels and posted.action is not PostAction.OUTDATED:
             commenting.label_pull_request(access, pull, plan, here)
         self._show(plan.tenant.label, posted)
@@ -268,7 +268,8 @@ class CommentCommand:
             commit=self.commit,
             budget=BUDGET,
             note=self.note,
-            report_url=self.report_url,
+            # The page of a run lists its artifacts under this anchor; the report is one of them.
+            report_url=self.report_url or (made.run_url and f"{made.run_url}#artifacts"),
         )
 
     def _show(self, label: str, posted: Posted) -> None:

@@ -1,7 +1,7 @@
 """One HTTP conversation with GitHub: token, pages, retries, deadline. Does I/O.
 
 Reading and editing are repeated while the fault may pass: an edit sets the same text again. A
-creation is not: after an unclear answer it raises `GitHubOutcomeUnknownError`, and the caller looks for
+creation is not: after an unclear response it raises `GitHubOutcomeUnknownError`, and the caller looks for
 what it wanted to create before it tries again. Only what certainly had no effect (no connection,
 a rate limit) is sent a second time.
 """
@@ -91,11 +91,11 @@ class GitHubApi:
             if url in seen:
                 raise GitHubError("the pages lead in a circle", attempted=attempted)
             seen.add(url)
-            answer = self._exchange("GET", url, None, attempted)
-            if not isinstance(answer.body, list):
+            response = self._exchange("GET", url, None, attempted)
+            if not isinstance(response.body, list):
                 raise GitHubError("a list was due, and something else came", attempted=attempted)
-            yield from answer.body
-            url = _joined(url, answer.next_url, attempted) if answer.next_url else None
+            yield from response.body
+            url = _joined(url, response.next_url, attempted) if response.next_url else None
 
     def edit(
         self,
@@ -127,11 +127,11 @@ class GitHubApi:
         self._exchange("DELETE", self._address(path), None, attempted)
 
     def ask(self, query: str, variables: Mapping[str, object], *, attempted: str) -> Any:
-        """Read over GraphQL, for what REST does not tell; gives the answer's ``data``."""
-        answer = self._exchange(
+        """Read over GraphQL, for what REST does not tell; gives the response's ``data``."""
+        response = self._exchange(
             "POST", self._graphql_url, {"query": query, "variables": variables}, attempted
         )
-        body = answer.body if isinstance(answer.body, dict) else {}
+        body = response.body if isinstance(response.body, dict) else {}
         errors = body.get("errors")
         if errors or not isinstance(body.get("data"), dict):
             is_forbidden = any(
@@ -141,10 +141,10 @@ class GitHubApi:
             )
             kind = PermissionDenied if is_forbidden else GitHubError
             raise kind(
-                answer.message,
+                response.message,
                 attempted=attempted,
-                status=answer.status,
-                request_id=answer.request_id,
+                status=response.status,
+                request_id=response.request_id,
             )
         return body["data"]
 
@@ -177,7 +177,7 @@ class GitHubApi:
                 before_repeat()
             self.deadline.check(attempted)
             try:
-                answer = self._send(method, url, body, attempted)
+                response = self._send(method, url, body, attempted)
             except NoResponseError as fault:
                 error = GitHubError(str(fault), attempted=attempted)
                 if fault.is_lasting:
@@ -185,30 +185,30 @@ class GitHubApi:
                 if repeatable or not fault.was_sent:
                     raise TransientError(error, tries=_TRIES) from fault
                 raise GitHubOutcomeUnknownError(error.message, attempted=attempted) from fault
-            self._raise_for(answer, attempted, is_write=method != "GET", repeatable=repeatable)
-            return answer
+            self._raise_for(response, attempted, is_write=method != "GET", repeatable=repeatable)
+            return response
 
         result: GitHubResponse = repeating(self._wait, self.deadline.sleep)(once)
         return result
 
     def _raise_for(
-        self, answer: GitHubResponse, attempted: str, *, is_write: bool, repeatable: bool
+        self, response: GitHubResponse, attempted: str, *, is_write: bool, repeatable: bool
     ) -> None:
         """Return for a success; raise `TransientError` or the refusal for anything else."""
-        if answer.is_success and not answer.is_foreign:
+        if response.is_success and not response.is_foreign:
             return
-        error = refusal(answer, attempted, is_write=is_write)
-        wait = wait_asked_for(answer, self._clock.now())
-        if is_throttled(answer):
+        error = refusal(response, attempted, is_write=is_write)
+        wait = wait_asked_for(response, self._clock.now())
+        if is_throttled(response):
             raise _RateLimitedError(error, tries=None, wait=wait)
-        if answer.is_success or answer.status >= 500 or answer.status == 408:
+        if response.is_success or response.status >= 500 or response.status == 408:
             if repeatable:
                 raise TransientError(error, tries=_TRIES, wait=wait)
             raise GitHubOutcomeUnknownError(
                 error.message,
                 attempted=attempted,
-                status=answer.status,
-                request_id=answer.request_id,
+                status=response.status,
+                request_id=response.request_id,
             )
         raise error
 
@@ -219,9 +219,9 @@ class GitHubApi:
         for _hop in range(_REDIRECTS + 1):
             if not self._is_home(url):
                 raise GitHubError(
-                    "the answer leads to another host; it was not followed", attempted=attempted
+                    "the response leads to another host; it was not followed", attempted=attempted
                 )
-            response = exchange(
+            raw = exchange(
                 self._http,
                 method,
                 url,
@@ -236,17 +236,17 @@ class GitHubApi:
                     "X-GitHub-Api-Version": API_VERSION,
                 },
             )
-            answer = GitHubResponse.of(response, secret=self._token)
+            response = GitHubResponse.of(raw, secret=self._token)
             LOG.debug(
                 "%s %s: %s, request-id %s",
                 method,
                 httpx.URL(url).path,
-                answer.status,
-                answer.request_id,
+                response.status,
+                response.request_id,
             )
-            if answer.status not in (301, 302, 307, 308) or "location" not in answer.headers:
-                return answer
-            url = _joined(url, response.headers["location"], attempted)
+            if response.status not in (301, 302, 307, 308) or "location" not in response.headers:
+                return response
+            url = _joined(url, raw.headers["location"], attempted)
         raise GitHubError("one redirect leads to the next without end", attempted=attempted)
 
     def _is_home(self, url: str) -> bool:
@@ -267,4 +267,4 @@ def _joined(url: str, target: str, attempted: str) -> str:
     try:
         return str(httpx.URL(urljoin(url, target)))
     except (ValueError, httpx.InvalidURL):
-        raise GitHubError("the answer leads nowhere", attempted=attempted) from None
+        raise GitHubError("the response leads nowhere", attempted=attempted) from None

@@ -77,4 +77,4 @@ def _author(account: object, id_field: str, attempted: str) -> Author:
         login, number = account.get("login"), account.get(id_field)
         if isinstance(login, str) and login and isinstance(number, int):
             return Author(login, number)
-    raise GitHubError("the answer names no account", attempted=attempted)
+    raise GitHubError("the response names no account", attempted=attempted)

@@ -242,7 +242,7 @@ class _CommentWriter:
             self._api.pause(attempt, f"{self.attempted}: the outcome is unclear")
             return
         if not isinstance(entry, dict) or not isinstance(entry.get("id"), int):
-            raise GitHubError("the answer names no comment", attempted=self.attempted)
+            raise GitHubError("the response names no comment", attempted=self.attempted)
         self._created = entry["id"]
         self._has_written = True
 

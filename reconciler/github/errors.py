@@ -12,7 +12,7 @@ from reconciler.model.errors import ReconcilerError
 
 
 class GitHubError(ReconcilerError):
-    """GitHub answered with an error, or could not be reached; ``status`` is 0 where no answer came.
+    """GitHub answered with an error, or could not be reached; ``status`` is 0 where no response came.
 
     ``documentation`` is GitHub's own link about the request, ``request_id`` what its support asks for.
     """
@@ -36,12 +36,12 @@ class GitHubError(ReconcilerError):
 
     def __str__(self) -> str:
         """Say what was attempted, what came back, and where to read or ask further."""
-        answer = f"GitHub answered {self.status}" if self.status else "no answer from GitHub"
+        response = f"GitHub answered {self.status}" if self.status else "no response from GitHub"
         details = [
             *([f"request-id {self.request_id}"] if self.request_id else []),
             *([f"see {self.documentation}"] if self.documentation else []),
         ]
-        return f"{self.attempted}: {answer}: {self.message}" + (
+        return f"{self.attempted}: {response}: {self.message}" + (
             f" ({'; '.join(details)})" if details else ""
         )
 
@@ -55,4 +55,4 @@ class MissingError(GitHubError):
 
 
 class GitHubOutcomeUnknownError(GitHubError):
-    """A creation got no trustworthy answer: it may have happened."""
+    """A creation got no trustworthy response: it may have happened."""

@@ -144,7 +144,7 @@ class _Issues:
             else:
                 issue = _issue(entry)
                 if issue is None:
-                    raise GitHubError("the answer names no issue", attempted=attempted)
+                    raise GitHubError("the response names no issue", attempted=attempted)
             if issue is not None:
                 return self._alone(issue, title, body)
         raise unclear or AssertionError("every attempt ends in an issue or an unclear outcome")

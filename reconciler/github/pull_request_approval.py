@@ -153,12 +153,12 @@ def _fault_of(
     api: GitHubApi, author: Author, comment: Comment, shown_until: datetime | None
 ) -> str | None:
     """Why a comment cannot be believed; None where it can."""
-    answer = api.ask(
+    response = api.ask(
         _EDITOR_QUERY,
         {"id": comment.node_id},
         attempted="finding out who edited the plan comment last",
     )
-    node = answer.get("node")
+    node = response.get("node")
     if not isinstance(node, dict) or "lastEditedAt" not in node:
         return f"GitHub does not tell who edited the plan comment last ({comment.url})"
     if node["lastEditedAt"] is not None and (who := _other_editor(node, author)) is not None:

@@ -90,7 +90,7 @@ def _pull(entry: Any, attempted: str) -> PullRequest:
     try:
         head, merge_commit = entry["head"]["sha"], entry.get("merge_commit_sha")
         if not COMMIT.fullmatch(head):
-            raise ValueError(head)  # noqa: TRY301 - one answer to every odd shape, below
+            raise ValueError(head)  # noqa: TRY301 - every odd shape ends below
         return PullRequest(
             number=int(entry["number"]),
             head=head,
@@ -103,7 +103,7 @@ def _pull(entry: Any, attempted: str) -> PullRequest:
         )
     except (KeyError, TypeError, ValueError, AttributeError):
         raise GitHubError(
-            "the answer is not a pull request as GitHub describes it", attempted=attempted
+            "the response is not a pull request as GitHub describes it", attempted=attempted
         ) from None
 
 

@@ -29,11 +29,11 @@ _DOCUMENTATION = re.compile(r"https://[0-9A-Za-z./_~#?=&%-]{1,300}")
 
 @dataclass(frozen=True, slots=True)
 class GitHubResponse:
-    """One HTTP answer.
+    """One HTTP response.
 
     ``body`` is the parsed JSON, None where there was none; ``next_url`` leads to the next page.
     ``is_foreign`` says that the body is not JSON although one was due: a proxy answered, or the
-    answer was cut off.
+    response was cut off.
     """
 
     status: int
@@ -77,7 +77,7 @@ class GitHubResponse:
     def message(self) -> str:
         """What GitHub says of an error, on one line, with the validation errors spelt out."""
         if not isinstance(self.body, dict):
-            return "the answer is not GitHub's (is there a proxy in between?)"
+            return "the response is not GitHub's (is there a proxy in between?)"
         errors = self.body.get("errors")
         parts = [self.body.get("message"), *(errors if isinstance(errors, list) else [])]
         text = "; ".join(text for part in parts if (text := _text_of(part)))
@@ -90,72 +90,72 @@ def on_one_line(text: str) -> str:
     return clean if len(clean) <= _MAX_MESSAGE else clean[: _MAX_MESSAGE - 1] + "…"
 
 
-def is_throttled(answer: GitHubResponse) -> bool:
+def is_throttled(response: GitHubResponse) -> bool:
     """Whether GitHub turned the request away unseen because there were too many."""
-    if answer.status == 429:
+    if response.status == 429:
         return True
-    if answer.status != 403:
+    if response.status != 403:
         return False
     return (
-        "retry-after" in answer.headers
-        or answer.headers.get("x-ratelimit-remaining") == "0"
-        or any(words in answer.message.casefold() for words in _LIMIT_WORDS)
+        "retry-after" in response.headers
+        or response.headers.get("x-ratelimit-remaining") == "0"
+        or any(words in response.message.casefold() for words in _LIMIT_WORDS)
     )
 
 
-def wait_asked_for(answer: GitHubResponse, now: datetime) -> float | None:
+def wait_asked_for(response: GitHubResponse, now: datetime) -> float | None:
     """Seconds until GitHub will listen again, None where it does not say.
 
     Moments are judged by the response's own ``Date``, not by this machine's clock.
     """
-    if "retry-after" in answer.headers:
-        return retry_after_of(answer.headers, now)
-    if answer.headers.get("x-ratelimit-remaining") != "0":
+    if "retry-after" in response.headers:
+        return retry_after_of(response.headers, now)
+    if response.headers.get("x-ratelimit-remaining") != "0":
         return None
     try:
-        reset = int(answer.headers.get("x-ratelimit-reset", ""))
+        reset = int(response.headers.get("x-ratelimit-reset", ""))
     except ValueError:
         return None
     # One second more: the two clocks differ, and the reset is given in whole seconds.
-    sent = http_date(answer.headers.get("date", "")) or now
+    sent = http_date(response.headers.get("date", "")) or now
     return max(0.0, reset - sent.timestamp()) + 1.0
 
 
-def refusal(answer: GitHubResponse, attempted: str, *, is_write: bool) -> GitHubError:
-    """Choose the exception for an answer that is not a success."""
+def refusal(response: GitHubResponse, attempted: str, *, is_write: bool) -> GitHubError:
+    """Choose the exception for an response that is not a success."""
     kind = GitHubError
     # What a proxy says in GitHub's place tells nothing of the token.
-    if answer.is_foreign:
+    if response.is_foreign:
         pass
     # GitHub says 404, not 403, where a token may not know of what it tries to change.
-    elif answer.status in (401, 403) or (answer.status == 404 and is_write):
+    elif response.status in (401, 403) or (response.status == 404 and is_write):
         kind = PermissionDenied
-    elif answer.status == 404:
+    elif response.status == 404:
         kind = MissingError
     return kind(
-        answer.message + _hint(answer, is_write=is_write),
+        response.message + _hint(response, is_write=is_write),
         attempted=attempted,
-        status=answer.status,
-        request_id=answer.request_id,
-        documentation=answer.documentation,
+        status=response.status,
+        request_id=response.request_id,
+        documentation=response.documentation,
     )
 
 
-def _hint(answer: GitHubResponse, *, is_write: bool) -> str:
-    if answer.is_foreign:
+def _hint(response: GitHubResponse, *, is_write: bool) -> str:
+    if response.is_foreign:
         return ""
-    if answer.status == 401:
+    if response.status == 401:
         return "; the token is wrong or has expired, check GITHUB_TOKEN"
-    if answer.status == 403 and "resource not accessible" in answer.message.casefold():
+    if response.status == 403 and "resource not accessible" in response.message.casefold():
         return (
             "; the token lacks a permission: give the job `pull-requests: write` and `statuses: "
             "write` (for the drift issue `issues: write`); a pull request from a fork only ever gets a read-only token"
         )
-    if answer.status == 404 and is_write:
+    if response.status == 404 and is_write:
         return "; it is gone, or the token may not write to this repository"
-    if answer.status == 404:
+    if response.status == 404:
         return "; check the number and GITHUB_REPOSITORY, and that the token may read it"
-    if 300 <= answer.status < 400:
+    if 300 <= response.status < 400:
         return "; redirects to another host are not followed, check GITHUB_API_URL"
     return ""
 

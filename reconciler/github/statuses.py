@@ -68,7 +68,7 @@ def set_status(
 ) -> None:
     """Add the status of a tenant to a commit. ``summary`` is plain text, cut to fit.
 
-    Sent again where the answer is unclear: a second status that says the same does no harm.
+    Sent again where the response is unclear: a second status that says the same does no harm.
     """
     suffix = f" [{record.kind}{f' {record.digest}' if record.digest else ''}]"
     body: dict[str, object] = {

@@ -101,6 +101,8 @@ def _facts(saved: SavedPlan, context: Context) -> Iterator[str]:
     yield f"tenant {name}({markdown_code(tenant.id)})"
     yield f"read {saved.created_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
     yield from where(context)
+    if is_address(context.report_url):
+        yield link("HTML report", context.report_url)
 
 
 def _selection(plan: Plan) -> Iterator[str]:

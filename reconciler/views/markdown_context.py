@@ -97,13 +97,11 @@ def note(context: Context) -> list[str]:
 
 
 def where(context: Context) -> Iterator[str]:
-    """Name the commit, the run and the report, as far as they are known."""
+    """Name the commit and the run, as far as they are known."""
     if context.commit:
         yield f"commit {markdown_code(context.commit[:12])}"
     if is_address(context.run_url):
         yield link(run_name(context) or "workflow run", context.run_url)
-    if is_address(context.report_url):
-        yield link("HTML report", context.report_url)
 
 
 def run_name(context: Context) -> str | None:

@@ -122,6 +122,8 @@ def test_the_first_run_creates_the_comment_and_another_run_leaves_it(github_serv
     [posted] = github_server.comments
     assert first.stdout == f"contoso-prod: comment created: {posted['html_url']}\n"
     assert f" commit={HEAD} " in posted["body"].partition("\n")[0]
+    run_page = f"{github_server.root}/{REPOSITORY}/actions/runs/1"
+    assert f"[HTML report]({run_page}#artifacts)" in posted["body"]
     again = comment("plan.json")
     assert again.stdout == f"contoso-prod: comment is up to date: {posted['html_url']}\n"
     assert wrote(github_server) == ["POST"]
@@ -538,11 +540,16 @@ def test_a_status_that_is_refused_fails_the_command(github_server, comment):
     assert len(github_server.comments) == 1
 
 
-def test_no_plan_is_posted_once_the_pull_request_is_merged(github_server, comment):
+def test_no_plan_is_posted_once_the_pull_request_is_merged(github_server, comment, folder):
     """Nobody could see it before the merge, so it must not look approved."""
     github_server.pulls[7] |= {"state": "closed", "merged_at": github_server.now()}
-    ran = comment("plan.json")
-    assert (ran.code, ran.stdout) == (0, "contoso-prod: the pull request is merged, so no plan\n")
+    failed(folder)
+    root = {"path": "desired-state", "label": "contoso-prod", "valid": False}
+    (folder / "validate.json").write_text(validation([root]))
+    (folder / "tenants.json").write_text(json.dumps({"include": []}))
+    for file in ("plan.json", "failure.json", "validate.json", "tenants.json"):
+        ran = comment(file)
+        assert (ran.code, ran.stdout) == (0, "pull request #7 is merged, so nothing was posted\n")
     assert github_server.comments == github_server.statuses == []
 
 

@@ -338,7 +338,7 @@ def test_a_host_that_is_not_there_is_said(clock):
             )
         )
     assert not isinstance(caught.value, GitHubOutcomeUnknownError)
-    assert "writing: no answer from GitHub: cannot reach 127.0.0.1:1: no connection" in str(
+    assert "writing: no response from GitHub: cannot reach 127.0.0.1:1: no connection" in str(
         caught.value
     )
     assert len(clock.slept) == 5

@@ -44,7 +44,9 @@ from reconciler.cli.options import FILE, console_options
     "--commit", metavar="SHA", help="The commit that was planned; the event's head is the default."
 )
 @click.option(
-    "--report-url", metavar="URL", help="Where the HTML report of the plan can be downloaded."
+    "--report-url",
+    metavar="URL",
+    help="Address of the plan's HTML report; the run's artifacts are the default.",
 )
 @click.option(
     "--timeout",
