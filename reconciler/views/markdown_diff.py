@@ -13,19 +13,21 @@ changes are added in the order of the plan while they fit. Where fewer than two 
 several groups of one policy share a line.
 
 A name cannot act here: the text is code, each line begins with a sign of ours, line ends are written
-out, and the fence is longer than any run of backticks in it.
+out, and the fence is longer than any run of backticks in it. Nor can a name pass for more than a name:
+quotation marks in it are escaped, and doubled spaces are written out.
 """
 
 from __future__ import annotations
 
 import html
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from reconciler.model.plan import Change, Create, Delete, PolicyPlan, Update
 from reconciler.model.policy_types import title_of
 from reconciler.model.result import count
-from reconciler.model.state import TargetKind
+from reconciler.model.state import Assignment, Filter, Target, TargetKind
 from reconciler.model.text import visible
 from reconciler.model.wording import (
     TARGET_KINDS,
@@ -38,6 +40,8 @@ from reconciler.model.wording import (
     not_in_directory,
 )
 from reconciler.views.escaping import fenced, shortened, visible_name
+
+Named = TypeVar("Named", Target, Filter)
 
 _OPEN_LINES = 106
 """At 19.7 pixels a line these take 2,100 of the 2,600 pixels that a comment may have."""
@@ -77,7 +81,7 @@ class _Section:
 
 def render_diff(policies: Sequence[PolicyPlan], names: Names, room: int) -> Diff:
     """Write the changes within ``room`` characters."""
-    changed = [policy for policy in policies if policy.changes]
+    changed = [_escaped(policy) for policy in policies if policy.changes]
     total = sum(len(policy.changes) for policy in changed)
     sections = [_section(policy, names) for policy in changed]
     if sum(1 + len(section.lines) for section in sections) > _OPEN_LINES:
@@ -87,6 +91,46 @@ def render_diff(policies: Sequence[PolicyPlan], names: Names, room: int) -> Diff
         packed = _fit([_packed(policy, names) for policy in changed], total, room)
         diff = packed if packed.shown > diff.shown else diff
     return diff
+
+
+def _escaped(policy: PolicyPlan) -> PolicyPlan:
+    """Escape the names in the changes of a policy."""
+    return replace(policy, changes=tuple(map(_escaped_change, policy.changes)))
+
+
+def _escaped_change(change: Change) -> Change:
+    match change:
+        case Create():
+            return replace(
+                change, target=_escaped_name(change.target), filter=_escaped_filter(change.filter)
+            )
+        case Update():
+            return replace(
+                change,
+                live=_escaped_live(change.live),
+                target=_escaped_name(change.target),
+                after=_escaped_filter(change.after),
+            )
+        case Delete():
+            return replace(change, live=_escaped_live(change.live))
+
+
+def _escaped_live(live: Assignment) -> Assignment:
+    return replace(live, target=_escaped_name(live.target), filter=_escaped_filter(live.filter))
+
+
+def _escaped_filter(filter: Filter | None) -> Filter | None:
+    return None if filter is None else _escaped_name(filter)
+
+
+def _escaped_name(named: Named) -> Named:
+    """Let no name end its own quotation marks, and go on as if the rest were ours."""
+    if not named.name:
+        return named
+    name = visible_name(named.name)
+    if '"' in name:
+        name = name.replace("\\", "\\\\").replace('"', '\\"')
+    return replace(named, name=name)
 
 
 def _section(policy: PolicyPlan, names: Names) -> _Section:

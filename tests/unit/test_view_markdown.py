@@ -167,6 +167,20 @@ def test_names_that_lead_to_two_ids_show_the_beginning_of_them():
     assert '! ~ include group "Other"   filter: include "Same"' in text
 
 
+def test_a_name_cannot_pass_for_more_than_a_name():
+    """Neither for a filter that is not there, nor for two groups."""
+    names = ('Sales"   filter: include "Corporate', 'A" "B', "back\\slash", 'back\\slash and "')
+    changes = [create(WINDOWS, group(name)) for name in names]
+    text = markdown.render(saved(plan(policy_plan(WINDOWS, *changes))), CONTEXT)
+    lines = sorted(line for line in text.splitlines() if line.startswith("+ "))
+    assert lines == [
+        '+ include group "A\\" \\"B"',
+        '+ include group "Sales\\" <U+0020><U+0020>filter: include \\"Corporate"',
+        '+ include group "back\\\\slash and \\""',
+        '+ include group "back\\slash"',
+    ]
+
+
 DANGERS = {
     "everybody": (
         create(WINDOWS, Target(TargetKind.ALL_DEVICES)),
