@@ -71,6 +71,7 @@ def test_who_may_do_what():
         "apply.apply": {**sign_in, "pull-requests": "read", "statuses": "read"},
         "apply.first": {},
         "apply.heal": sign_in,
+        "apply.outcome": {**read_code, "pull-requests": "write", "statuses": "write"},
         "apply.report": {**read_code, "issues": "write"},
         "comment-fork.comment": {**read_code, "actions": "read", "pull-requests": "write"},
         "drift.tenants": read_code,
