@@ -65,7 +65,7 @@ from reconciler.model.errors import (
 from reconciler.model.plan import Change, Key, PolicyPlan, key_of
 from reconciler.model.result import PolicyOutcome, Status
 from reconciler.model.state import LivePolicy, Moment
-from reconciler.model.wording import describe_change
+from reconciler.model.wording import Names, describe_change
 
 READ_BACK_WAITS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
 """Seconds before each reading after a write; the last one repeats. Graph's delay has no bound."""
@@ -385,8 +385,9 @@ class PolicyRun:
         )
 
     def _conflicting(self, conflicts: Sequence[Judgement]) -> PolicyOutcome:
+        names = Names.of_changes(self.plan.changes)
         reasons = "; ".join(
-            f"{describe_change(judgement.change)}: {judgement.reason}" for judgement in conflicts
+            f"{describe_change(each.change, names)}: {each.reason}" for each in conflicts
         )
         left = "the rest of it was left" if self.sent else "it was left"
         return self._ended(

@@ -109,8 +109,10 @@ def _show(message: str, console: Console) -> None:
 
 def _difference(verdict: NotApproved, plan: Plan) -> Iterator[str]:
     """Name what is due and was not approved, then what was approved and is no longer due."""
+    shown = wording.Names.of_plan(plan)
     for change in verdict.changes:
-        yield f'not approved: "{change.policy.name}": {wording.describe_change(change)}'
+        policy = shown.quoted(change.policy.name, change.policy.id)
+        yield f"not approved: {policy}: {wording.describe_change(change, shown)}"
     names = {policy.policy.id: policy.policy.name for policy in plan.policies}
     for line in verdict.no_longer_due:
         yield f"approved, no longer due: {_describe(line, names)}"
