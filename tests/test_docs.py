@@ -93,6 +93,19 @@ def test_the_yaml_shown_has_no_mistakes(tmp_path):
     assert len(loaded.state.policies[0].assignments) == 7
 
 
+def test_the_adoption_page_shows_what_the_program_prints(tmp_path):
+    shutil.copy(ROOT / "desired-state" / "sandbox.json", tmp_path)
+    sandbox = ("--sandbox", "--sandbox-file", "sandbox.json")
+    page = TEXTS[ROOT / ".github" / "docs" / "adopt.md"]
+    imported, answered = blocks("text", page)
+    assert imported in reconciler("init", "--import", *sandbox, cwd=tmp_path)
+    (policy,) = blocks("yaml", page)
+    written = (tmp_path / "desired-state/policies/windows10.yaml").read_text(encoding="utf-8")
+    assert policy in written
+    assert "No changes." in reconciler("plan", *sandbox, cwd=tmp_path)
+    assert answered == reconciler("who", "Kiosks", *sandbox, cwd=tmp_path)
+
+
 def test_every_exit_code_is_listed():
     listed = {int(code) for code in re.findall(r"^\| (\d+) \|", EVERYTHING, re.MULTILINE)}
     assert listed == {int(code) for code in ExitCode}

@@ -22,6 +22,7 @@ from reconciler.cli.version import version_option
 from reconciler.model.errors import ExitCode, Interrupted, ReconcilerError
 
 _COMMANDS = {
+    "init": "lay out a tenant root and the GitHub workflows",
     "import": "write YAML for live policies that no file declares",
     "validate": "check the files offline",
     "plan": "show what apply would do",

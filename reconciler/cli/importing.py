@@ -22,9 +22,14 @@ def import_root(
         result = run_import(request, invocation.session(request.root, sandbox))
     finally:
         invocation.progress.end()
-    summary = _summary(result, dry_run=request.dry_run)
-    console.result(import_text.render(summary, width=console.width))
+    show_import(result, console, dry_run=request.dry_run)
     return ExitCode.OK
+
+
+def show_import(result: ImportResult, console: Console, *, dry_run: bool) -> None:
+    """Print what an import wrote, or would write."""
+    summary = _summary(result, dry_run=dry_run)
+    console.result(import_text.render(summary, width=console.width))
 
 
 def _summary(result: ImportResult, *, dry_run: bool) -> import_text.ImportSummary:

@@ -10,7 +10,7 @@ from tests.support.workflow_story import World, calm, digest_in, replace, settle
 
 __all__ = ["calm", "settled", "world"]
 
-CALLERS = REPOSITORY_ROOT / ".github" / "docs" / "callers"
+CALLERS = REPOSITORY_ROOT / "reconciler" / "operations" / "workflows"
 MORE = replace(
     "policies/linux.yaml",
     "Workstations\n    include:",
