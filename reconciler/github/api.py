@@ -27,7 +27,7 @@ from reconciler.github.responses import (
 )
 from reconciler.model.errors import AuthError
 from reconciler.model.ports import Clock
-from reconciler.runtime.addresses import origin
+from reconciler.runtime.addresses import is_one_word, origin
 from reconciler.runtime.deadline import Deadline
 from reconciler.runtime.http_client import NoResponseError, exchange
 from reconciler.runtime.known_secrets import KNOWN
@@ -64,7 +64,7 @@ class GitHubApi:
         backoff: Backoff | None = None,
     ) -> None:
         # An HTTP library quotes a header that it cannot send, secret and all.
-        if not token or not all("!" <= character <= "~" for character in token):
+        if not is_one_word(token):
             raise AuthError("the GitHub token holds blanks or odd characters; check GITHUB_TOKEN")
         KNOWN.learn(token)
         self.here = f"/repos/{repository}"

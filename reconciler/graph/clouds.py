@@ -8,7 +8,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from reconciler.model.errors import UsageError
 from reconciler.model.state import Cloud
-from reconciler.runtime.addresses import is_domain_name, is_loopback
+from reconciler.runtime.addresses import address_fault
 
 AUTHORITY_VARIABLE = "AZURE_AUTHORITY_HOST"
 GRAPH_VARIABLE = "RECONCILER_GRAPH_URL"
@@ -108,40 +108,8 @@ def _graph(value: str) -> str:
 
 
 def _checked(variable: str, value: str) -> SplitResult:
-    """Refuse what could carry a secret or send one in the clear; the value itself is never quoted."""
-    try:
-        parts = urlsplit(value)
-        _ = parts.port  # raises where the port is no number
-    except ValueError:
-        message = f"{variable} is not an address"
-        raise UsageError(message) from None
-    fault = _fault(value, parts)
-    if fault:
+    fault = address_fault(value)
+    if fault is not None:
         message = f"{variable} {fault}"
         raise UsageError(message)
-    return parts
-
-
-def _fault(value: str, parts: SplitResult) -> str | None:
-    if (
-        any(ord(character) <= ord(" ") or ord(character) == 0x7F for character in value)
-        or "\\" in value
-    ):
-        return "holds blanks, backslashes or control characters"
-    if "@" in parts.netloc:
-        return "must not hold a user name or a password"
-    if "?" in value or "#" in value:
-        return "must not hold a query or a fragment"
-    if parts.scheme not in {"https", "http"} or not _is_host(parts.hostname or ""):
-        return "must be an address such as https://host.example"
-    if parts.scheme == "http" and not is_loopback(parts.hostname):
-        return "must be https: tokens would cross the network in the clear (http is for loopback alone)"
-    return None
-
-
-def _is_host(host: str) -> bool:
-    """Whether a host may be shown: a name with a dot, or an IP address.
-
-    Messages name the host, and by mistake there may be a secret in the variable.
-    """
-    return is_loopback(host) or ":" in host or is_domain_name(host)
+    return urlsplit(value)

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from reconciler.graph.auth.token_claims import TokenClaims, is_one_word, read_claims
+from reconciler.graph.auth.token_claims import TokenClaims, read_claims
 from reconciler.model.errors import AuthError
-from reconciler.runtime.addresses import is_loopback
+from reconciler.runtime.addresses import is_loopback, is_one_word
 from reconciler.runtime.certificates import path_mistake
 from reconciler.runtime.known_secrets import KNOWN, strike
 

@@ -9,8 +9,9 @@ from typing import Protocol
 from reconciler.graph.auth.msal_library import quiet_msal
 from reconciler.graph.auth.sign_in_errors import first_line, refused
 from reconciler.graph.auth.sign_in_http import SigninFailure, SigninHttp, SignInResponse
-from reconciler.graph.auth.token_claims import TokenClaims, is_one_word
+from reconciler.graph.auth.token_claims import TokenClaims
 from reconciler.model.errors import AuthError
+from reconciler.runtime.addresses import is_one_word
 from reconciler.runtime.known_secrets import KNOWN, strike
 
 # Besides its own errors, MSAL raises whatever an unexpected response causes in it: JSON errors,

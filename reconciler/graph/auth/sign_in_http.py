@@ -124,6 +124,7 @@ class SigninHttp:
         """Drop the connections."""
         if self._client is not None:
             self._client.close()
+            self._client = None
 
     def _send(self, method: str, url: str, options: Mapping[str, Any]) -> SignInResponse:
         url = self._lowered(url)

@@ -57,14 +57,6 @@ def read_claims(token: str) -> TokenClaims:
     )
 
 
-def is_one_word(text: str) -> bool:
-    """Whether a text can be a token: visible ASCII characters, without a blank or a line break.
-
-    An HTTP library quotes a header that it cannot send, the token in it and all.
-    """
-    return bool(text) and all("!" <= character <= "~" for character in text)
-
-
 def _payload(token: str) -> Mapping[str, object]:
     parts = token.split(".")
     if len(parts) != _JWT_PARTS:

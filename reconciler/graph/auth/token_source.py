@@ -6,10 +6,11 @@ import re
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from reconciler.graph.auth.token_claims import TokenClaims, is_one_word, read_claims
+from reconciler.graph.auth.token_claims import TokenClaims, read_claims
 from reconciler.graph.clouds import CloudEndpoints
 from reconciler.model.errors import AuthError
 from reconciler.model.ports import Clock
+from reconciler.runtime.addresses import is_one_word
 from reconciler.runtime.known_secrets import KNOWN
 
 TOKEN_VARIABLE = "RECONCILER_ACCESS_TOKEN"  # noqa: S105 - its name, not its value
