@@ -1,25 +1,31 @@
 """Carry out a whole plan, a few policies at a time. Does I/O through `reconciler.model.ports`.
 
 After the last write every policy that is called done is read once more, all in one batch: what
-another run or a colleague overwrote in the meantime is named, and is not called done.
+another run or a colleague overwrote in the meantime is named, and is not called done. Another run
+that read the policy before our write, and replaces its whole set after it, does so one round trip
+later; so after a write the last look waits for a moment.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import replace
 
 from reconciler.applier.multi_admin_approval import MultiAdminApprover
 from reconciler.applier.policy import DOUBT_WAITS, LAST_LOOK, PolicyRun
 from reconciler.applier.requests import ApplyContext
 from reconciler.applier.route import Route
-from reconciler.model.errors import GraphError, ReconcilerError
+from reconciler.model.errors import DeadlineError, GraphError, ReconcilerError
 from reconciler.model.plan import Plan
 from reconciler.model.ports import Clock, Journal, PendingApprovals, Progress, Tenant
 from reconciler.model.result import ApplyResult, PolicyOutcome, Status
 from reconciler.runtime.deadline import Deadline
 from reconciler.runtime.retry import Backoff
+
+LAST_LOOK_WAIT = 1.5
+"""Seconds between the last write of a run and its last look."""
 
 _LOOK = 0.2
 """Seconds; Python runs a signal's handler only between two waits of the main thread."""
@@ -101,6 +107,9 @@ def _look_again(
     ]
     before = dict(final)
     try:
+        if any(outcome.written for outcome in outcomes):
+            with suppress(DeadlineError):
+                context.deadline.sleep(LAST_LOOK_WAIT, "waiting for the last look")
         for seconds in (0.0, *DOUBT_WAITS):
             if not open_runs:
                 break

@@ -131,7 +131,7 @@ def test_apply_does_exactly_what_the_plan_shows_and_the_next_plan_is_empty(
         }
         assert sum(len(o.written) for o in result.outcomes) == len(tuple(plan.changes))
         assert tenancy.run().plan().is_empty
-        assert tenancy.clock.slept == []
+        assert tenancy.clock.waits == []
 
 
 @quick

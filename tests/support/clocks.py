@@ -6,6 +6,7 @@ import random
 import threading
 from datetime import UTC, datetime, timedelta
 
+from reconciler.applier.run import LAST_LOOK_WAIT
 from reconciler.model.errors import Interrupted
 
 START = 1_795_000_000.0
@@ -39,6 +40,11 @@ class FakeClock:
         """Set the wall clock on, or back; the monotonic clock takes no notice."""
         with self._lock:
             self.start += seconds
+
+    @property
+    def waits(self):
+        """What was slept, without the moment before the last look of an apply."""
+        return [seconds for seconds in self.slept if seconds != LAST_LOOK_WAIT]
 
     def stop(self):
         self.is_stopped = True

@@ -149,7 +149,7 @@ def test_apply_does_what_the_plan_says_and_the_next_plan_is_empty(
     assert targets_of(app, ONE) == expected
     assert INHERITED in app.state.assignments_of(ONE)
     assert run_on(app, clock, root).plan().is_empty
-    assert clock.slept == []
+    assert clock.waits == []
 
 
 @pytest.mark.parametrize("writes", ["auto", "create", "assign"])
@@ -443,7 +443,7 @@ def test_a_write_that_happened_without_an_answer_is_found_by_reading_and_not_rep
 
     assert only(result).status is Status.APPLIED
     assert len(written(app)) == 1
-    assert clock.slept == [1]
+    assert clock.waits == [1]
 
 
 @pytest.mark.parametrize("writes", ["create", "assign"])
@@ -471,7 +471,7 @@ def test_a_write_that_did_not_happen_waits_reads_and_is_sent_again(
 
     methods = methods_of(app.requests[before:])
     assert only(result).status is Status.APPLIED
-    assert clock.slept == [pause for wait in waits for pause in (wait, *looks)]
+    assert clock.waits == [pause for wait in waits for pause in (wait, *looks)]
     again = ["GET"] * (1 + len(looks)) + ["POST"]
     assert methods == ["GET", "POST"] + again * len(waits) + ["GET"]
 
@@ -481,7 +481,7 @@ def test_a_429_is_waited_for_as_long_as_the_deadline_allows(tmp_path):
     root = declare(tmp_path, WANTED)
 
     assert run_on(app, clock, root).apply().exit_code is ExitCode.OK
-    assert clock.slept == [5.0] * 20
+    assert clock.waits == [5.0] * 20
 
 
 def test_a_tenant_that_answers_nothing_clear_is_given_up_on_after_a_last_reading(tmp_path):
@@ -494,7 +494,7 @@ def test_a_tenant_that_answers_nothing_clear_is_given_up_on_after_a_last_reading
     assert len(assign_calls(app)) == 8
     assert app.requests[-1][0] == "GET"
     pauses = [1, 2, 4, 8, 16, 30, 30, 30]
-    assert clock.slept == [pause for wait in pauses for pause in (wait, *DOUBT_WAITS)]
+    assert clock.waits == [pause for wait in pauses for pause in (wait, *DOUBT_WAITS)]
 
 
 def test_a_wait_beyond_the_deadline_leaves_the_policy_not_tried_at_once(tmp_path):
@@ -505,7 +505,7 @@ def test_a_wait_beyond_the_deadline_leaves_the_policy_not_tried_at_once(tmp_path
 
     assert outcome.status is Status.NOT_TRIED
     assert "3600 s more would go over --timeout (600 s)" in outcome.error
-    assert clock.slept == []
+    assert clock.waits == []
 
 
 def test_an_unclear_write_that_may_not_be_waited_for_is_settled_by_a_reading(tmp_path):
@@ -527,7 +527,7 @@ def test_a_change_is_called_done_only_once_it_shows(tmp_path, writes, reads, wai
 
     assert only(result).status is Status.APPLIED
     assert only(result).notes == ()
-    assert clock.slept == waits
+    assert clock.waits == waits
     assert len(written(app)) == 1
 
 
@@ -541,7 +541,7 @@ def test_a_deletion_is_called_done_only_once_it_is_gone(tmp_path, writes):
     outcome = only(run_on(app, clock, root).apply())
 
     assert (outcome.status, outcome.notes) == (Status.APPLIED, ())
-    assert clock.slept == [0.5, 1]
+    assert clock.waits == [0.5, 1]
 
 
 def test_a_change_that_never_shows_is_waited_for_until_the_deadline_and_called_unknown(tmp_path):
@@ -554,7 +554,7 @@ def test_a_change_that_never_shows_is_waited_for_until_the_deadline_and_called_u
     assert "its effect is not visible yet" in only(result).error
     assert only(result).written == ()
     assert result.exit_code is ExitCode.ERROR
-    assert clock.slept == [0.5, 1, 2, 4, 8, 15, 30, 60, 60, 60]
+    assert clock.waits == [0.5, 1, 2, 4, 8, 15, 30, 60, 60, 60]
     assert len(assign_calls(app)) == 1
 
 
@@ -582,7 +582,7 @@ def test_what_somebody_removed_during_the_write_is_named_and_no_success(tmp_path
     assert outcome.status is Status.FAILED
     assert f"include group {group(1)} is missing after the write" in outcome.error
     assert len(outcome.written) == 2
-    assert clock.slept == [0.5, 1, 2, 4, 8, 15, 30, 60]
+    assert clock.waits == [0.5, 1, 2, 4, 8, 15, 30, 60]
 
 
 def test_one_failure_hides_no_other_and_names_its_request_id(tmp_path):
@@ -865,7 +865,7 @@ def test_250_policies_meet_no_429_under_graphs_write_limit(tmp_path):
     assert result.summary.create == 250
     assert (len(graph.moments), graph.rejected) == (250, 0)
     assert max(sum(1 for m in graph.moments if at <= m < at + 20) for at in graph.moments) <= 100
-    assert sum(clock.slept) == 60.0
+    assert sum(clock.waits) == 60.0
 
 
 def test_without_pacing_the_same_limit_would_be_met(tmp_path):

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from reconciler.applier.run import LAST_LOOK_WAIT
 from reconciler.documents import SavedPlan, dumps, loads
 from reconciler.model.errors import ExitCode
 from reconciler.model.result import Status
@@ -89,7 +90,7 @@ def test_where_it_stays_away_the_policy_is_stale_and_not_written(tmp_path, write
     assert result.exit_code is ExitCode.STALE
     assert app.state.assignments_of(ONE) == before
     assert written(app) == []
-    assert clock.slept == [0.5, 1, 2, 4, 8]
+    assert clock.waits == [0.5, 1, 2, 4, 8]
 
 
 def test_what_our_own_last_run_added_is_not_taken_away_by_the_next(tmp_path):
@@ -144,7 +145,7 @@ def test_what_the_plan_removes_or_changes_may_be_missing(tmp_path):
     drops(app, ONE, 1)()
 
     assert run.apply(plan).exit_code is ExitCode.OK
-    assert clock.slept == []
+    assert clock.waits == []
 
 
 # What an earlier reading of this run saw ----------------------------------------------------------
@@ -344,7 +345,7 @@ def test_another_writers_set_over_ours_is_named_after_a_few_readings(tmp_path):
     assert f"include group {group(6)} was added by somebody else" in only(result).error
     assert 'include group "Group 3" is missing after the write' in only(result).error
     assert result.exit_code is ExitCode.STALE
-    assert clock.slept == [0.5, 1, 2, 4]
+    assert clock.waits == [0.5, 1, 2, 4]
     assert len(assign_calls(app)) == 1
 
 
@@ -356,7 +357,7 @@ def test_a_replica_that_lags_behind_the_write_is_no_third_state(tmp_path):
     app.once("POST", "/assign", lambda: app.faults.add(lagging(behind=1, times=7)), when="after")
 
     assert run.apply(plan).exit_code is ExitCode.OK
-    assert clock.slept == [0.5, 1, 2, 4, 8, 15, 30]
+    assert clock.waits == [0.5, 1, 2, 4, 8, 15, 30]
 
 
 def test_what_is_gone_at_the_end_of_the_run_is_named_and_not_called_done(tmp_path):
@@ -374,6 +375,24 @@ def test_what_is_gone_at_the_end_of_the_run_is_named_and_not_called_done(tmp_pat
     assert one.written == ()
     assert result.exit_code is ExitCode.STALE
     assert not result.complete
+
+
+def test_a_run_that_read_before_our_write_and_writes_after_our_read_back_is_noticed(tmp_path):
+    """The last look waits for a moment, as such a write is one round trip away."""
+    app, clock = world(policies={1: []})
+    root = declare(tmp_path, MORE, writes="assign")
+    sleep = clock.sleep
+
+    def others_write(seconds):
+        overwrites(app, target("group", group(6)))()
+        sleep(seconds)
+
+    clock.sleep = others_write
+    result = run_on(app, clock, root).apply()
+
+    assert clock.slept[0] == LAST_LOOK_WAIT
+    assert only(result).status is Status.STALE
+    assert 'add include group "Group 3": no longer so' in only(result).error
 
 
 def test_what_somebody_else_lost_at_the_end_of_the_run_is_a_note(tmp_path):

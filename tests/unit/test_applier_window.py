@@ -110,7 +110,7 @@ def test_a_declared_assignment_that_somebody_took_away_meanwhile_is_told(tmp_pat
     assert only(result).written == ()
     assert written(app) == []
     assert result.exit_code is ExitCode.STALE
-    assert clock.slept == [0.5, 1, 2, 4, 8]
+    assert clock.waits == [0.5, 1, 2, 4, 8]
 
 
 def test_one_family_without_the_create_route_holds_nothing_up(tmp_path):
@@ -191,7 +191,7 @@ def test_somebody_who_changes_what_was_just_written_is_named_and_not_waited_for(
 
     assert only(result).status is Status.STALE
     assert "excluded meanwhile" in only(result).error
-    assert clock.slept == [0.5, 1.0, 2.0, 4.0]
+    assert clock.waits == [0.5, 1.0, 2.0, 4.0]
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ def test_another_spelling_of_the_same_is_no_alarm(tmp_path, respelt):
     result = run_on(app, clock, root).apply()
 
     assert only(result).status is Status.APPLIED, only(result).error
-    assert clock.slept == []
+    assert clock.waits == []
 
 
 @pytest.mark.parametrize("is_done", [True, False])
