@@ -234,7 +234,7 @@ def test_a_graph_that_never_answers_is_given_up_on_in_time(tmp_path, counted):
         )
 
     assert code == 1
-    assert "--timeout (2 s)" in " ".join((stdout + stderr).split())
+    assert "--timeout (1.5 s)" in " ".join((stdout + stderr).split())
     assert "Traceback" not in stderr
     if counted == "write":
         assert "Outcome unknown:\n  Policy 1" in stdout
