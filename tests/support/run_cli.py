@@ -56,8 +56,9 @@ class Ran:
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Nothing of whoever runs the tests but the way to Python."""
-    kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
+    """Nothing of whoever runs the tests but the way to Python, and whether coverage is measured."""
+    names = ("PATH", "LANG", "TMPDIR", "COVERAGE_PROCESS_CONFIG")
+    kept = {name: os.environ[name] for name in names if name in os.environ}
     return {**kept, "LC_ALL": "C.UTF-8", "TERM": "xterm", **(extra or {})}
 
 
