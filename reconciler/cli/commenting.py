@@ -225,10 +225,13 @@ class CommentCommand:
         here = replace(self._context("plan"), commit=self.commit or environment.sha)
         match document:
             case SavedPlan():
-                text, title = commenting.plan_text(document, here), _issue_title(document.plan)
+                plan = document.plan
+                text, title = commenting.plan_text(document, here), _issue_title(plan)
+                is_open = not plan.is_empty or not plan.complete  # what is held is no drift
             case Failure():
                 body = markdown_failure.render_failure(document, here)
                 text, title = Text(document.label, body), f"No plan for {document.label[:100]}"
+                is_open = text.matters
             case _:
                 raise UsageError("--issue takes a plan, or the failure of one")
         kept = upsert_issue(
@@ -237,7 +240,7 @@ class CommentCommand:
             title=title,
             body=text.body,
             marker_prefix=marker_prefix("plan", text.label),
-            open=text.matters,
+            open=is_open,
         )
         self.console.result(f"{visible(text.label)}: issue {kept.action}{_at(kept.url)}\n")
         return ExitCode.OK

@@ -167,7 +167,9 @@ class _Resolver:
         self._refuse_conflicts(resolved, name)
         if live is None or len(self.diagnostics) > before:
             return None
-        return ResolvedPolicy(live, desired.ownership, resolved, desired.reference.location)
+        return ResolvedPolicy(
+            live, desired.ownership, resolved, desired.reference.location, desired.hold
+        )
 
     def _match(self, desired: DesiredPolicy) -> LivePolicy | Diagnostic:
         reference = desired.reference

@@ -6,6 +6,7 @@ members that it does not know, so that it can take a document of a later 1.y.
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -153,6 +154,19 @@ class ChangeModel(Model):
     )
 
 
+class HoldModel(Model):
+    """A hold: nothing is written up to and including a day."""
+
+    until: date = Field(description="The last day (UTC) on which nothing is written.")
+    reason: str = Field(description="Why, as the file says it, for people.")
+
+
+class HeldModel(ChangeModel):
+    """A change that a hold keeps from being written."""
+
+    hold: HoldModel = Field(description="What holds it. Apply writes nothing of it.")
+
+
 class UntouchedModel(LiveModel):
     """A live assignment that apply leaves alone."""
 
@@ -256,8 +270,10 @@ class PlanModel(Model):
         description="What apply would do, in a stable order: by policy, then delete, update, "
         "create, then by kind and id."
     )
-    held: tuple[ChangeModel, ...] = Field(
-        default=(), description="Changes that a hold keeps from being written."
+    held: tuple[HeldModel, ...] = Field(
+        default=(),
+        description="Changes that a hold keeps from being written. They are not in changes, digest "
+        "or guardrails. After the hold a new plan has them.",
     )
     scheduled: tuple[dict[str, Any], ...] = Field(
         default=(), description="Declared lines that are not in force yet."

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from reconciler.documents.models import (
     ChangeModel,
     DeclaredPolicyModel,
     DiagnosticModel,
+    HeldModel,
     LiveModel,
     LocationModel,
     PlanModel,
@@ -33,7 +34,15 @@ from reconciler.model.plan import (
     Update,
 )
 from reconciler.model.policy_types import FAMILIES
-from reconciler.model.state import Assignment, Filter, Guardrails, Policy, Target, TargetKind
+from reconciler.model.state import (
+    Assignment,
+    Filter,
+    Guardrails,
+    Hold,
+    Policy,
+    Target,
+    TargetKind,
+)
 
 
 class _OfPolicy(Protocol):
@@ -75,6 +84,7 @@ def plan(document: PlanModel) -> Plan:
 def _policies(document: PlanModel) -> tuple[PolicyPlan, ...]:
     policies = {item.id: _policy(item) for item in document.policies}
     changes = _by_policy(document.changes, policies)
+    held = _by_policy(document.held, policies)
     unchanged = _by_policy(document.unchanged, policies)
     unmanaged = _by_policy(document.unmanaged, policies)
     inherited = _by_policy(document.inherited, policies)
@@ -89,9 +99,15 @@ def _policies(document: PlanModel) -> tuple[PolicyPlan, ...]:
                 Inherited(policies[item.id], _live(u), _location(u.declared_at))
                 for u in inherited[item.id]
             ),
+            held=tuple(change(c, policies[item.id]) for c in held[item.id]),
+            hold=_hold(held[item.id]),
         )
         for item in document.policies
     )
+
+
+def _hold(held: Sequence[HeldModel]) -> Hold | None:
+    return Hold(held[0].hold.until, held[0].hold.reason) if held else None
 
 
 def _policy(item: DeclaredPolicyModel) -> Policy:

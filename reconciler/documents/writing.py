@@ -24,7 +24,7 @@ from reconciler.model.plan import (
     action_of,
     fingerprint,
 )
-from reconciler.model.state import Assignment, Filter, Policy, Target
+from reconciler.model.state import Assignment, Filter, Hold, Policy, Target
 from reconciler.model.text import escape_json
 
 
@@ -45,7 +45,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "summary": _summary_json(plan.summary),
         "policies": [_declared_policy(policy) for policy in plan.policies],
         "changes": [change_json(change) for change in plan.changes],
-        "held": [],
+        "held": [_held_json(change, p.hold) for p in plan.policies for change in p.held],
         "scheduled": [],
         "unchanged": [_untouched(change) for p in plan.policies for change in p.kept],
         "unmanaged": [_untouched(change) for p in plan.policies for change in p.unmanaged],
@@ -69,7 +69,7 @@ def tenant_json(tenant: PlanTenant) -> dict[str, Any]:
 
 def _summary_json(summary: Summary) -> dict[str, int]:
     counts = {field.name: getattr(summary, field.name) for field in fields(summary)}
-    return counts | {"held": 0, "scheduled": 0}
+    return counts | {"scheduled": 0}
 
 
 def policy_json(policy: Policy) -> dict[str, Any]:
@@ -112,6 +112,14 @@ def change_json(change: Change) -> dict[str, Any]:
         document["before"] = _target(change.live.target, change.live.filter)
         document["live"] = _live(change.live)
     return document
+
+
+def _held_json(change: Change, hold: Hold | None) -> dict[str, Any]:
+    if hold is None:
+        raise ValueError("a change is held without a hold")
+    return change_json(change) | {
+        "hold": {"until": hold.until.isoformat(), "reason": hold.reason},
+    }
 
 
 def location_json(location: Location | None) -> dict[str, Any] | None:

@@ -24,6 +24,7 @@ from reconciler.loader.schema import (
     Exclusion,
     FilterShape,
     GroupTarget,
+    HoldShape,
     Inclusion,
     ObjectReference,
     PoliciesFile,
@@ -39,6 +40,7 @@ from reconciler.model.state import (
     DesiredAssignment,
     DesiredPolicy,
     FilterReference,
+    Hold,
     Ownership,
     Reference,
     TargetKind,
@@ -132,7 +134,13 @@ class PolicyReader:
         if not assignments and (node.line, node.column) not in self._damaged:
             self._check_emptiness(shape, node, ownership, policy)
         platform = self._platform(shape.platform, node, policy)
-        return DesiredPolicy(reference, platform, ownership or Ownership.ADDITIVE, assignments)
+        return DesiredPolicy(
+            reference,
+            platform,
+            ownership or Ownership.ADDITIVE,
+            assignments,
+            hold_of(shape.hold, node, self.document),
+        )
 
     def _check_emptiness(
         self, shape: PolicyShape, node: Mapping, ownership: Ownership | None, policy: str
@@ -258,6 +266,15 @@ class PolicyReader:
                 self.diagnostics.append(
                     warning("name-invisible-character", message, place, help=advice, policy=policy)
                 )
+
+
+def hold_of(shape: HoldShape | None, owner: Node | None, document: Document) -> Hold | None:
+    """The hold of a policy, or of a tenant, at the key that declares it."""
+    if shape is None:
+        return None
+    entry = owner.find("hold") if isinstance(owner, Mapping) else None
+    place = document.place(entry[0]) if entry else document.at(1, 1)
+    return Hold(shape.until, shape.reason, place)
 
 
 _TYPOGRAPHIC_QUOTES = frozenset("\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u00ab\u00bb")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pydantic_core import PydanticCustomError
 
-from reconciler.loader.declarations import Checked, PolicyReader, check
+from reconciler.loader.declarations import Checked, PolicyReader, check, hold_of
 from reconciler.loader.desired_checks import check_policies
 from reconciler.loader.document import Document, read
 from reconciler.loader.lock_file import read_lock
@@ -198,6 +198,7 @@ def _config(shape: TenantFile, document: Document, root: Path) -> TenantConfig:
         ownership=shape.ownership,
         writes=shape.writes,
         guardrails=_guardrails(shape.guardrails),
+        hold=hold_of(shape.hold, document.root, document),
     )
 
 

@@ -300,6 +300,8 @@ def describe_missing_key(refused: RefusedValue, key: str) -> PathDiagnostic:
         "policies": 'start the file with "policies:" and list the policies below it',
         "tenant": "write tenant: with the tenant's id or a verified domain",
         "target_type": "write target_type: user or target_type: device",
+        "until": "a hold needs both keys: write until: with its last day, as in 2027-01-31",
+        "reason": "a hold needs both keys: write reason: with why nothing is to be written",
         "entra_object_id": "write entra_object_id: with the object id in Microsoft Entra",
     }.get(key, f"write {key}:")
     made = refused.report("missing-key", f'"{key}" is missing', advice)
@@ -352,10 +354,10 @@ def _type_help(refused: RefusedValue, kind: str) -> str:
             return "start each entry with a dash and an ordinary space, on a line of its own"
         case "model_type", "policies":
             return 'write "- name: NAME" and the other keys below it'
-        case "model_type", "include":
+        case "model_type", "include" | "exclude":
             return 'write "- group: NAME"'
-        case "model_type", "exclude":
-            return 'write "- group: NAME"'
+        case "model_type", "hold":
+            return "write {until: 2027-01-31, reason: WHY}"
         case "model_type", "scope_tag_group":
             return "write {target_type: device, entra_object_id: ID}, or user for device"
         case "model_type", _:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from datetime import date
 from typing import Annotated, TypeAlias
 
-from pydantic import AfterValidator, BeforeValidator, Field, StrictInt
+from pydantic import AfterValidator, BeforeValidator, Field, StrictInt, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from reconciler.loader.yaml_nodes import quoted
@@ -19,6 +20,8 @@ from reconciler.model.text import first_unseen
 
 MAX_NAME = 256
 """Characters that Graph allows in the name of a group; policies and filters have fewer."""
+MAX_REASON = 200
+"""Characters of a hold's reason: it stands beside changes in every view."""
 MAX_LABEL = 100
 """Characters of a label: it stands in the names of environments, artifacts, issues and files."""
 
@@ -95,6 +98,36 @@ def _tenant(text: str) -> str:
     return text.lower()
 
 
+_DAY = r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+DAY_HELP = "write a day as YEAR-MONTH-DAY, as in 2027-01-31"
+
+
+def _day(value: object) -> object:
+    """Read a day that the calendar has."""
+    text = value if isinstance(value, str) else ""
+    try:
+        if re.fullmatch(_DAY, text):
+            return date.fromisoformat(text)
+    except ValueError:
+        message = f"{text} is not in the calendar"
+        raise refusal("invalid-date", message, DAY_HELP) from None
+    shown = quoted(str(value)) if isinstance(value, str | int | float) else "this"
+    raise refusal("invalid-date", f"{shown} is not a day", DAY_HELP)
+
+
+def _reason(text: str) -> str:
+    if not text.strip():
+        raise refusal("reason-empty", "the reason is empty", "write why nothing is to be written")
+    if len(text) > MAX_REASON:
+        long = f"the reason has {len(text)} characters; {MAX_REASON} is the most"
+        raise refusal("reason-too-long", long, "write a shorter reason, with the ticket's number")
+    unseen = first_unseen(text)
+    if unseen is not None:
+        shown = f"the reason contains the control or invisible character U+{ord(unseen):04X}"
+        raise refusal("reason-invisible-character", shown, "write the reason without it")
+    return text
+
+
 def present(value: object) -> object:
     """Refuse null for keys that may be left out: a key with no value is an error, not a default."""
     if value is None:
@@ -117,6 +150,16 @@ NameOrId: TypeAlias = Annotated[
     str,
     AfterValidator(_name_or_id),
     Field(json_schema_extra={"minLength": 1, "maxLength": MAX_NAME}),
+]
+Day: TypeAlias = Annotated[
+    date,
+    BeforeValidator(_day),
+    WithJsonSchema({"type": "string", "format": "date", "pattern": f"^{_DAY}$"}),
+]
+Reason: TypeAlias = Annotated[
+    str,
+    AfterValidator(_reason),
+    Field(json_schema_extra={"minLength": 1, "maxLength": MAX_REASON}),
 ]
 Limit: TypeAlias = Annotated[StrictInt, Field(ge=0)]
 OptionalName: TypeAlias = Annotated[Name | None, BeforeValidator(present)]

@@ -22,6 +22,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core.core_schema import NullableSchema, TaggedUnionSchema, WithDefaultSchema
 
 from reconciler.loader.scalar_types import (
+    Day,
     Guid,
     Limit,
     Name,
@@ -29,6 +30,7 @@ from reconciler.loader.scalar_types import (
     OptionalGuid,
     OptionalLabel,
     OptionalName,
+    Reason,
     Tenant,
     present,
     refusal,
@@ -224,6 +226,22 @@ InclusionShape: TypeAlias = Annotated[
 ExclusionShape: TypeAlias = Annotated[Exclusion, BeforeValidator(_excluded_group)]
 
 
+class HoldShape(Shape):
+    """Nothing is written up to and including a day."""
+
+    until: Day = Field(
+        description="The last day (UTC) on which nothing is written; after it the hold has no effect.",
+        examples=["2026-12-01"],
+    )
+    reason: Reason = Field(
+        description="Why; shown beside the changes that are held.",
+        examples=["Change freeze CHG-4711"],
+    )
+
+
+OptionalHold: TypeAlias = Annotated[HoldShape | None, BeforeValidator(present)]
+
+
 class PolicyShape(Shape):
     """What one compliance policy is assigned to."""
 
@@ -255,6 +273,10 @@ class PolicyShape(Shape):
     )
     exclude: Annotated[list[ExclusionShape] | None, BeforeValidator(present)] = Field(
         default=None, description="Groups that do not get it, whatever include says."
+    )
+    hold: OptionalHold = Field(
+        default=None,
+        description="Show what would change on this policy, and write nothing of it up to a day.",
     )
 
 
@@ -309,6 +331,10 @@ class TenantFile(Shape):
     )
     guardrails: GuardrailsShape = Field(
         default_factory=GuardrailsShape, description="Limits per run."
+    )
+    hold: OptionalHold = Field(
+        default=None,
+        description="Show what would change in this tenant, and write nothing of it up to a day.",
     )
 
 

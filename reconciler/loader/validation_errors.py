@@ -27,6 +27,7 @@ from reconciler.loader.schema import (
     TARGETS,
     FilterShape,
     GuardrailsShape,
+    HoldShape,
     ObjectReference,
     PolicyShape,
     ScopeTagGroup,
@@ -132,6 +133,8 @@ def _known_keys(container: Path, model: type[Shape]) -> Collection[str]:
             return ScopeTagGroup.model_fields
         case (*_, "guardrails"):
             return GuardrailsShape.model_fields
+        case (*_, "hold"):
+            return HoldShape.model_fields
         case _:
             return ObjectReference.model_fields
 

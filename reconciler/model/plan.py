@@ -20,6 +20,7 @@ from reconciler.model.state import (
     Cloud,
     Filter,
     Guardrails,
+    Hold,
     Ownership,
     Policy,
     Target,
@@ -163,11 +164,16 @@ class PolicyPlan:
     kept: tuple[Keep, ...]
     unmanaged: tuple[Unmanaged, ...]
     inherited: tuple[Inherited, ...]
+    held: tuple[Change, ...] = ()
+    """What ``hold`` keeps from being written, in the order of `sort_changes`. Apply writes none of it."""
+    hold: Hold | None = None
+    """Set where ``held`` is not empty."""
 
     @property
     def live(self) -> tuple[Assignment, ...]:
         """Its whole assignment set when the plan was made, in order."""
-        changed = [op.live for op in self.changes if not isinstance(op, Create)]
+        planned = (*self.changes, *self.held)
+        changed = [change.live for change in planned if not isinstance(change, Create)]
         untouched = [
             *(change.assignment for change in self.kept),
             *(change.assignment for change in self.unmanaged),
@@ -186,6 +192,7 @@ class Summary:
     unchanged: int = 0
     unmanaged: int = 0
     inherited: int = 0
+    held: int = 0
 
     @property
     def has_changes(self) -> bool:
@@ -242,6 +249,12 @@ class Plan:
             yield from policy.changes
 
     @property
+    def held(self) -> Iterator[Change]:
+        """Every change that a hold keeps from being written. Digest and guardrails leave it out."""
+        for policy in self.policies:
+            yield from policy.held
+
+    @property
     def summary(self) -> Summary:
         """Count what the plan holds."""
         actions = [action_of(change) for change in self.changes]
@@ -252,6 +265,7 @@ class Plan:
             unchanged=sum(len(policy.kept) for policy in self.policies),
             unmanaged=sum(len(policy.unmanaged) for policy in self.policies),
             inherited=sum(len(policy.inherited) for policy in self.policies),
+            held=sum(len(policy.held) for policy in self.policies),
         )
 
     @property

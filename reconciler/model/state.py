@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 
 from reconciler.model.diagnostics import Location
@@ -320,6 +320,22 @@ class DesiredAssignment:
 
 
 @dataclass(frozen=True, slots=True)
+class Hold:
+    """Nothing is written up to and including the day ``until`` (UTC).
+
+    ``location`` is where a file says so; None for one that was read from a saved plan.
+    """
+
+    until: date
+    reason: str
+    location: Location | None = field(default=None, compare=False)
+
+    def is_in_force(self, day: date) -> bool:
+        """Whether it holds changes back on a day."""
+        return day <= self.until
+
+
+@dataclass(frozen=True, slots=True)
 class DesiredPolicy:
     """What the files want of one policy."""
 
@@ -327,6 +343,7 @@ class DesiredPolicy:
     platform: str | None
     ownership: Ownership
     assignments: tuple[DesiredAssignment, ...]
+    hold: Hold | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,6 +370,7 @@ class TenantConfig:
     ownership: Ownership = Ownership.ADDITIVE
     writes: Writes = Writes.AUTO
     guardrails: Guardrails = Guardrails()
+    hold: Hold | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -385,6 +403,7 @@ class ResolvedPolicy:
     ownership: Ownership
     assignments: tuple[ResolvedAssignment, ...]
     location: Location
+    hold: Hold | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,10 +60,11 @@ class Names:
     def of_plan(cls, plan: Plan) -> Names:
         """Look through everything that a plan may show."""
         live = [assignment for policy in plan.policies for assignment in policy.live]
+        planned = [*plan.changes, *plan.held]
         return cls.of(
             [policy.policy for policy in plan.policies],
-            [*(each.target for each in live), *(change.target for change in plan.changes)],
-            [*(each.filter for each in live), *map(filter_after, plan.changes)],
+            [*(each.target for each in live), *(change.target for change in planned)],
+            [*(each.filter for each in live), *map(filter_after, planned)],
         )
 
     @classmethod
@@ -207,6 +208,12 @@ def describe_left_alone(summary: Summary) -> str:
         f"{summary.unchanged} unchanged, {summary.unmanaged} unmanaged (left alone), "
         f"{summary.inherited} inherited from policy sets"
     )
+
+
+def describe_held(summary: Summary) -> str:
+    """Count what holds keep back; "" where that is nothing."""
+    verb = "is" if summary.held == 1 else "are"
+    return f"{count_of(summary.held, 'change')} {verb} held and not written" if summary.held else ""
 
 
 def describe_limits(guardrails: Guardrails) -> str:

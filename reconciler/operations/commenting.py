@@ -59,7 +59,8 @@ def plan_text(saved: SavedPlan, context: Context) -> Text:
     body = markdown.render(saved, context)
     lines = change_lines(plan.changes) if plan.applyable else ()
     body = with_changes(body, lines, limit=BODY_LIMIT)
-    return Text(plan.tenant.label, body, not plan.is_empty or not plan.complete)
+    is_news = not plan.is_empty or not plan.complete or plan.summary.held > 0
+    return Text(plan.tenant.label, body, is_news)
 
 
 def post_text(

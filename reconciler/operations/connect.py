@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import UTC, date, timedelta
 from pathlib import Path
 
 import httpx
@@ -67,6 +67,11 @@ class Session:
     is_stopped: Callable[[], bool]
     sandbox: SandboxAccess | None = None
     snapshot: SnapshotAccess | None = None
+
+    @property
+    def day(self) -> date:
+        """Today in UTC, for schedules and holds."""
+        return self.clock.now().astimezone(UTC).date()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from reconciler import loader
 from reconciler.differ.compare import diff
 from reconciler.differ.cover import cover
 from reconciler.differ.guardrails import Limits, effective, stops
+from reconciler.differ.holds import expired_holds, hold_back
 from reconciler.differ.lint import lint
 from reconciler.differ.lock import check_lock
 from reconciler.differ.resolve import referenced_groups, resolve
@@ -157,8 +158,10 @@ def plan(
         *difference.diagnostics,
         *lint(difference.policies, directory, config.writes),
         *cover(difference.policies, directory, places),
+        *expired_holds(reading.chosen, session.day),
     )
-    return _judged(config, identity, difference.policies, found, selection, limits)
+    policies = hold_back(difference.policies, resolution.state, session.day)
+    return _judged(config, identity, policies, found, selection, limits)
 
 
 def read_tenant(

@@ -31,6 +31,7 @@ from reconciler.views.markdown_context import (
     where,
 )
 from reconciler.views.markdown_diff import Diff, render_diff
+from reconciler.views.markdown_held import not_written_now
 from reconciler.views.markdown_layout import alert, capital, folded, row, size, that_fit
 from reconciler.views.markdown_names import MarkdownNames
 
@@ -77,15 +78,18 @@ def render(saved: SavedPlan, context: Context) -> str:
     diff = render_diff(plan.policies, names, room)
     room -= size(diff.blocks)
     blocks = [*trouble, *first, *_changes(diff, context), *warnings]
+    later = not_written_now(plan, MarkdownNames(names), room)
+    room -= size(later)
     details = _details(plan, MarkdownNames(names), context, room)
-    return "\n\n".join([*head, *blocks, *details, *foot]) + "\n"
+    return "\n\n".join([*head, *blocks, *later, *details, *foot]) + "\n"
 
 
 def _title(plan: Plan, attention: tuple[Attention, ...]) -> str:
     label = markdown_code(plan.tenant.label, longest=100)
     counts = wording.describe_counts(plan.summary)
     if plan.is_empty and plan.complete:
-        return f"No changes · {label}"
+        held = wording.describe_held(plan.summary)
+        return f"No changes{f', {held}' if held else ''} · {label}"
     state = "Plan"
     if not plan.complete:
         state = "Plan incomplete"
@@ -280,6 +284,9 @@ def _live_row(policy: Policy, assignment: Assignment, names: MarkdownNames, *mor
 
 def _left_alone(plan: Plan) -> list[str]:
     if plan.is_empty and plan.complete:
+        held = wording.describe_held(plan.summary)
+        if held:
+            return [f"Beside what is held ({held}), Intune has everything that the files declare."]
         declared = wording.count_of(plan.summary.unchanged, "assignment")
         return [f"Intune has everything that the files declare ({declared})."]
     return [f"Also: {wording.describe_left_alone(plan.summary)}."]

@@ -40,6 +40,7 @@ def render(
     blocks = [
         _heading(plan, width),
         *(_policy(policy, names, width, verbose, root) for policy in _shown(plan, verbose)),
+        _held(plan, names, width, root),
         diagnostics.rstrip("\n"),
         _stops(plan, width, root),
         _closing(plan, width, verbose),
@@ -79,6 +80,22 @@ def _policy(plan: PolicyPlan, names: Names, width: int, verbose: bool, root: str
         lines += [_left_as_is("unmanaged", entry.assignment, names) for entry in plan.unmanaged]
         lines += [_left_as_is("inherited", entry.assignment, names) for entry in plan.inherited]
     return "\n".join(lines)
+
+
+def _held(plan: Plan, names: Names, width: int, root: str) -> str:
+    """Show what holds keep back, under a title that cannot be taken for that of the changes."""
+    held = [policy for policy in plan.policies if policy.held]
+    if not held:
+        return ""
+    blocks = ["Held: apply does not write this now:"]
+    for each in held:
+        lines = [visible(f"{names.policy(each.policy)}  ({title_of(each.policy)})")]
+        if each.hold is not None:
+            reason = f"held until {each.hold.until} (UTC): {each.hold.reason}"
+            lines += wrapped(visible(reason), width, first="  ", other="    ")
+        lines += render_changes(each.held, names, width=width, indent=2, root=root)
+        blocks.append("\n".join(lines))
+    return "\n\n".join(blocks)
 
 
 def _left_as_is(word: str, assignment: Assignment, names: Names) -> str:
@@ -151,10 +168,13 @@ def _closing(plan: Plan, width: int, verbose: bool) -> str:
         return "\n".join(_closing_incomplete(plan, width, verbose))
     if plan.is_empty:
         what = "these policies" if plan.selection else "the files"
-        result = f"No changes. The tenant has everything that {what} declare."
+        besides = ", beside what is held," if plan.summary.held else ""
+        result = f"No changes. The tenant has everything{besides} that {what} declare."
     else:
         result = f"Plan: {wording.describe_counts(plan.summary)}."
-    lines = [*wrapped(result, width), *_left_alone(plan, width, verbose)]
+    held = wording.describe_held(plan.summary)
+    lines = [*wrapped(result, width), *([f"Held: {held}."] if held else [])]
+    lines += _left_alone(plan, width, verbose)
     return "\n".join([*lines, f"Digest: {plan.digest}"])
 
 

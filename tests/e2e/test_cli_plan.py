@@ -198,3 +198,20 @@ def test_what_apply_wrote_is_forgotten_with_sandbox_reset_alone(tmp_path, root):
     kept = run("plan", "--sandbox", "--detailed-exitcode", cwd=tmp_path)
     reset = run("plan", "--sandbox", "--sandbox-reset", "--detailed-exitcode", cwd=tmp_path)
     assert (kept.code, reset.code) == (0, 2)
+
+
+def test_a_held_tenant_is_planned_and_nothing_of_it_is_a_change(tmp_path, root):
+    with (root / "tenant.yaml").open("a", encoding="utf-8") as file:
+        file.write("hold: {until: 2999-12-31, reason: Change freeze CHG-4711}\n")
+    plan = run("plan", "--sandbox", "--detailed-exitcode", "--format", "json", cwd=tmp_path)
+    assert plan.code == 0
+    assert plan.json["changes"] == []
+    assert plan.json["summary"]["held"] == len(plan.json["held"]) == 9
+    assert {json.dumps(each["hold"]) for each in plan.json["held"]} == {
+        '{"until": "2999-12-31", "reason": "Change freeze CHG-4711"}'
+    }
+    jsonschema.Draft202012Validator(run("schema", "plan", cwd=tmp_path).json).validate(plan.json)
+    applied = run("apply", "--sandbox", cwd=tmp_path)
+    assert applied.code == 0
+    assert "Held: 9 changes are held and not written." in applied.stdout
+    assert not (root / ".reconciler" / "sandbox.json").exists()

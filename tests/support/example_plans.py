@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import date
+
 from reconciler.model.diagnostics import Location, error, warning
 from reconciler.model.plan import (
     Create,
@@ -12,6 +15,7 @@ from reconciler.model.result import ApplyResult, PolicyOutcome, Status
 from reconciler.model.state import (
     Cloud,
     Guardrails,
+    Hold,
     Target,
     TargetKind,
 )
@@ -74,6 +78,20 @@ HOSTILE_NAMES = (
     "\x1b[31mred\x07",
     "",
 )
+
+
+def held() -> Plan:
+    """Changes that a hold keeps back, beside one that is written."""
+    waiting = policy_plan(
+        MACS,
+        create(MACS, ALL_DEVICES, only("Corporate owned"), line=7),
+        delete(MACS, excluded("Interns")),
+    )
+    hold = Hold(date(2026, 12, 1), "Change freeze CHG-4711")
+    return plan(
+        policy_plan(WINDOWS, create(WINDOWS, group("Sales laptops"), line=7)),
+        replace(waiting, changes=(), held=waiting.changes, hold=hold),
+    )
 
 
 def ordinary() -> Plan:
@@ -245,6 +263,7 @@ STATES = {
     "stopped": broad_and_deleting,
     "incomplete": incomplete,
     "hostile": hostile,
+    "held": held,
 }
 
 """Every state a plan can be in, for the golden files."""

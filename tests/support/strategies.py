@@ -23,6 +23,7 @@ from reconciler.model.state import (
     FilterMode,
     Group,
     Guardrails,
+    Hold,
     LivePolicy,
     Ownership,
     Policy,
@@ -232,6 +233,16 @@ def policy_plans(draw, id=build.WINDOWS):
     return build.nothing(build.policy(id=id))
 
 
+@st.composite
+def maybe_held(draw, made):
+    """The same plan, or what a hold makes of it."""
+    plan = draw(made)
+    if not plan.changes or draw(st.booleans()):
+        return plan
+    hold = Hold(draw(st.dates()), draw(hostile_names))
+    return replace(plan, changes=(), held=plan.changes, hold=hold)
+
+
 def may_be_applied(plan):
     """Whether a reviewer's findings leave the plan whole: no group on both sides of a policy."""
     return not has_errors(lint([plan], build.directory()))
@@ -254,7 +265,7 @@ _diagnostics = st.builds(
 def plans(draw):
     """A whole plan, whatever it says of itself."""
     ids = draw(st.lists(st.sampled_from(POLICY_IDS), max_size=3, unique=True))
-    found = [draw(policy_plans(id)) for id in ids]
+    found = [draw(maybe_held(policy_plans(id))) for id in ids]
     return Plan(
         tenant=PlanTenant(
             draw(st.sampled_from([build.TENANT, POLICY_SET_TENANT])),

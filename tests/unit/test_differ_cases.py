@@ -182,6 +182,10 @@ def describe_policy(policy):
     yield f"{policy.policy.name} ({policy.policy.platform}) {policy.ownership}"
     for change in policy.changes:
         yield f"  {describe_change(change)}"
+    if policy.hold:
+        yield f"  held until {policy.hold.until}: {policy.hold.reason}"
+    for change in policy.held:
+        yield f"  held {describe_change(change)}"
     for keep in policy.kept:
         yield f"  keep {describe_live(keep.assignment)}, {place(keep.declared_at)}"
     for change in policy.unmanaged:

@@ -51,6 +51,7 @@ def dump(state: DesiredState) -> list[str]:
         f"  label {config.label}, cloud {config.cloud}, writes {config.writes}",
         f"  creates {limits.max_creates}, updates {limits.max_updates}",
         f"  deletes {limits.max_deletes}, broad {limits.broad_targets}",
+        *dump_hold(config.hold),
         *(each for policy in state.policies for each in dump_policy(policy)),
     ]
 
@@ -61,7 +62,12 @@ def dump_policy(policy) -> list[str]:
     return [
         f"{head} at {policy.reference.location}",
         *(f"  {dump_assignment(each)}" for each in policy.assignments),
+        *dump_hold(policy.hold),
     ]
+
+
+def dump_hold(hold) -> list[str]:
+    return [f'  hold until {hold.until}, "{hold.reason}" at {hold.location}'] if hold else []
 
 
 def dump_assignment(assignment: DesiredAssignment) -> str:

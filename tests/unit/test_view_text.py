@@ -20,7 +20,7 @@ from tests.support import build_plans, example_plans
 from tests.support.run_cli import plain
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "text"
-PLANS = ("ordinary", "unchanged", "broad_and_deleting", "incomplete")
+PLANS = ("ordinary", "unchanged", "broad_and_deleting", "incomplete", "held")
 WIDTHS = (40, 80, 120)
 
 

@@ -19,7 +19,7 @@ from reconciler.model import wording
 from reconciler.views.attention import attention_of, headline_of
 from reconciler.views.escaping import visible_name
 from reconciler.views.html import page
-from reconciler.views.html.blocks import policy_blocks, target_rows
+from reconciler.views.html.blocks import held_blocks, policy_blocks, target_rows
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -50,6 +50,7 @@ def render(saved: SavedPlan) -> str:
         headline=headline_of(attention),
         dangers=page.dangers(plan, attention, blocks),
         targets=target_rows(plan, blocks),
+        held=held_blocks(plan),
     )
 
 

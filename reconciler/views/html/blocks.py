@@ -156,6 +156,33 @@ def _block(plan: PolicyPlan, number: int, names: Names) -> PolicyBlock:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class HeldBlock:
+    """What a hold keeps from being written on one policy."""
+
+    label: Label
+    platform: str
+    until: str
+    reason: str
+    entries: tuple[Entry, ...]
+
+
+def held_blocks(plan: Plan) -> tuple[HeldBlock, ...]:
+    """Every policy with held changes, in the plan's order."""
+    names = Names.of_plan(plan)
+    return tuple(
+        HeldBlock(
+            _label(policy.policy.name, policy.policy.id, names),
+            visible_name(title_of(policy.policy)),
+            policy.hold.until.isoformat(),
+            visible_name(policy.hold.reason),
+            tuple(entry_of(change, names) for change in policy.held),
+        )
+        for policy in plan.policies
+        if policy.hold is not None
+    )
+
+
 def _left_alone(plan: PolicyPlan) -> Iterator[tuple[State, Assignment]]:
     yield from ((State.UNCHANGED, entry.assignment) for entry in plan.kept)
     yield from ((State.UNMANAGED, entry.assignment) for entry in plan.unmanaged)

@@ -47,6 +47,8 @@ def state_of(plan: Plan) -> tuple[str, str]:
         return "Plan incomplete", "Errors keep policies out of this plan. It cannot be applied."
     if plan.stopped_by:
         return "Stopped by a guardrail", "Apply would end before its first write."
+    if plan.is_empty and plan.summary.held:
+        return "No changes now", "Holds keep the changes of this plan from being written."
     if plan.is_empty:
         return "No changes", "The tenant has everything that the files declare."
     return "Plan", "Nothing has been changed yet. This is what apply would do."
