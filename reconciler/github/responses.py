@@ -147,9 +147,15 @@ def _hint(response: GitHubResponse, *, is_write: bool) -> str:
     if response.status == 401:
         return "; the token is wrong or has expired, check GITHUB_TOKEN"
     if response.status == 403 and "resource not accessible" in response.message.casefold():
+        if not is_write:
+            return (
+                "; the token lacks a permission: give the job `pull-requests: read` and "
+                "`statuses: read`"
+            )
         return (
-            "; the token lacks a permission: give the job `pull-requests: write` and `statuses: "
-            "write` (for the drift issue `issues: write`); a pull request from a fork only ever gets a read-only token"
+            "; the token lacks a permission: give the job `pull-requests: write` and "
+            "`statuses: write` (for the drift issue `issues: write`); a pull request from a fork "
+            "only ever gets a read-only token"
         )
     if response.status == 404 and is_write:
         return "; it is gone, or the token may not write to this repository"

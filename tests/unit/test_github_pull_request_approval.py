@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from reconciler.github.author import Author
-from reconciler.github.errors import GitHubError
+from reconciler.github.errors import GitHubError, PermissionDenied
 from reconciler.github.hidden_changes import with_changes
 from reconciler.github.pull_request_approval import (
     MissingApproval,
@@ -192,3 +192,11 @@ def test_an_approval_ends_after_thirty_days(github_server, recorded, ask):
 def test_a_pull_request_that_is_not_merged_approves_nothing(github_server, ask):
     github_server.add_pull(7, [HEAD])
     assert ask() == MissingApproval("pull request #7 is not merged")
+
+
+def test_a_token_that_may_not_read_statuses_is_told_which_permission_it_lacks(
+    github_server, recorded, ask
+):
+    github_server.plan("GET", "/statuses$", Fault(403, "Resource not accessible by integration"))
+    with pytest.raises(PermissionDenied, match="`pull-requests: read` and `statuses: read`"):
+        ask()
