@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 import httpcore
 import httpx
 
+from reconciler.model.errors import ConfigError
 from reconciler.runtime.certificates import ca_variable, tls_context
 from reconciler.runtime.known_secrets import KNOWN
 from reconciler.runtime.proxies import Proxy, proxy_for
@@ -67,7 +68,10 @@ def open_client(
     for library in ("httpx", "httpcore"):  # at DEBUG they log headers, tokens and all
         logging.getLogger(library).setLevel(logging.CRITICAL)
     transport = _Transport(environ, connections=connections, use_proxies=use_proxies)
-    transport.prepare(httpx.URL(url))
+    try:
+        transport.prepare(httpx.URL(url))
+    except httpx.InvalidURL:
+        raise ConfigError("the address to go to is no address") from None
     # Not from the environment a second time: ~/.netrc would replace our Authorization header.
     return httpx.Client(transport=transport, trust_env=False, follow_redirects=False)
 
@@ -105,7 +109,7 @@ def exchange(
 
 def _host_of(url: str) -> str:
     try:
-        return httpx.URL(url).netloc.decode("ascii", "replace")
+        return httpx.URL(url).netloc.decode("ascii", "replace") or "the address"
     except (httpx.InvalidURL, ValueError):
         return "the address"
 

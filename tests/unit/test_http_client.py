@@ -272,6 +272,14 @@ def test_what_is_no_http_is_a_connection_that_broke_off(content):
     assert not fault.is_lasting
 
 
+@pytest.mark.parametrize("url", ["https://a\nb", "-----BEGIN KEY-----\nCanary", "http://host:port"])
+def test_what_is_no_address_is_a_sentence_that_does_not_quote_it(url):
+    with pytest.raises(ConfigError) as caught:
+        open_client(url, {}, connections=1)
+
+    assert str(caught.value) == "the address to go to is no address"
+
+
 @pytest.mark.parametrize("host", ["graph.invalid", "no..dots.invalid", "xn--.invalid"])
 def test_a_host_that_does_not_exist_is_a_sentence(host):
     fault = refused(f"https://{host}/")
