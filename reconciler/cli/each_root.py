@@ -11,7 +11,7 @@ from reconciler.cli.entry import describe
 from reconciler.cli.failure_file import FailureFile
 from reconciler.cli.logs import report_error
 from reconciler.model.errors import ExitCode, Interrupted, ReconcilerError, UsageError
-from reconciler.operations.planning import InvalidFilesError
+from reconciler.operations.opening import InvalidFilesError
 
 _WORST_FIRST = (
     ExitCode.INTERRUPTED,

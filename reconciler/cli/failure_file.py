@@ -14,7 +14,8 @@ from reconciler.model.errors import (
     StalePlanError,
     UsageError,
 )
-from reconciler.operations.planning import InvalidFilesError, load
+from reconciler.operations.opening import InvalidFilesError
+from reconciler.operations.planning import load
 from reconciler.operations.roots import label_of
 from reconciler.runtime.known_secrets import strike
 

@@ -29,7 +29,7 @@ from reconciler.model.state import (
     Ownership,
     TenantConfig,
 )
-from reconciler.operations.connect import Session, connect
+from reconciler.operations.connect import Session
 from reconciler.operations.import_files import FileEdit, Layout, plan_files
 from reconciler.operations.import_policies import (
     Imported,
@@ -37,10 +37,9 @@ from reconciler.operations.import_policies import (
     groups_to_look_up,
     import_policies,
 )
-from reconciler.operations.planning import InvalidFilesError
+from reconciler.operations.opening import InvalidFilesError, open_tenant
 from reconciler.operations.roots import label_of
 from reconciler.operations.selection import matches
-from reconciler.operations.tenant_check import check_tenant, identify
 from reconciler.operations.write_files import replace_file
 
 _ROUNDS = 3
@@ -106,20 +105,12 @@ def run_import(request: ImportRequest, session: Session) -> ImportResult:
     session.progress.stage(f"Reading {request.root}")
     loaded = load(request.root)
     config = _config_of(loaded, request.root)
-    with connect(session, cloud=config.cloud, tenant=config.tenant) as connection:
-        session.progress.stage("Reading the tenant")
-        identity = identify(
-            session,
-            connection.tenant,
-            connection.tokens,
-            declared=config.tenant,
-            cloud=config.cloud,
-        )
-        check_tenant(config.tenant, identity, declared_in=config.location.file)
-        live = connection.tenant.read_policies()
+    with open_tenant(config, session) as opened:
+        tenant = opened.connection.tenant
+        live = tenant.read_policies()
         _refuse_unreadable(live)
         choice = _choose(loaded, live, request.globs)
-        directory = _directory(loaded, choice.policies, connection.tenant)
+        directory = _directory(loaded, choice.policies, tenant)
     result = _prove(request, loaded, live, choice, directory)
     if not request.dry_run:
         for edit in result.edits:

@@ -13,11 +13,11 @@ from reconciler.loader.source_files import LOCK_FILE
 from reconciler.model.diagnostics import has_errors, sort_diagnostics
 from reconciler.model.errors import ConfigError
 from reconciler.model.lock import Lock
-from reconciler.operations.connect import Session, connect
-from reconciler.operations.planning import InvalidFilesError, read_tenant
+from reconciler.operations.connect import Session
+from reconciler.operations.opening import InvalidFilesError, open_tenant, valid_state
+from reconciler.operations.planning import read_tenant
 from reconciler.operations.roots import label_of
 from reconciler.operations.selection import Selection
-from reconciler.operations.tenant_check import check_tenant, identify
 from reconciler.operations.write_files import replace_file
 
 
@@ -47,26 +47,16 @@ def run_lock(root: Path, session: Session, *, check: bool) -> LockResult:
     """
     session.progress.stage(f"Reading {root}")
     loaded = load(root, with_lock=False)
-    desired = loaded.state
-    label = label_of(root, loaded)
-    if desired is None:
-        raise InvalidFilesError(root, label, loaded.diagnostics)
-    config = desired.config
-    with connect(session, cloud=config.cloud, tenant=config.tenant) as connection:
-        session.progress.stage("Reading the tenant")
-        identity = identify(
-            session,
-            connection.tenant,
-            connection.tokens,
-            declared=config.tenant,
-            cloud=config.cloud,
-        )
-        check_tenant(config.tenant, identity, declared_in=config.location.file)
-        reading = read_tenant(desired, connection.tenant, Selection(), session.parallelism)
+    desired = valid_state(root, loaded)
+    with open_tenant(desired.config, session) as opened:
+        tenant = opened.connection.tenant
+        reading = read_tenant(desired, tenant, Selection(), session.parallelism)
     session.progress.end()
     resolution = resolve(desired, reading.live, reading.directory)
     if has_errors(resolution.diagnostics):
-        raise InvalidFilesError(root, label, sort_diagnostics(resolution.diagnostics))
+        raise InvalidFilesError(
+            root, label_of(root, loaded), sort_diagnostics(resolution.diagnostics)
+        )
     result = _compare(root / LOCK_FILE, make_lock(desired, reading.live, reading.directory))
     if not check and not result.is_current:
         replace_file(result.path, lock_text(result.lock).encode("utf-8"))

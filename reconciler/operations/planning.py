@@ -18,7 +18,6 @@ from reconciler.differ.lock import check_lock
 from reconciler.differ.resolve import referenced_groups, resolve
 from reconciler.graph.parallel import three_in_parallel
 from reconciler.model.diagnostics import Diagnostic, has_errors, sort_diagnostics
-from reconciler.model.errors import ConfigError
 from reconciler.model.plan import Plan, PlanTenant, PolicyPlan
 from reconciler.model.ports import Directory, GroupSearch, Reader
 from reconciler.model.state import (
@@ -31,9 +30,8 @@ from reconciler.model.state import (
     TenantIdentity,
 )
 from reconciler.operations.connect import Connection, Session, connect
-from reconciler.operations.roots import label_of
+from reconciler.operations.opening import prove_tenant, valid_state
 from reconciler.operations.selection import Selection
-from reconciler.operations.tenant_check import check_tenant, identify
 
 _GROUP_KINDS = frozenset({TargetKind.GROUP, TargetKind.EXCLUSION_GROUP})
 
@@ -66,21 +64,6 @@ class TenantReading:
     directory: Directory
 
 
-class InvalidFilesError(ConfigError):
-    """The files of a tenant root have errors, so nothing was planned.
-
-    ``diagnostics`` are all of them, with the warnings; ``label`` is the tenant's, or the folder's
-    name where ``tenant.yaml`` does not say.
-    """
-
-    def __init__(self, root: Path, label: str, diagnostics: tuple[Diagnostic, ...]) -> None:
-        """Keep what is to be shown."""
-        super().__init__("the files have errors, shown above; nothing was planned")
-        self.root = root
-        self.label = label
-        self.diagnostics = diagnostics
-
-
 def make_plan(request: PlanRequest, session: Session) -> Plan:
     """Load a tenant root, read its tenant, and compare the two.
 
@@ -96,10 +79,7 @@ def open_plan(request: PlanRequest, session: Session) -> Iterator[Planned]:
     """As `make_plan`, with the way to the tenant kept open to apply the plan."""
     session.progress.stage(f"Reading {request.root}")
     loaded = load(request.root)
-    desired = loaded.state
-    if desired is None:
-        label = label_of(request.root, loaded)
-        raise InvalidFilesError(request.root, label, loaded.diagnostics)
+    desired = valid_state(request.root, loaded)
     config = desired.config
     with connect(
         session, cloud=config.cloud, tenant=config.tenant, justification=request.justification
@@ -137,14 +117,7 @@ def plan(
     """
     config = desired.config
     session.progress.stage("Reading the tenant")
-    identity = identify(
-        session,
-        connection.tenant,
-        connection.tokens,
-        declared=config.tenant,
-        cloud=config.cloud,
-    )
-    check_tenant(config.tenant, identity, declared_in=config.location.file)
+    identity = prove_tenant(config, session, connection)
     reading = read_tenant(desired, connection.tenant, selection, session.parallelism)
     resolution = resolve(reading.chosen, reading.live, reading.directory)
     directory = _with_live_groups(resolution.state, reading.directory, connection.tenant)

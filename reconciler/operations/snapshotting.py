@@ -11,10 +11,8 @@ from reconciler.loader import load
 from reconciler.model.errors import ReconcilerError
 from reconciler.model.ports import Directory, GroupSearch
 from reconciler.model.state import DesiredState, LiveState, TargetKind
-from reconciler.operations.connect import Session, connect
-from reconciler.operations.planning import InvalidFilesError
-from reconciler.operations.roots import label_of
-from reconciler.operations.tenant_check import check_tenant, identify
+from reconciler.operations.connect import Session
+from reconciler.operations.opening import open_tenant, valid_state
 
 _GROUP_KINDS = frozenset({TargetKind.GROUP, TargetKind.EXCLUSION_GROUP})
 
@@ -40,17 +38,9 @@ def run_snapshot(
     """
     session.progress.stage(f"Reading {root}")
     loaded = load(root)
-    desired = loaded.state
-    if desired is None:
-        raise InvalidFilesError(root, label_of(root, loaded), loaded.diagnostics)
-    config = desired.config
-    with connect(session, cloud=config.cloud, tenant=config.tenant) as connection:
-        session.progress.stage("Reading the tenant")
-        tenant = connection.tenant
-        identity = identify(
-            session, tenant, connection.tokens, declared=config.tenant, cloud=config.cloud
-        )
-        check_tenant(config.tenant, identity, declared_in=config.location.file)
+    desired = valid_state(root, loaded)
+    with open_tenant(desired.config, session) as opened:
+        tenant = opened.connection.tenant
         live = tenant.read_policies()
         _refuse_unreadable(live)
         names, ids = _groups_to_look_up(desired, live)
@@ -64,8 +54,8 @@ def run_snapshot(
     text = snapshots.dumps(
         live,
         directory,
-        identity=identity,
-        cloud=config.cloud,
+        identity=opened.identity,
+        cloud=desired.config.cloud,
         names=names,
         ids=ids,
         all_groups=all_groups,

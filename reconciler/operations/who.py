@@ -15,10 +15,8 @@ from reconciler.model.identifiers import is_guid
 from reconciler.model.ports import Directory, GroupSearch, Reader
 from reconciler.model.state import DesiredState, LiveState, TargetKind
 from reconciler.model.usage import Usage
-from reconciler.operations.connect import Session, connect
-from reconciler.operations.planning import InvalidFilesError
-from reconciler.operations.roots import label_of
-from reconciler.operations.tenant_check import check_tenant, identify
+from reconciler.operations.connect import Session
+from reconciler.operations.opening import open_tenant, valid_state
 
 _GROUP_KINDS = frozenset({TargetKind.GROUP, TargetKind.EXCLUSION_GROUP})
 _MOST_NEAR = 3
@@ -54,22 +52,11 @@ def run_who(name: str, root: Path, session: Session) -> WhoResult:
     """
     session.progress.stage(f"Reading {root}")
     loaded = load(root)
-    desired = loaded.state
-    if desired is None:
-        raise InvalidFilesError(root, label_of(root, loaded), loaded.diagnostics)
-    config = desired.config
-    with connect(session, cloud=config.cloud, tenant=config.tenant) as connection:
-        session.progress.stage("Reading the tenant")
-        identity = identify(
-            session,
-            connection.tenant,
-            connection.tokens,
-            declared=config.tenant,
-            cloud=config.cloud,
-        )
-        check_tenant(config.tenant, identity, declared_in=config.location.file)
-        live = connection.tenant.read_policies()
-        directory = _directory(name, desired, live, connection.tenant)
+    desired = valid_state(root, loaded)
+    with open_tenant(desired.config, session) as opened:
+        tenant = opened.connection.tenant
+        live = tenant.read_policies()
+        directory = _directory(name, desired, live, tenant)
     session.progress.end()
     return _answer(name, desired, live, directory)
 

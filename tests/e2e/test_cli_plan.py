@@ -98,7 +98,7 @@ def test_mistakes_in_the_files_are_shown_and_nothing_is_planned(tmp_path, root):
     ran = run("plan", "--sandbox", "--format", "json", "--out", "p.json", cwd=tmp_path)
     assert (ran.code, ran.stdout) == (1, "")
     assert "desired-state/policies/linux.yaml:1:1: error: " in ran.stderr
-    assert ran.error == "the files have errors, shown above; nothing was planned"
+    assert ran.error == "the files have errors, shown above; nothing was done"
     assert not (tmp_path / "p.json").exists()
 
 
