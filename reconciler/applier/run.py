@@ -17,10 +17,11 @@ from reconciler.applier.multi_admin_approval import MultiAdminApprover
 from reconciler.applier.policy import DOUBT_WAITS, LAST_LOOK, PolicyRun
 from reconciler.applier.requests import ApplyContext
 from reconciler.applier.route import Route
-from reconciler.model.errors import DeadlineError, GraphError, ReconcilerError
+from reconciler.model.errors import DeadlineError, Interrupted, ReconcilerError
 from reconciler.model.plan import Plan
 from reconciler.model.ports import Clock, Journal, PendingApprovals, Progress, Tenant
 from reconciler.model.result import ApplyResult, PolicyOutcome, Status
+from reconciler.model.state import LivePolicy
 from reconciler.runtime.deadline import Deadline
 from reconciler.runtime.retry import Backoff
 
@@ -128,14 +129,20 @@ def _look_again(
 def _look(
     runs: Sequence[PolicyRun], before: Mapping[str, PolicyOutcome], context: ApplyContext
 ) -> dict[str, PolicyOutcome]:
-    with context.deadline.grace(LAST_LOOK):
-        found = context.tenant.read_each([run.plan.policy for run in runs])
+    found: Mapping[str, LivePolicy | ReconcilerError]
+    try:
+        with context.deadline.grace(LAST_LOOK):
+            found = context.tenant.read_each([run.plan.policy for run in runs])
+    except (DeadlineError, Interrupted):
+        raise
+    except ReconcilerError as fault:
+        found = {run.plan.policy.id: fault for run in runs}
     looked: dict[str, PolicyOutcome] = {}
     for run in runs:
         id = run.plan.policy.id
         live = found[id]
         try:
-            if isinstance(live, GraphError):
+            if isinstance(live, ReconcilerError):
                 raise live
             looked[id] = run.look_again(live, before[id])
         except ReconcilerError as fault:

@@ -461,11 +461,20 @@ def test_what_only_a_lagging_reading_shows_as_done_is_not_called_done(tmp_path):
     assert result.exit_code is ExitCode.STALE
 
 
-def test_a_last_look_that_fails_is_said_and_takes_nothing_back(tmp_path):
-    app, clock = world(Fault("batch_status", code=403, path=f"{ONE}/assignments", times=None))
-    root = declare(tmp_path, MORE, writes="assign")
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("batch_status", code=403, path=f"{ONE}/assignments", times=None),
+        Fault("status", code=403, path=r"beta/\$batch", times=None),
+    ],
+)
+def test_a_last_look_that_fails_is_said_and_takes_nothing_back(tmp_path, fault):
+    app, clock = world()
+    run = run_on(app, clock, declare(tmp_path, MORE, writes="assign"))
+    plan = run.plan()
+    app.faults.add(fault)
 
-    outcome = only(run_on(app, clock, root).apply())
+    outcome = only(run.apply(plan))
 
     assert outcome.status is Status.APPLIED
     assert "could not be read once more at the end of the run" in outcome.notes[0]
