@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+import time
 from datetime import UTC, datetime
 
 import pytest
 
 from reconciler.model.errors import DeadlineError
-from tests.support.authority import SECRET
+from tests.support.authority import CLIENT, SECRET, TENANT
+from tests.support.raw_server import TlsFiles, raw_server
 from tests.support.signin import DISCOVERY, TOKEN, refused
+
+APP = {"AZURE_CLIENT_ID": CLIENT, "AZURE_TENANT_ID": TENANT}
 
 
 @pytest.mark.parametrize("path", [DISCOVERY, TOKEN])
@@ -148,3 +152,38 @@ def test_no_proxy_gets_what_is_meant_for_this_machine(pick, authority, plain_aut
     proxy = {variable: "http://127.0.0.1:9"}
     for service in (authority, plain_authority):
         assert pick(service.environ(AZURE_CLIENT_SECRET=SECRET, **proxy)).token()
+
+
+@pytest.mark.parametrize(
+    "head", [b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n{"]
+)
+def test_a_token_that_trickles_in_is_given_up_on(pick, head):
+    def pieces(_head):
+        yield head
+        yield from server.slowly(b" " * 900)
+
+    with raw_server(pieces) as server:
+        environ = APP | {
+            "AZURE_CLIENT_SECRET": SECRET,
+            "AZURE_AUTHORITY_HOST": f"http://127.0.0.1:{server.port}",
+        }
+        began = time.monotonic()
+        message = refused(pick(environ, remaining=lambda: 1.0))
+
+    assert "no response in time" in message
+    assert time.monotonic() - began < 10.0
+
+
+@pytest.mark.parametrize("kind", ["expired", "early", "other host", "foreign"])
+def test_a_lasting_fault_of_a_certificate_is_not_tried_again(pick, clock, tmp_path, kind):
+    tls = TlsFiles(tmp_path)
+    with raw_server(lambda _: [], tls.context(kind)) as server:
+        environ = APP | {
+            "AZURE_CLIENT_SECRET": SECRET,
+            "AZURE_AUTHORITY_HOST": f"https://127.0.0.1:{server.port}",
+            "SSL_CERT_FILE": str(tls.file),
+        }
+        message = refused(pick(environ))
+
+    assert f"cannot reach 127.0.0.1:{server.port}: its certificate" in message
+    assert clock.slept == []

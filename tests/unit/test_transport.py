@@ -11,6 +11,7 @@ from email.utils import formatdate
 import httpx
 import pytest
 
+from reconciler.graph.transport import Transport
 from reconciler.model.errors import (
     AuthError,
     DeadlineError,
@@ -20,12 +21,15 @@ from reconciler.model.errors import (
     OutcomeUnknownError,
     ThrottledError,
 )
-from reconciler.runtime.http_client import NoResponseError
+from reconciler.runtime.clock import SystemClock
+from reconciler.runtime.deadline import Deadline
+from reconciler.runtime.http_client import NoResponseError, open_client
 from reconciler.runtime.pace import Pacer
 from reconciler.runtime.retry import Backoff
 from reconciler.sandbox import Fault
 from tests.support.clocks import FakeClock
 from tests.support.in_process import CANARY, GRAPH, Tokens, app_on, transport_on
+from tests.support.raw_server import raw_server
 from tests.support.tenants import group, policy_id, target, tenant
 
 ORGANIZATION = f"{GRAPH}/v1.0/organization"
@@ -443,3 +447,25 @@ def test_graphs_own_reason_stands_before_a_token_that_cannot_be_renewed(clock):
         with pytest.raises(AuthError) as caught:
             attempt(transport)
         assert "Lifetime validation failed.) (request-id r-1); the ready token" in str(caught.value)
+
+
+def test_a_write_whose_response_trickles_in_has_an_unknown_outcome():
+    def pieces(_head):
+        yield b"HTTP/1.1 204 No Content\r\nX: "
+        yield from server.slowly(b"y" * 900)
+
+    clock = SystemClock()
+    with raw_server(pieces) as server:
+        graph = f"http://127.0.0.1:{server.port}"
+        with open_client(graph, {}, connections=1) as http:
+            transport = Transport(
+                http=http,
+                graph=graph,
+                tokens=Tokens(),
+                clock=clock,
+                deadline=Deadline(clock, 1.0),
+            )
+            began = clock.monotonic()
+            with pytest.raises(OutcomeUnknownError, match="no response in time"):
+                transport.write("POST", f"{graph}/beta/x", attempted="assigning", content=b"{}")
+            assert clock.monotonic() - began < 5.0
