@@ -59,6 +59,7 @@ PROMISES = {
         "test_an_apply_uses_the_approval_up",
         "test_what_was_applied_is_not_approved_again",
         "test_the_outcome_takes_the_place_of_the_plan_and_uses_the_approval_up",
+        "test_the_comment_becomes_the_outcome_and_the_approval_counts_once",
     ),
     "Approvals of several merges count together": (
         "test_two_merges_in_one_run_count_together",

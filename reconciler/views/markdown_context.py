@@ -105,8 +105,8 @@ def where(context: Context) -> Iterator[str]:
 
 
 def run_name(context: Context) -> str | None:
-    """Name the run by its number, as in ``run 42``."""
-    number = context.run_number or ""
+    """Name the run by its number, as in ``run 42``; by its id where the number is not known."""
+    number = context.run_number or context.run_id or ""
     return f"run {number}" if number.isascii() and number.isdigit() else None
 
 
