@@ -14,7 +14,8 @@ Algorithm, per policy. Both sides become dicts by key; then every key is in one 
     declared and direct     unchanged, or an update where the filters differ
     declared, not direct    covered, where a policy set assigns the target already; an error, where an
                             opaque assignment has the id that the new one would get; else a create
-    direct, not declared    unmanaged (additive, and opaque always), or a delete (authoritative)
+    direct, not declared    unmanaged (additive; opaque and scheduled always), or a delete (authoritative)
+    direct, to be removed   a delete, in both
     inherited               shown, never written
 
 Why not the obvious way. A generic comparison of two lists pairs what looks alike. It reports a group
@@ -25,11 +26,11 @@ DeepDiff serves for one thing: to describe, field by field, how two assignments 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from reconciler.model.diagnostics import Diagnostic, error, warning
-from reconciler.model.identifiers import short_ids
+from reconciler.model.identifiers import is_guid, short_ids
 from reconciler.model.plan import (
     Change,
     Create,
@@ -38,6 +39,7 @@ from reconciler.model.plan import (
     Keep,
     Key,
     PolicyPlan,
+    Scheduled,
     Unmanaged,
     Update,
     assignment_order,
@@ -53,6 +55,7 @@ from reconciler.model.state import (
     Policy,
     ResolvedAssignment,
     ResolvedPolicy,
+    ResolvedRemoval,
     ResolvedState,
     Target,
     TargetKind,
@@ -112,16 +115,19 @@ def diff_policy(resolved: ResolvedPolicy, live: Sequence[Assignment]) -> Differe
             changes.append(
                 Create(policy, wanted.target, wanted.filter, wanted.location, wanted.broad)
             )
-    deletes, unmanaged = _undeclared(resolved, direct, desired)
+    removed, errors_and_warnings = _removals(resolved, direct, inherited)
+    diagnostics += errors_and_warnings
+    deletes, unmanaged = _undeclared(resolved, direct, desired.keys() | removed.keys())
     if any(diagnostic.is_error for diagnostic in diagnostics):
         return Difference((), tuple(diagnostics))
     plan = PolicyPlan(
         policy=policy,
         ownership=resolved.ownership,
-        changes=sort_changes([*changes, *deletes]),
+        changes=sort_changes([*changes, *deletes, *removed.values()]),
         kept=tuple(sorted(kept, key=lambda keep: keep.assignment.target.sort_key)),
         unmanaged=unmanaged,
         inherited=_inherited(policy, inherited, covered),
+        scheduled=_scheduled(resolved),
     )
     return Difference((plan,), tuple(diagnostics))
 
@@ -210,20 +216,93 @@ def _opaque_twin(target: Target, direct: Mapping[Key, Assignment]) -> Assignment
     return None
 
 
+def _removals(
+    resolved: ResolvedPolicy,
+    direct: Mapping[Key, Assignment],
+    inherited: Mapping[Key, Sequence[Assignment]],
+) -> tuple[dict[Key, Delete], list[Diagnostic]]:
+    """What lines ask to remove: the direct assignment goes, nothing else does."""
+    policy = resolved.live.policy
+    removed: dict[Key, Delete] = {}
+    diagnostics: list[Diagnostic] = []
+    for removal in resolved.removals:
+        key = key_of(removal.target)
+        twin = _opaque_twin(removal.target, direct)
+        if key in direct:
+            removed[key] = Delete(policy, direct[key], removal.location)
+            diagnostics += [_stays(each, removal) for each in inherited.get(key, ())]
+        elif key in inherited:
+            diagnostics.append(_refuse_removal(removal, inherited[key][0]))
+        elif twin is not None:
+            diagnostics.append(_refuse_opaque_removal(removal, twin))
+    return removed, diagnostics
+
+
+def _maker_of(inherited: Assignment) -> str:
+    """Name what made an inherited assignment, by the id that its own id begins with."""
+    if inherited.is_of_unknown_source:
+        return f'the source "{inherited.source}"'
+    set_id = inherited.id.partition("_")[0]
+    return f"the policy set {set_id}" if is_guid(set_id) else "a policy set"
+
+
+def _stays(inherited: Assignment, removal: ResolvedRemoval) -> Diagnostic:
+    return warning(
+        "still-assigned-by-policy-set",
+        f"the direct assignment is removed, and {_maker_of(inherited)} assigns this target too: "
+        "that one stays",
+        removal.location,
+        help="change the policy set in the Intune portal; until then later plans end with an error here",
+    )
+
+
+def _refuse_removal(removal: ResolvedRemoval, inherited: Assignment) -> Diagnostic:
+    return error(
+        "removal-of-policy-set",
+        f"this target is assigned by {_maker_of(inherited)} alone, and that cannot be removed here",
+        removal.location,
+        help="change the policy set in the Intune portal",
+    )
+
+
+def _refuse_opaque_removal(removal: ResolvedRemoval, opaque: Assignment) -> Diagnostic:
+    return error(
+        "removal-of-opaque-target",
+        "this target has an assignment of a type that this version does not know, which is never "
+        f"removed: {opaque.target.odata_type or 'no type'}, assignment {opaque.id}",
+        removal.location,
+        help="look at it, and remove it, in the Intune portal",
+    )
+
+
+def _scheduled(resolved: ResolvedPolicy) -> tuple[Scheduled, ...]:
+    policy = resolved.live.policy
+    lines = sorted(resolved.scheduled, key=lambda line: line.target.sort_key)
+    return tuple(
+        Scheduled(policy, line.target, line.filter, line.starts, line.location)
+        for line in lines
+        if line.starts is not None
+    )
+
+
 def _undeclared(
     resolved: ResolvedPolicy,
     direct: Mapping[Key, Assignment],
-    desired: Mapping[Key, ResolvedAssignment],
+    decided: Collection[Key],
 ) -> tuple[list[Change], tuple[Unmanaged, ...]]:
-    """Decide about the direct assignments that nobody declares. Opaque ones are never deleted."""
+    """Decide about the direct assignments that nobody declares. Opaque ones are never deleted.
+
+    What a scheduled line declares is left alone until its day.
+    """
     policy = resolved.live.policy
+    scheduled = {key_of(each.target) for each in resolved.scheduled}
     deletes: list[Change] = []
     unmanaged: list[Unmanaged] = []
     for key, assignment in direct.items():
-        if key in desired:
+        if key in decided:
             continue
-        is_opaque = assignment.target.kind is TargetKind.OPAQUE
-        if resolved.ownership is Ownership.AUTHORITATIVE and not is_opaque:
+        is_kept = assignment.target.kind is TargetKind.OPAQUE or key in scheduled
+        if resolved.ownership is Ownership.AUTHORITATIVE and not is_kept:
             deletes.append(Delete(policy, assignment))
         else:
             unmanaged.append(Unmanaged(policy, assignment))

@@ -129,4 +129,4 @@ def _consents(change: Change) -> bool:
 
 
 def _declared_at(change: Change) -> Location | None:
-    return None if isinstance(change, Delete) else change.declared_at
+    return change.declared_at

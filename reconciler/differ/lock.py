@@ -125,7 +125,7 @@ def _uses(policies: Iterable[DesiredPolicy]) -> Iterator[_Use]:
         references: list[tuple[LockedKind, Reference, str | None]] = [
             (LockedKind.POLICIES, policy.reference, policy.platform)
         ]
-        for assignment in policy.assignments:
+        for assignment in (*policy.assignments, *policy.removals):
             if assignment.group is not None:
                 references.append((LockedKind.GROUPS, assignment.group, None))
             if assignment.filter is not None:

@@ -8,11 +8,11 @@ ignores case, so equality is decided here and not by the service.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from reconciler.differ.lookup import Index
-from reconciler.model.diagnostics import ONE_SIDE, Diagnostic, Location, error
+from reconciler.model.diagnostics import KEEP_ONE_LINE, ONE_SIDE, Diagnostic, Location, error
 from reconciler.model.identifiers import short_ids
 from reconciler.model.plan import key_of
 from reconciler.model.ports import Directory
@@ -30,6 +30,7 @@ from reconciler.model.state import (
     Reference,
     ResolvedAssignment,
     ResolvedPolicy,
+    ResolvedRemoval,
     ResolvedState,
     Target,
     TargetKind,
@@ -63,7 +64,7 @@ def referenced_groups(desired: DesiredState) -> GroupReferences:
     ids: set[str] = set()
     uncut_names: set[str] = set()
     for policy in desired.policies:
-        for assignment in policy.assignments:
+        for assignment in (*policy.assignments, *policy.removals):
             reference = assignment.group
             if reference is None:
                 continue
@@ -164,11 +165,18 @@ class _Resolver:
         name = self._names.policy(live.policy) if live else _name_or_id(desired.reference)
         assignments = [self._assignment(item, name) for item in desired.assignments]
         resolved = tuple(item for item in assignments if item is not None)
+        removals = tuple(self._removals(desired.removals, name))
         self._refuse_conflicts(resolved, name)
+        self._refuse_declared(removals, resolved, name)
         if live is None or len(self.diagnostics) > before:
             return None
         return ResolvedPolicy(
-            live, desired.ownership, resolved, desired.reference.location, desired.hold
+            live,
+            desired.ownership,
+            resolved,
+            desired.reference.location,
+            desired.hold,
+            removals,
         )
 
     def _match(self, desired: DesiredPolicy) -> LivePolicy | Diagnostic:
@@ -236,7 +244,51 @@ class _Resolver:
         self.diagnostics.extend(errors)
         if isinstance(target, Diagnostic) or isinstance(filter_or_error, Diagnostic):
             return None
-        return ResolvedAssignment(target, filter_or_error, desired.broad, desired.location)
+        return ResolvedAssignment(
+            target,
+            filter_or_error,
+            desired.broad,
+            desired.location,
+            desired.starts,
+            desired.ends,
+        )
+
+    def _removals(
+        self, removals: Iterable[DesiredAssignment], policy: str
+    ) -> Iterator[ResolvedRemoval]:
+        """Resolve the lines of ``remove``; a group is removed on both sides."""
+        for line in removals:
+            target = self._target(line, policy)
+            if isinstance(target, Diagnostic):
+                self.diagnostics.append(target)
+                continue
+            yield ResolvedRemoval(target, line.location)
+            if target.kind is TargetKind.GROUP:
+                excluded = replace(target, kind=TargetKind.EXCLUSION_GROUP)
+                yield ResolvedRemoval(excluded, line.location)
+
+    def _refuse_declared(
+        self,
+        removals: Iterable[ResolvedRemoval],
+        assignments: Iterable[ResolvedAssignment],
+        policy: str,
+    ) -> None:
+        """A target that is declared too, or removed twice, once a name and an id are both resolved."""
+        declared = {key_of(each.target): each for each in assignments}
+        seen: dict[tuple[str, str, str], ResolvedRemoval] = {}
+        for removal in removals:
+            key = key_of(removal.target)
+            first = declared.get(key) or seen.setdefault(key, removal)
+            if first is not removal:
+                self.diagnostics.append(
+                    error(
+                        "declared-and-removed",
+                        f"this target is also declared at {first.location}",
+                        removal.location,
+                        help=KEEP_ONE_LINE,
+                        policy=policy,
+                    )
+                )
 
     def _target(self, desired: DesiredAssignment, policy: str) -> Target | Diagnostic:
         if desired.group is None:

@@ -139,7 +139,8 @@ class ChangeModel(Model):
     before: TargetModel | None = Field(description="How it stands now; null for a create.")
     after: TargetModel | None = Field(description="How it will stand; null for a delete.")
     declared_at: LocationModel | None = Field(
-        description="The line that declares it; null for a delete that no line asks for."
+        description="The line that declares it, or that asks for its removal; null for a delete that "
+        "no line asks for."
     )
     broad: bool = Field(
         default=False, description="Whether that line consents to a target that reaches everybody."
@@ -165,6 +166,18 @@ class HeldModel(ChangeModel):
     """A change that a hold keeps from being written."""
 
     hold: HoldModel = Field(description="What holds it. Apply writes nothing of it.")
+
+
+class ScheduledModel(Model):
+    """A declared assignment that is not in force yet."""
+
+    policy: PolicyModel = Field(description="The policy that declares it.")
+    target: TargetModel = Field(description="Whom it will reach.")
+    from_: date = Field(
+        alias="from",
+        description="The first day (UTC) on which it is in force. Nothing is done before.",
+    )
+    declared_at: LocationModel = Field(description="The line that declares it.")
 
 
 class UntouchedModel(LiveModel):
@@ -275,7 +288,7 @@ class PlanModel(Model):
         description="Changes that a hold keeps from being written. They are not in changes, digest "
         "or guardrails. After the hold a new plan has them.",
     )
-    scheduled: tuple[dict[str, Any], ...] = Field(
+    scheduled: tuple[ScheduledModel, ...] = Field(
         default=(), description="Declared lines that are not in force yet."
     )
     unchanged: tuple[UntouchedModel, ...] = Field(

@@ -16,6 +16,7 @@ from reconciler.documents.models import (
     LocationModel,
     PlanModel,
     PolicyModel,
+    ScheduledModel,
     TargetModel,
     UntouchedModel,
 )
@@ -29,6 +30,7 @@ from reconciler.model.plan import (
     Plan,
     PlanTenant,
     PolicyPlan,
+    Scheduled,
     Stop,
     Unmanaged,
     Update,
@@ -85,6 +87,7 @@ def _policies(document: PlanModel) -> tuple[PolicyPlan, ...]:
     policies = {item.id: _policy(item) for item in document.policies}
     changes = _by_policy(document.changes, policies)
     held = _by_policy(document.held, policies)
+    scheduled = _by_policy(document.scheduled, policies)
     unchanged = _by_policy(document.unchanged, policies)
     unmanaged = _by_policy(document.unmanaged, policies)
     inherited = _by_policy(document.inherited, policies)
@@ -101,6 +104,7 @@ def _policies(document: PlanModel) -> tuple[PolicyPlan, ...]:
             ),
             held=tuple(change(c, policies[item.id]) for c in held[item.id]),
             hold=_hold(held[item.id]),
+            scheduled=tuple(_scheduled(s, policies[item.id]) for s in scheduled[item.id]),
         )
         for item in document.policies
     )
@@ -108,6 +112,11 @@ def _policies(document: PlanModel) -> tuple[PolicyPlan, ...]:
 
 def _hold(held: Sequence[HeldModel]) -> Hold | None:
     return Hold(held[0].hold.until, held[0].hold.reason) if held else None
+
+
+def _scheduled(item: ScheduledModel, policy: Policy) -> Scheduled:
+    place = _required(_location(item.declared_at), "declared_at")
+    return Scheduled(policy, _target(item.target), _filter(item.target), item.from_, place)
 
 
 def _policy(item: DeclaredPolicyModel) -> Policy:
@@ -143,7 +152,7 @@ def change(change: ChangeModel, policy: Policy) -> Change:
 def _change(change: ChangeModel, policy: Policy) -> Change:
     where = _location(change.declared_at)
     if change.action == "delete":
-        return Delete(policy, _live(_required(change.live, "live")))
+        return Delete(policy, _live(_required(change.live, "live")), where)
     after = _required(change.after, "after")
     declared_at = _required(where, "declared_at")
     if change.action == "create":

@@ -18,6 +18,7 @@ from reconciler.model.plan import (
     Plan,
     PlanTenant,
     PolicyPlan,
+    Scheduled,
     Summary,
     Unmanaged,
     Update,
@@ -46,7 +47,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "policies": [_declared_policy(policy) for policy in plan.policies],
         "changes": [change_json(change) for change in plan.changes],
         "held": [_held_json(change, p.hold) for p in plan.policies for change in p.held],
-        "scheduled": [],
+        "scheduled": [_scheduled_json(line) for p in plan.policies for line in p.scheduled],
         "unchanged": [_untouched(change) for p in plan.policies for change in p.kept],
         "unmanaged": [_untouched(change) for p in plan.policies for change in p.unmanaged],
         "inherited": [_untouched(change) for p in plan.policies for change in p.inherited],
@@ -68,8 +69,7 @@ def tenant_json(tenant: PlanTenant) -> dict[str, Any]:
 
 
 def _summary_json(summary: Summary) -> dict[str, int]:
-    counts = {field.name: getattr(summary, field.name) for field in fields(summary)}
-    return counts | {"scheduled": 0}
+    return {field.name: getattr(summary, field.name) for field in fields(summary)}
 
 
 def policy_json(policy: Policy) -> dict[str, Any]:
@@ -104,8 +104,8 @@ def change_json(change: Change) -> dict[str, Any]:
             ]
         case Delete():
             pass
+    document["declared_at"] = location_json(change.declared_at)
     if isinstance(change, Create | Update):
-        document["declared_at"] = location_json(change.declared_at)
         document["broad"] = change.broad
     if isinstance(change, Update | Delete):
         document["assignment_id"] = change.live.id
@@ -119,6 +119,15 @@ def _held_json(change: Change, hold: Hold | None) -> dict[str, Any]:
         raise ValueError("a change is held without a hold")
     return change_json(change) | {
         "hold": {"until": hold.until.isoformat(), "reason": hold.reason},
+    }
+
+
+def _scheduled_json(line: Scheduled) -> dict[str, Any]:
+    return {
+        "policy": policy_json(line.policy),
+        "target": _target(line.target, line.filter),
+        "from": line.starts.isoformat(),
+        "declared_at": location_json(line.declared_at),
     }
 
 

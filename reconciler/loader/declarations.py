@@ -18,6 +18,7 @@ from reconciler.loader.document import Document
 from reconciler.loader.messages import LIST_TARGETS, Path, PathDiagnostic
 from reconciler.loader.scalar_types import MAX_NAME
 from reconciler.loader.schema import (
+    TARGET_LISTS,
     AllDevices,
     AllUsers,
     CollectionTarget,
@@ -29,6 +30,12 @@ from reconciler.loader.schema import (
     ObjectReference,
     PoliciesFile,
     PolicyShape,
+    Removal,
+    RemovedAllDevices,
+    RemovedAllUsers,
+    RemovedCollection,
+    RemovedGroup,
+    ScheduledEntry,
     Shape,
 )
 from reconciler.loader.validation_errors import describe_refusals, missing_parts
@@ -130,8 +137,14 @@ class PolicyReader:
                 for entry, place in zip(shape.exclude or (), _items(node, "exclude"), strict=True)
             ),
         )
+        removals = tuple(
+            self._target(entry, place, policy)
+            for entry, place in zip(shape.remove or (), _items(node, "remove"), strict=True)
+        )
         ownership = shape.ownership or self.ownership
-        if not assignments and (node.line, node.column) not in self._damaged:
+        if removals and shape.include is None and shape.exclude is None:
+            self._check_removals_alone(node, ownership, policy)
+        elif not (assignments or removals) and (node.line, node.column) not in self._damaged:
             self._check_emptiness(shape, node, ownership, policy)
         platform = self._platform(shape.platform, node, policy)
         return DesiredPolicy(
@@ -140,6 +153,23 @@ class PolicyReader:
             ownership or Ownership.ADDITIVE,
             assignments,
             hold_of(shape.hold, node, self.document),
+            removals,
+        )
+
+    def _check_removals_alone(
+        self, node: Mapping, ownership: Ownership | None, policy: str
+    ) -> None:
+        """Refuse what would remove every assignment though it names some."""
+        if ownership is not Ownership.AUTHORITATIVE:
+            return
+        entry = node.find("remove")
+        place = self.document.place(entry[0] if entry else node)
+        message = (
+            'with "remove" alone, authoritative ownership would remove every other assignment too'
+        )
+        advice = "list under include or exclude what stays, or write ownership: additive"
+        self.diagnostics.append(
+            error("remove-alone-authoritative", message, place, help=advice, policy=policy)
         )
 
     def _check_emptiness(
@@ -149,7 +179,7 @@ class PolicyReader:
             shape.include is not None and ownership is Ownership.AUTHORITATIVE
         ):
             return
-        key = "include" if shape.include is not None else "exclude"
+        key = next(each for each in TARGET_LISTS if getattr(shape, each) is not None)
         entry = node.find(key)
         place = self.document.place(entry[0] if entry else node)
         self.diagnostics.append(
@@ -163,41 +193,37 @@ class PolicyReader:
         )
 
     def _inclusion(self, shape: Inclusion, node: Node, policy: str) -> DesiredAssignment:
-        place = self.document.place(node)
+        target = self._target(shape, node, policy)
         if isinstance(shape, str):
-            return DesiredAssignment(TargetKind(shape), place)
+            return target
+        broad = isinstance(shape, AllDevices | AllUsers) and shape.broad
         narrowed = self._filter(shape.filter, node, policy)
-        match shape:
-            case AllDevices():
-                return DesiredAssignment(
-                    TargetKind.ALL_DEVICES, place, filter=narrowed, broad=shape.broad
-                )
-            case AllUsers():
-                return DesiredAssignment(
-                    TargetKind.ALL_USERS, place, filter=narrowed, broad=shape.broad
-                )
-            case GroupTarget():
-                group = self._reference(shape.group, value_of(node, "group") or node, policy)
-                return DesiredAssignment(TargetKind.GROUP, place, group=group, filter=narrowed)
-            case CollectionTarget():
-                self._check_name(shape.collection, self._place_of(node, "collection"), policy)
-                return DesiredAssignment(
-                    TargetKind.COLLECTION, place, id=shape.collection, filter=narrowed
-                )
-            case _:
-                chosen = shape.scope_tag_group
-                return DesiredAssignment(
-                    TargetKind.SCOPE_TAG_GROUP,
-                    place,
-                    id=chosen.entra_object_id,
-                    target_type=chosen.target_type,
-                    filter=narrowed,
-                )
+        return _dated(replace(target, filter=narrowed, broad=broad), shape)
 
     def _exclusion(self, shape: Exclusion, node: Node, policy: str) -> DesiredAssignment:
         group = self._reference(shape.group, value_of(node, "group") or node, policy)
         place = self.document.place(node)
-        return DesiredAssignment(TargetKind.EXCLUSION_GROUP, place, group=group)
+        return _dated(DesiredAssignment(TargetKind.EXCLUSION_GROUP, place, group=group), shape)
+
+    def _target(self, shape: Inclusion | Removal, node: Node, policy: str) -> DesiredAssignment:
+        place = self.document.place(node)
+        match shape:
+            case str():
+                return DesiredAssignment(TargetKind(shape), place)
+            case AllDevices() | RemovedAllDevices():
+                return DesiredAssignment(TargetKind.ALL_DEVICES, place)
+            case AllUsers() | RemovedAllUsers():
+                return DesiredAssignment(TargetKind.ALL_USERS, place)
+            case GroupTarget() | RemovedGroup():
+                group = self._reference(shape.group, value_of(node, "group") or node, policy)
+                return DesiredAssignment(TargetKind.GROUP, place, group=group)
+            case CollectionTarget() | RemovedCollection():
+                self._check_name(shape.collection, self._place_of(node, "collection"), policy)
+                return DesiredAssignment(TargetKind.COLLECTION, place, id=shape.collection)
+            case _:
+                chosen = shape.scope_tag_group
+                kind, id = TargetKind.SCOPE_TAG_GROUP, chosen.entra_object_id
+                return DesiredAssignment(kind, place, id=id, target_type=chosen.target_type)
 
     def _filter(
         self, chosen: FilterShape | None, node: Node, policy: str
@@ -268,6 +294,10 @@ class PolicyReader:
                 )
 
 
+def _dated(entry: DesiredAssignment, shape: ScheduledEntry) -> DesiredAssignment:
+    return replace(entry, starts=shape.from_, ends=shape.until)
+
+
 def hold_of(shape: HoldShape | None, owner: Node | None, document: Document) -> Hold | None:
     """The hold of a policy, or of a tenant, at the key that declares it."""
     if shape is None:
@@ -292,8 +322,8 @@ def _items(mapping: Node, key: str) -> tuple[Node, ...]:
 
 
 def _path_to_drop(path: Path) -> Path:
-    """Where to cut an error out: an entry of include or exclude, a key of a policy, or the policy."""
-    is_entry = len(path) > 3 and path[2] in ("include", "exclude")
+    """Where to cut an error out: an entry of include, exclude or remove, a key of a policy, or the policy."""
+    is_entry = len(path) > 3 and path[2] in TARGET_LISTS
     return path[:4] if is_entry else path[:3]
 
 

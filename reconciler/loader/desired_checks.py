@@ -6,9 +6,10 @@ Every look-up is by key; nothing compares each with each: a file may hold fifty 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from collections.abc import Mapping as ReadOnly
 from typing import Generic, TypeVar
 
-from reconciler.model.diagnostics import ONE_SIDE, Diagnostic, Location, error
+from reconciler.model.diagnostics import KEEP_ONE_LINE, ONE_SIDE, Diagnostic, Location, error
 from reconciler.model.state import DesiredAssignment, DesiredPolicy, Reference, TargetKind
 from reconciler.model.text import explain_quotes
 
@@ -84,6 +85,47 @@ def check_targets(policy: DesiredPolicy) -> Iterator[Diagnostic]:
         opposite = included.find_earlier(assignment.group) if is_exclusion else None
         if opposite is not None:
             yield _on_both_sides(assignment, opposite, name)
+    yield from _check_removals(policy, included, excluded, others)
+
+
+def _check_removals(
+    policy: DesiredPolicy,
+    included: Declared[DesiredAssignment],
+    excluded: Declared[DesiredAssignment],
+    others: ReadOnly[tuple[str, ...], DesiredAssignment],
+) -> Iterator[Diagnostic]:
+    """Find targets of ``remove`` that the policy declares too, or that stand there twice."""
+    name = policy.reference.name or policy.reference.id or ""
+    removed: Declared[DesiredAssignment] = Declared()
+    others_removed: dict[tuple[str, ...], DesiredAssignment] = {}
+    for removal in policy.removals:
+        if removal.group is not None:
+            declared = included.find_earlier(removal.group) or excluded.find_earlier(removal.group)
+            twin = removed.find_earlier(removal.group)
+            removed.add(removal, removal.group)
+        else:
+            key = (removal.kind, (removal.id or "").casefold(), removal.target_type or "")
+            declared = others.get(key)
+            known = others_removed.setdefault(key, removal)
+            twin = known if known is not removal else None
+        if declared is not None:
+            yield _declared_and_removed(removal, declared, name)
+        elif twin is not None:
+            place = _relative_place(removal.location, twin.location)
+            message = f"{_described(removal)} stands under remove already, {place}"
+            advice = "write each target of a policy once"
+            yield error("duplicate-target", message, removal.location, help=advice, policy=name)
+
+
+def _declared_and_removed(
+    removal: DesiredAssignment, declared: DesiredAssignment, policy: str
+) -> Diagnostic:
+    place = _relative_place(removal.location, declared.location)
+    verb = "excluded" if declared.kind is TargetKind.EXCLUSION_GROUP else "included"
+    message = f"{_described(removal)} is to be removed here and is {verb} {place}"
+    return error(
+        "declared-and-removed", message, removal.location, help=KEEP_ONE_LINE, policy=policy
+    )
 
 
 def _policy_twice(policy: DesiredPolicy, earlier: DesiredPolicy) -> Diagnostic:

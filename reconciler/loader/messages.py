@@ -13,7 +13,13 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from reconciler.loader.document import Document
-from reconciler.loader.schema import BROAD_WORDS, NO_MODE_HELP, TARGETS, GuardrailsShape
+from reconciler.loader.schema import (
+    BROAD_WORDS,
+    NO_MODE_HELP,
+    TARGET_LISTS,
+    TARGETS,
+    GuardrailsShape,
+)
 from reconciler.loader.suggestions import (
     NOT_SUGGESTED,
     VALUES,
@@ -125,6 +131,9 @@ def _unknown_key(refused: RefusedValue) -> PathDiagnostic:
         )
     if owner == "exclude" and key in TARGETS:
         return _cannot_be_excluded(refused, key, refused.key)
+    if owner == "remove" and key in ("filter", "broad", "from", "until"):
+        message = f'an entry of "remove" takes no "{key}"'
+        return refused.report("remove-takes-targets", message, f"remove the key {key}", refused.key)
     advice = _advise_on_key(refused, key)
     return refused.report("unknown-key", f"unknown key {quoted(key)}", advice, refused.key)
 
@@ -174,7 +183,7 @@ def _advise_on_no_value(refused: RefusedValue) -> str:
         return "write the tenant's id or a verified domain after the colon"
     if name == "filter":
         return NO_MODE_HELP
-    if name in ("include", "exclude") and "filter" not in refused.path:
+    if name in TARGET_LISTS and "filter" not in refused.path:
         return "list the targets below it, each after a dash"
     if name in VALUES:
         return f"write one of: {', '.join(VALUES[name])}"
@@ -354,7 +363,7 @@ def _type_help(refused: RefusedValue, kind: str) -> str:
             return "start each entry with a dash and an ordinary space, on a line of its own"
         case "model_type", "policies":
             return 'write "- name: NAME" and the other keys below it'
-        case "model_type", "include" | "exclude":
+        case "model_type", "include" | "exclude" | "remove":
             return 'write "- group: NAME"'
         case "model_type", "hold":
             return "write {until: 2027-01-31, reason: WHY}"

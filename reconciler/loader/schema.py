@@ -6,7 +6,7 @@ what does not fit; `reconciler.loader.validation_errors` puts a refusal into wor
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import (
     BaseModel,
@@ -17,6 +17,7 @@ from pydantic import (
     JsonValue,
     StrictBool,
     Tag,
+    model_validator,
 )
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core.core_schema import NullableSchema, TaggedUnionSchema, WithDefaultSchema
@@ -121,10 +122,36 @@ BROAD_FIELD: Any = Field(
 )
 
 
+OptionalDay: TypeAlias = Annotated[Day | None, BeforeValidator(present)]
+
+
+class ScheduledEntry(Shape):
+    """An entry that may be in force for some days alone."""
+
+    from_: OptionalDay = Field(
+        default=None,
+        alias="from",
+        description="The first day (UTC) on which this entry is in force. Before it nothing is done for it.",
+        examples=["2026-12-03"],
+    )
+    until: OptionalDay = Field(
+        default=None,
+        description="The last day (UTC) on which this entry is in force. After it the assignment is removed.",
+        examples=["2027-01-31"],
+    )
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.from_ is not None and self.until is not None and self.from_ > self.until:
+            message = f'"from" ({self.from_}) is after "until" ({self.until})'
+            raise refusal("dates-out-of-order", message, "write the earlier day after from:")
+        return self
+
+
 TargetType: TypeAlias = Literal["user", "device"]
 
 
-class AllDevices(Shape):
+class AllDevices(ScheduledEntry):
     """Every device of the tenant."""
 
     all_devices: Literal[True] = Field(description="Every device of the tenant.")
@@ -132,7 +159,7 @@ class AllDevices(Shape):
     broad: StrictBool = BROAD_FIELD
 
 
-class AllUsers(Shape):
+class AllUsers(ScheduledEntry):
     """Every user of the tenant."""
 
     all_users: Literal[True] = Field(description="Every user of the tenant.")
@@ -140,7 +167,7 @@ class AllUsers(Shape):
     broad: StrictBool = BROAD_FIELD
 
 
-class GroupTarget(Shape):
+class GroupTarget(ScheduledEntry):
     """The members of a Microsoft Entra group."""
 
     group: ReferenceShape = Field(
@@ -149,7 +176,7 @@ class GroupTarget(Shape):
     filter: OptionalFilter = FILTER_FIELD
 
 
-class CollectionTarget(Shape):
+class CollectionTarget(ScheduledEntry):
     """A Configuration Manager collection."""
 
     collection: Name = Field(description="Id of a Configuration Manager collection.")
@@ -163,19 +190,51 @@ class ScopeTagGroup(Shape):
     entra_object_id: Guid = Field(description="Object id in Microsoft Entra.")
 
 
-class ScopeTagGroupTarget(Shape):
+class ScopeTagGroupTarget(ScheduledEntry):
     """A scope-tag group."""
 
     scope_tag_group: ScopeTagGroup = Field(description="A scope-tag group.")
     filter: OptionalFilter = FILTER_FIELD
 
 
-class Exclusion(Shape):
+class Exclusion(ScheduledEntry):
     """A group that does not get the policy."""
 
     group: ReferenceShape = Field(
         description="Display name or object id of a Microsoft Entra group."
     )
+
+
+class RemovedAllDevices(Shape):
+    """All devices, which must not be assigned."""
+
+    all_devices: Literal[True] = Field(description="Every device of the tenant.")
+
+
+class RemovedAllUsers(Shape):
+    """All users, who must not be assigned."""
+
+    all_users: Literal[True] = Field(description="Every user of the tenant.")
+
+
+class RemovedGroup(Shape):
+    """A group that must not be assigned, neither included nor excluded."""
+
+    group: ReferenceShape = Field(
+        description="Display name or object id of a Microsoft Entra group."
+    )
+
+
+class RemovedCollection(Shape):
+    """A Configuration Manager collection that must not be assigned."""
+
+    collection: Name = Field(description="Id of a Configuration Manager collection.")
+
+
+class RemovedScopeTagGroup(Shape):
+    """A scope-tag group that must not be assigned."""
+
+    scope_tag_group: ScopeTagGroup = Field(description="A scope-tag group.")
 
 
 BROAD_WORDS = ("all_devices", "all_users")
@@ -187,6 +246,14 @@ TARGETS: dict[str, type[Shape]] = {
     "scope_tag_group": ScopeTagGroupTarget,
 }
 """By the key that chooses the target."""
+REMOVALS: dict[str, type[Shape]] = {
+    "all_devices": RemovedAllDevices,
+    "all_users": RemovedAllUsers,
+    "group": RemovedGroup,
+    "collection": RemovedCollection,
+    "scope_tag_group": RemovedScopeTagGroup,
+}
+"""The same for entries of ``remove``."""
 
 Inclusion: TypeAlias = (
     Literal["all_devices", "all_users"]
@@ -196,6 +263,21 @@ Inclusion: TypeAlias = (
     | CollectionTarget
     | ScopeTagGroupTarget
 )
+
+
+Removal: TypeAlias = (
+    Literal["all_devices", "all_users"]
+    | RemovedAllDevices
+    | RemovedAllUsers
+    | RemovedGroup
+    | RemovedCollection
+    | RemovedScopeTagGroup
+)
+
+
+def _removal_shape(value: object) -> str | None:
+    shape = _inclusion_shape(value)
+    return f"<remove {shape[1:]}" if shape and shape != "<word>" else shape
 
 
 def _inclusion_shape(value: object) -> str | None:
@@ -223,7 +305,20 @@ InclusionShape: TypeAlias = Annotated[
     | Annotated[ScopeTagGroupTarget, Tag("<scope_tag_group>")],
     Discriminator(_inclusion_shape),
 ]
+RemovalShape: TypeAlias = Annotated[
+    Annotated[Literal["all_devices", "all_users"], Tag("<word>")]
+    | Annotated[RemovedAllDevices, Tag("<remove all_devices>")]
+    | Annotated[RemovedAllUsers, Tag("<remove all_users>")]
+    | Annotated[RemovedGroup, Tag("<remove group>")]
+    | Annotated[RemovedCollection, Tag("<remove collection>")]
+    | Annotated[RemovedScopeTagGroup, Tag("<remove scope_tag_group>")],
+    Discriminator(_removal_shape),
+]
 ExclusionShape: TypeAlias = Annotated[Exclusion, BeforeValidator(_excluded_group)]
+
+
+TARGET_LISTS = ("include", "exclude", "remove")
+"""The lists of which a policy has one at least."""
 
 
 class HoldShape(Shape):
@@ -249,7 +344,7 @@ class PolicyShape(Shape):
         json_schema_extra={
             "allOf": [
                 {"anyOf": _ANY_REFERENCE},
-                {"anyOf": [{"required": ["include"]}, {"required": ["exclude"]}]},
+                {"anyOf": [{"required": [key]} for key in TARGET_LISTS]},
             ]
         }
     )
@@ -273,6 +368,10 @@ class PolicyShape(Shape):
     )
     exclude: Annotated[list[ExclusionShape] | None, BeforeValidator(present)] = Field(
         default=None, description="Groups that do not get it, whatever include says."
+    )
+    remove: Annotated[list[RemovalShape] | None, BeforeValidator(present)] = Field(
+        default=None,
+        description="Targets that must not be assigned, on either side; additive policies too.",
     )
     hold: OptionalHold = Field(
         default=None,
@@ -354,14 +453,16 @@ class _NoNull(GenerateJsonSchema):
 
         Of a plain ``oneOf`` it could only say that none of the branches fits.
         """
-        keys = [tag.strip("<>") for tag in map(str, schema["choices"]) if tag in _TARGET_TAGS]
+        tags = [tag for tag in map(str, schema["choices"]) if tag in _TARGET_TAGS]
+        keys = [_key_of(tag) for tag in tags]
         branches = [
             {"if": _condition(str(tag)), "then": self.generate_inner(choice)}
             for tag, choice in schema["choices"].items()
         ]
         union: JsonSchemaValue = {"type": ["string", "object"], "allOf": branches}
         if keys:
-            models = [model.model_json_schema()["properties"] for model in TARGETS.values()]
+            shapes = (REMOVALS if tags[0].startswith(_REMOVE) else TARGETS).values()
+            models = [model.model_json_schema()["properties"] for model in shapes]
             about = {key: each["description"] for model in models for key, each in model.items()}
             union["properties"] = {key: {"description": text} for key, text in about.items()}
             union["propertyNames"] = {"enum": list(about)}
@@ -370,12 +471,18 @@ class _NoNull(GenerateJsonSchema):
         return union
 
 
-_TARGET_TAGS = frozenset(f"<{key}>" for key in TARGETS)
+_REMOVE = "<remove "
+_TARGET_TAGS = frozenset(f"{start}{key}>" for key in TARGETS for start in ("<", _REMOVE))
+
+
+def _key_of(tag: str) -> str:
+    """The key of a target that a tag stands for."""
+    return tag.removeprefix(_REMOVE).strip("<>")
 
 
 def _condition(tag: str) -> JsonSchemaValue:
     if tag in _TARGET_TAGS:
-        return {"type": "object", "required": [tag.strip("<>")]}
+        return {"type": "object", "required": [_key_of(tag)]}
     return {"type": "object" if tag == "<mapping>" else "string"}
 
 

@@ -40,7 +40,7 @@ def nearest(word: str, known: Collection[str]) -> str:
 
 
 NOT_SUGGESTED = frozenset(
-    {*BROAD_WORDS, "broad", BroadTargets.ALLOW.value, Ownership.AUTHORITATIVE.value}
+    {*BROAD_WORDS, "broad", "remove", BroadTargets.ALLOW.value, Ownership.AUTHORITATIVE.value}
 )
 
 

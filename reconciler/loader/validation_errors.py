@@ -24,6 +24,7 @@ from reconciler.loader.messages import (
     describe_refusal,
 )
 from reconciler.loader.schema import (
+    TARGET_LISTS,
     TARGETS,
     FilterShape,
     GuardrailsShape,
@@ -70,7 +71,7 @@ def missing_parts(document: Document, path: Path, policy: Mapping) -> Iterator[P
     if not keys & {"name", "id"}:
         advice = "write name: with the policy's display name in Intune, or id: with its id"
         yield refused.report("policy-without-name", "the policy has neither name nor id", advice)
-    if not keys & {"include", "exclude"}:
+    if not keys & {*TARGET_LISTS}:
         yield refused.report(
             "policy-without-targets", "the policy has neither include nor exclude", LIST_TARGETS
         )
@@ -124,9 +125,11 @@ def _known_keys(container: Path, model: type[Shape]) -> Collection[str]:
         case (*_, "policies", int()):
             return PolicyShape.model_fields
         case (*_, "include", int()):
-            return (*TARGETS, "filter", "broad")
+            return (*TARGETS, "filter", "broad", "from", "until")
         case (*_, "exclude", int()):
-            return ("group",)
+            return ("group", "from", "until")
+        case (*_, "remove", int()):
+            return tuple(TARGETS)
         case (*_, "filter"):
             return FilterShape.model_fields
         case (*_, "scope_tag_group"):

@@ -74,6 +74,10 @@ ONE_SIDE = "write it under exclude if it must not get the policy, under include 
 """Help for a group that is included and excluded on one policy."""
 
 
+KEEP_ONE_LINE = "keep the line that is meant"
+"""Help for a target that a policy declares and removes."""
+
+
 def has_errors(diagnostics: Iterable[Diagnostic]) -> bool:
     """Whether any of them is an error."""
     return any(diagnostic.is_error for diagnostic in diagnostics)

@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -76,11 +77,13 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Remove a direct assignment that nobody declares from a policy owned authoritatively."""
+    """Remove a direct assignment: nobody declares it on a policy owned authoritatively, or a line asks for it."""
 
     policy: Policy
     live: Assignment
     """How it was when the plan was made. Apply refuses where its filter has changed since."""
+    declared_at: Location | None = None
+    """The line of ``remove``, or the line that has expired; None where ownership alone asks for it."""
 
     @property
     def target(self) -> Target:
@@ -113,6 +116,18 @@ class Inherited:
     assignment: Assignment
     declared_at: Location | None = None
     """The line that it covers; None where no line declares its target."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scheduled:
+    """A declared assignment that is not in force yet. Nothing is done for it before its day."""
+
+    policy: Policy
+    target: Target
+    filter: Filter | None
+    starts: date
+    """The first day (UTC) on which it is in force."""
+    declared_at: Location
 
 
 Change: TypeAlias = Create | Update | Delete
@@ -168,6 +183,8 @@ class PolicyPlan:
     """What ``hold`` keeps from being written, in the order of `sort_changes`. Apply writes none of it."""
     hold: Hold | None = None
     """Set where ``held`` is not empty."""
+    scheduled: tuple[Scheduled, ...] = ()
+    """Declared lines that are not in force yet. What is live of them stands among ``unmanaged``."""
 
     @property
     def live(self) -> tuple[Assignment, ...]:
@@ -193,6 +210,7 @@ class Summary:
     unmanaged: int = 0
     inherited: int = 0
     held: int = 0
+    scheduled: int = 0
 
     @property
     def has_changes(self) -> bool:
@@ -266,6 +284,7 @@ class Plan:
             unmanaged=sum(len(policy.unmanaged) for policy in self.policies),
             inherited=sum(len(policy.inherited) for policy in self.policies),
             held=sum(len(policy.held) for policy in self.policies),
+            scheduled=sum(len(policy.scheduled) for policy in self.policies),
         )
 
     @property

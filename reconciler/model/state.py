@@ -304,9 +304,10 @@ class FilterReference:
 
 @dataclass(frozen=True, slots=True)
 class DesiredAssignment:
-    """One line of ``include`` or ``exclude``.
+    """One line of ``include``, ``exclude`` or ``remove``.
 
-    ``group`` is set for groups and exclusion groups; ``id`` for collections and scope-tag groups.
+    ``starts`` and ``ends`` are the first and the last day (UTC) on which it is in force; None for no
+    such limit. A group of ``remove`` has the kind of an include and means both sides. ``group`` is set for groups and exclusion groups; ``id`` for collections and scope-tag groups.
     ``broad`` is this line's consent to a target that reaches everybody.
     """
 
@@ -317,6 +318,8 @@ class DesiredAssignment:
     target_type: str | None = None
     filter: FilterReference | None = None
     broad: bool = False
+    starts: date | None = None
+    ends: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,6 +347,7 @@ class DesiredPolicy:
     ownership: Ownership
     assignments: tuple[DesiredAssignment, ...]
     hold: Hold | None = None
+    removals: tuple[DesiredAssignment, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -393,6 +397,16 @@ class ResolvedAssignment:
     filter: Filter | None
     broad: bool
     location: Location
+    starts: date | None = None
+    ends: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedRemoval:
+    """A target, with its side, that must not be assigned on a policy."""
+
+    target: Target
+    location: Location
 
 
 @dataclass(frozen=True, slots=True)
@@ -404,6 +418,9 @@ class ResolvedPolicy:
     assignments: tuple[ResolvedAssignment, ...]
     location: Location
     hold: Hold | None = None
+    removals: tuple[ResolvedRemoval, ...] = ()
+    scheduled: tuple[ResolvedAssignment, ...] = ()
+    """Lines that are not in force yet; set by `reconciler.differ.schedule` alone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,10 +61,15 @@ class Names:
         """Look through everything that a plan may show."""
         live = [assignment for policy in plan.policies for assignment in policy.live]
         planned = [*plan.changes, *plan.held]
+        later = [each for policy in plan.policies for each in policy.scheduled]
         return cls.of(
             [policy.policy for policy in plan.policies],
-            [*(each.target for each in live), *(change.target for change in planned)],
-            [*(each.filter for each in live), *map(filter_after, planned)],
+            [each.target for each in (*live, *planned, *later)],
+            [
+                *(each.filter for each in live),
+                *(each.filter for each in later),
+                *map(filter_after, planned),
+            ],
         )
 
     @classmethod

@@ -11,11 +11,13 @@ import difflib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 
 from reconciler.differ.compare import diff
 from reconciler.differ.lock import LOCK_MISMATCH, check_lock, make_lock, merge_locks
 from reconciler.differ.resolve import referenced_groups, resolve
+from reconciler.differ.schedule import lines_in_force
 from reconciler.loader import Loaded, load
 from reconciler.loader.lock_file import lock_text
 from reconciler.loader.source_files import LOCK_FILE
@@ -111,7 +113,7 @@ def run_import(request: ImportRequest, session: Session) -> ImportResult:
         _refuse_unreadable(live)
         choice = _choose(loaded, live, request.globs)
         directory = _directory(loaded, choice.policies, tenant)
-    result = _prove(request, loaded, live, choice, directory)
+    result = _prove(request, loaded, live, choice, directory, session.day)
     if not request.dry_run:
         for edit in result.edits:
             _write(request.root, edit)
@@ -197,7 +199,12 @@ def _directory(loaded: Loaded, chosen: Sequence[LivePolicy], tenant: Reader) -> 
 
 
 def _prove(
-    request: ImportRequest, loaded: Loaded, live: LiveState, choice: _Choice, directory: Directory
+    request: ImportRequest,
+    loaded: Loaded,
+    live: LiveState,
+    choice: _Choice,
+    directory: Directory,
+    day: date,
 ) -> ImportResult:
     """Write the text, plan it, and write again without what does not come out empty."""
     by_id_alone: set[str] = set()
@@ -215,7 +222,7 @@ def _prove(
         )
         imported = tuple(_without(each, refused.get(each.policy.id)) for each in imported)
         edits = plan_files(imported, existing, request.layout)
-        bad = _not_empty(request.root, imported, edits, live, directory)
+        bad = _not_empty(request.root, imported, edits, live, directory, day)
         if not bad:
             edits += _locked(request.root, imported, edits, live, directory)
             return ImportResult(edits, imported, choice.declared, choice.unassigned)
@@ -251,6 +258,7 @@ def _not_empty(
     edits: Sequence[FileEdit],
     live: LiveState,
     directory: Directory,
+    day: date,
 ) -> dict[str, str]:
     """Plan the files as they would be; name each imported policy that would change, and why."""
     written = {each.policy.id: each.policy for each in imported if each.written is not None}
@@ -260,7 +268,7 @@ def _not_empty(
     if loaded.state is None:
         return _blamed(loaded, imported)
     resolution = resolve(loaded.state, live, directory)
-    difference = diff(resolution.state, directory)
+    difference = diff(lines_in_force(resolution.state, day).state, directory)
     planned = {policy.policy.id: policy for policy in difference.policies}
     reasons = {
         found.policy: found.message

@@ -16,6 +16,7 @@ from reconciler.differ.holds import expired_holds, hold_back
 from reconciler.differ.lint import lint
 from reconciler.differ.lock import check_lock
 from reconciler.differ.resolve import referenced_groups, resolve
+from reconciler.differ.schedule import lines_in_force
 from reconciler.graph.parallel import three_in_parallel
 from reconciler.model.diagnostics import Diagnostic, has_errors, sort_diagnostics
 from reconciler.model.plan import Plan, PlanTenant, PolicyPlan
@@ -121,13 +122,15 @@ def plan(
     reading = read_tenant(desired, connection.tenant, selection, session.parallelism)
     resolution = resolve(reading.chosen, reading.live, reading.directory)
     directory = _with_live_groups(resolution.state, reading.directory, connection.tenant)
-    difference = diff(resolution.state, directory)
+    schedule = lines_in_force(resolution.state, session.day)
+    difference = diff(schedule.state, directory)
     places = {each.live.policy.id: each.location for each in resolution.state.policies}
     found = (
         *resolution.without_confirmed(_of_chosen(diagnostics, desired, reading.chosen)),
         *reading.unmatched,
         *resolution.diagnostics,
         *_against_lock(reading),
+        *schedule.diagnostics,
         *difference.diagnostics,
         *lint(difference.policies, directory, config.writes),
         *cover(difference.policies, directory, places),

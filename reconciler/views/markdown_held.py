@@ -1,4 +1,4 @@
-"""What a plan does not write now, as Markdown: changes that a hold keeps back. Pure."""
+"""What a plan does not write now, as Markdown: what a hold keeps back, and scheduled lines. Pure."""
 
 from __future__ import annotations
 
@@ -13,18 +13,37 @@ _SMALLEST_ROOM = 1_000
 
 
 def not_written_now(plan: Plan, names: MarkdownNames, room: int) -> list[str]:
-    """Tables of what is held, within ``room`` characters; none where there is nothing."""
+    """Tables of what is held and scheduled, within ``room`` characters; none where there is nothing."""
     rows = [
         _held_row(change, policy.hold, names)
         for policy in plan.policies
         if policy.hold is not None
         for change in policy.held
     ]
-    if not rows or room < _SMALLEST_ROOM:
-        return []
     title = f"{wording.count_of(len(rows), 'change')} held: planned, and not written now"
     header = ("Change", "Policy", "Filter", "Held until (UTC)", "Reason")
-    return [folded(title, header, rows, room, is_open=True)]
+    tables = [(title, header, rows), _scheduled(plan, names)]
+    blocks: list[str] = []
+    for name, columns, lines in tables:
+        left = room - sum(map(len, blocks))
+        if lines and left >= _SMALLEST_ROOM:
+            blocks.append(folded(name, columns, lines, left, is_open=True))
+    return blocks
+
+
+def _scheduled(plan: Plan, names: MarkdownNames) -> tuple[str, tuple[str, ...], list[str]]:
+    rows = [
+        row(
+            names.target(line.target),
+            names.policy(line.policy),
+            names.filter(line.filter),
+            line.starts.isoformat(),
+        )
+        for policy in plan.policies
+        for line in policy.scheduled
+    ]
+    title = f"{wording.count_of(len(rows), 'line')} scheduled: declared, and not in force yet"
+    return title, ("Assignment", "Policy", "Filter", "In force from (UTC)"), rows
 
 
 def _held_row(change: Change, hold: Hold, names: MarkdownNames) -> str:

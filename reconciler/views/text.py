@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from reconciler.model import wording
-from reconciler.model.plan import Change, Delete, Plan, PolicyPlan
+from reconciler.model.plan import Change, Plan, PolicyPlan
 from reconciler.model.policy_types import title_of
 from reconciler.model.state import Assignment, Ownership, Target
 from reconciler.model.text import visible
@@ -41,6 +41,7 @@ def render(
         _heading(plan, width),
         *(_policy(policy, names, width, verbose, root) for policy in _shown(plan, verbose)),
         _held(plan, names, width, root),
+        _scheduled(plan, names, root),
         diagnostics.rstrip("\n"),
         _stops(plan, width, root),
         _closing(plan, width, verbose),
@@ -98,6 +99,17 @@ def _held(plan: Plan, names: Names, width: int, root: str) -> str:
     return "\n\n".join(blocks)
 
 
+def _scheduled(plan: Plan, names: Names, root: str) -> str:
+    """List the declared lines that are not in force yet."""
+    lines = [
+        f"  {names.policy(policy.policy)}: {_target(line.target, names)}   from {line.starts}   "
+        f"{under(root, f'{line.declared_at.file}:{line.declared_at.line}')}"
+        for policy in plan.policies
+        for line in policy.scheduled
+    ]
+    return "\n".join(["Scheduled: not in force yet (UTC):", *map(visible, lines)]) if lines else ""
+
+
 def _left_as_is(word: str, assignment: Assignment, names: Names) -> str:
     filter = assignment.filter
     details = [
@@ -138,8 +150,8 @@ def render_changes(
 
 def _details(change: Change, names: Names, root: str | None) -> list[str]:
     details = [wording.describe_filter_change(change, names), wording.describe_effect(change)]
-    if root is not None and not isinstance(change, Delete):
-        place = change.declared_at
+    place = change.declared_at
+    if root is not None and place is not None:
         details.append(under(root, f"{place.file}:{place.line}"))
     return [visible(detail) for detail in details if detail]
 

@@ -48,7 +48,7 @@ def test_the_file_says_of_the_plan_what_the_plan_says(saved):
     assert document["summary"]["create"] == sum(
         c["action"] == "create" for c in document["changes"]
     )
-    lists = ("unchanged", "unmanaged", "inherited", "held")
+    lists = ("unchanged", "unmanaged", "inherited", "held", "scheduled")
     assert {name: document["summary"][name] for name in lists} == {
         name: len(document[name]) for name in lists
     }

@@ -13,7 +13,7 @@ from reconciler.differ.lint import lint
 from reconciler.documents import SavedPlan
 from reconciler.graph import wire
 from reconciler.model.diagnostics import error, has_errors, sort_diagnostics, warning
-from reconciler.model.plan import Plan, PlanTenant, Stop, key_of
+from reconciler.model.plan import Plan, PlanTenant, Scheduled, Stop, key_of
 from reconciler.model.state import (
     NO_FILTER_ID,
     AssignmentFilter,
@@ -233,10 +233,18 @@ def policy_plans(draw, id=build.WINDOWS):
     return build.nothing(build.policy(id=id))
 
 
+def _scheduled(target, filter, day):
+    return Scheduled(build.policy(), target, filter, day, build.at(3))
+
+
 @st.composite
 def maybe_held(draw, made):
-    """The same plan, or what a hold makes of it."""
+    """The same plan with scheduled lines, or what a hold makes of it."""
     plan = draw(made)
+    later = draw(
+        st.lists(st.builds(_scheduled, known_targets, maybe_filters, st.dates()), max_size=2)
+    )
+    plan = replace(plan, scheduled=tuple(replace(each, policy=plan.policy) for each in later))
     if not plan.changes or draw(st.booleans()):
         return plan
     hold = Hold(draw(st.dates()), draw(hostile_names))

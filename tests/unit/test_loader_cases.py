@@ -62,6 +62,7 @@ def dump_policy(policy) -> list[str]:
     return [
         f"{head} at {policy.reference.location}",
         *(f"  {dump_assignment(each)}" for each in policy.assignments),
+        *(f"  remove {dump_assignment(each)}" for each in policy.removals),
         *dump_hold(policy.hold),
     ]
 
@@ -79,6 +80,8 @@ def dump_assignment(assignment: DesiredAssignment) -> str:
         words.append(f"filter {assignment.filter.mode} {both(assignment.filter.reference)}")
         words.append(f"at {assignment.filter.reference.location}")
     words += ["broad"] if assignment.broad else []
+    words += [f"from {assignment.starts}"] if assignment.starts else []
+    words += [f"until {assignment.ends}"] if assignment.ends else []
     return f"{' '.join(words)} at {assignment.location}"
 
 

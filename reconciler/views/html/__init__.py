@@ -19,7 +19,7 @@ from reconciler.model import wording
 from reconciler.views.attention import attention_of, headline_of
 from reconciler.views.escaping import visible_name
 from reconciler.views.html import page
-from reconciler.views.html.blocks import held_blocks, policy_blocks, target_rows
+from reconciler.views.html.blocks import held_blocks, policy_blocks, scheduled_rows, target_rows
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -51,6 +51,7 @@ def render(saved: SavedPlan) -> str:
         dangers=page.dangers(plan, attention, blocks),
         targets=target_rows(plan, blocks),
         held=held_blocks(plan),
+        scheduled=scheduled_rows(plan),
     )
 
 

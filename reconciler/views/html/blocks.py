@@ -167,6 +167,33 @@ class HeldBlock:
     entries: tuple[Entry, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class ScheduledRow:
+    """A declared line that is not in force yet."""
+
+    policy: Label
+    target: Label
+    filter: FilterLabel | None
+    starts: str
+    place: str
+
+
+def scheduled_rows(plan: Plan) -> tuple[ScheduledRow, ...]:
+    """Every scheduled line, in the plan's order."""
+    names = Names.of_plan(plan)
+    return tuple(
+        ScheduledRow(
+            _label(line.policy.name, line.policy.id, names),
+            target_label(line.target, names),
+            _filter(line.filter, names) if line.filter else None,
+            line.starts.isoformat(),
+            _line(line.declared_at),
+        )
+        for policy in plan.policies
+        for line in policy.scheduled
+    )
+
+
 def held_blocks(plan: Plan) -> tuple[HeldBlock, ...]:
     """Every policy with held changes, in the plan's order."""
     names = Names.of_plan(plan)
@@ -193,7 +220,7 @@ def entry_of(change: Change, names: Names) -> Entry:
     """Show one change."""
     is_update = isinstance(change, Update)
     left = change.live.filter if isinstance(change, Delete) else filter_after(change)
-    place = "" if isinstance(change, Delete) else _line(change.declared_at)
+    place = _line(change.declared_at) if change.declared_at else ""
     return Entry(
         state=_STATES[action_of(change)],
         target=target_label(change.target, names),
