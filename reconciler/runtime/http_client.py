@@ -384,42 +384,48 @@ def explain(
         return _untrusted(certificate, host, trust)
     if isinstance(fault, httpcore.ProxyError | httpx.ProxyError):
         return _refused_by_proxy(fault, host, proxy)
+    if isinstance(fault, _NOT_CONNECTED):
+        return _not_connected(fault, host, proxy)
     start = f"cannot reach {host}"
-    is_connecting = isinstance(fault, _NOT_CONNECTED)
-    named_by = proxy.named_by if proxy else "HTTPS_PROXY"
-    if proxy and is_connecting:
-        return NoResponseError(
-            f"{start}: the proxy that {named_by} names cannot be reached ({_reason(fault)}); check "
-            "HTTPS_PROXY and NO_PROXY",
-            was_sent=False,
-        )
     if isinstance(fault, _TIMEOUTS):
-        return NoResponseError(
-            f"{start}: no response in time; check the network and {named_by}",
-            was_sent=not is_connecting,
-        )
+        return NoResponseError(f"{start}: no response in time; {_advice(proxy)}")
     if _cause(fault, ssl.SSLError) is not None:
-        return NoResponseError(
-            f"{start}: it does not speak TLS as expected; check the address and {named_by}",
-            is_lasting=is_connecting,
-            was_sent=not is_connecting,
-        )
-    if is_connecting:
-        return NoResponseError(
-            f"{start}: no connection ({_reason(fault)}); check the network, DNS and {named_by}",
-            was_sent=False,
-        )
-    if isinstance(fault, httpcore.LocalProtocolError | httpx.LocalProtocolError | UnicodeError):
+        return NoResponseError(f"{start}: it does not speak TLS as expected; {_advice(proxy)}")
+    if isinstance(fault, _UNSENT):
         return NoResponseError(
             f"{start}: the request holds characters that cannot be sent",
             is_lasting=True,
             was_sent=False,
         )
-    if isinstance(
-        fault, httpx.InvalidURL | httpx.UnsupportedProtocol | httpcore.UnsupportedProtocol
-    ):
+    if isinstance(fault, _NO_ADDRESS):
         return NoResponseError(f"{start}: it is no address", is_lasting=True, was_sent=False)
     return NoResponseError(f"{start}: the connection broke off ({_reason(fault)})")
+
+
+_UNSENT = (httpcore.LocalProtocolError, httpx.LocalProtocolError, UnicodeError)
+_NO_ADDRESS = (httpx.InvalidURL, httpx.UnsupportedProtocol, httpcore.UnsupportedProtocol)
+
+
+def _not_connected(fault: Exception, host: str, proxy: Proxy | None) -> NoResponseError:
+    """The sentence for a connection that was never there; the request was not sent."""
+    start = f"cannot reach {host}"
+    is_tls = _cause(fault, ssl.SSLError) is not None
+    if is_tls:
+        why = f"it does not speak TLS as expected; {_advice(proxy)}"
+    elif proxy:
+        why = (
+            f"the proxy that {proxy.named_by} names cannot be reached ({_reason(fault)}); check "
+            "HTTPS_PROXY and NO_PROXY"
+        )
+    elif isinstance(fault, _TIMEOUTS):
+        why = f"no response in time; {_advice(proxy)}"
+    else:
+        why = f"no connection ({_reason(fault)}); check the network, DNS and HTTPS_PROXY"
+    return NoResponseError(f"{start}: {why}", is_lasting=is_tls, was_sent=False)
+
+
+def _advice(proxy: Proxy | None) -> str:
+    return f"check the network and {proxy.named_by if proxy else 'HTTPS_PROXY'}"
 
 
 def _untrusted(
