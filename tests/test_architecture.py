@@ -97,6 +97,16 @@ def test_no_module_is_named_after_nothing():
     assert [name(path) for path in MODULES if path.stem in vague] == []
 
 
+def test_no_two_classes_have_one_name():
+    names = [
+        node.name
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef)
+    ]
+    assert sorted(name for name in set(names) if names.count(name) > 1) == []
+
+
 def test_every_module_says_what_it_is_for():
     silent = [
         name(path) for path in MODULES if not ast.get_docstring(ast.parse(path.read_text("utf-8")))

@@ -211,7 +211,7 @@ def read_back_differences(
                 ReadBackDifference(assignment.target, "has other properties after the write")
             )
     found += _policy_set_differences(before, now)
-    return tuple(sorted(found, key=lambda surprise: surprise.target.sort_key))
+    return tuple(sorted(found, key=lambda difference: difference.target.sort_key))
 
 
 def is_third_state(

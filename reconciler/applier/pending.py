@@ -15,7 +15,7 @@ from reconciler.runtime.file_lock import locked
 from reconciler.runtime.private_files import write_whole
 
 
-class _Entry(BaseModel):
+class _PendingEntry(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     code: str
@@ -25,7 +25,7 @@ class _Entry(BaseModel):
 class _Memory(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    pending: dict[str, _Entry] = {}
+    pending: dict[str, _PendingEntry] = {}
 
 
 class FilePendingApprovals:
@@ -47,7 +47,7 @@ class FilePendingApprovals:
 
     def put(self, policy_id: str, pending: PendingApproval) -> None:
         """Remember a queued write."""
-        entry = _Entry(code=pending.code, body_digest=pending.body_digest)
+        entry = _PendingEntry(code=pending.code, body_digest=pending.body_digest)
 
         def change(memory: _Memory) -> bool:
             memory.pending[policy_id] = entry

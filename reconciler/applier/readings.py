@@ -52,9 +52,9 @@ class Reading:
     @classmethod
     def of(cls, live: LivePolicy) -> Reading:
         """Sort a policy's assignments. Raises `ReconcilerError` where two cannot be told apart."""
-        direct, inherited, problems = split(live.policy, live.assignments)
-        if problems:
-            raise ReconcilerError(f"{problems[0].message}; {problems[0].help}")
+        direct, inherited, duplicates = split(live.policy, live.assignments)
+        if duplicates:
+            raise ReconcilerError(f"{duplicates[0].message}; {duplicates[0].help}")
         return cls(live.assignments, direct, inherited, live.read_at)
 
 

@@ -112,12 +112,14 @@ def _show(invalid: InvalidFilesError, console: Console, format_: str) -> None:
     """Show the errors in a root's files wherever somebody looks for them."""
     found = [(invalid.root, invalid.diagnostics)]
     environ = console.environ
-    console.aside(render.problems(found, "text", console.width))
+    console.aside(render.diagnostics_text(found, "text", console.width))
     if format_ in ("github", "sarif"):
-        text = render.problems(found, format_, console.width)
+        text = render.diagnostics_text(found, format_, console.width)
         console.result(text, format_=format_)
     if format_ != "github":
         github_actions.annotate(environ, invalid.diagnostics, invalid.root.as_posix())
     console.summary(
-        lambda: render.problems_markdown(invalid.root, invalid.label, invalid.diagnostics, environ)
+        lambda: render.diagnostics_markdown(
+            invalid.root, invalid.label, invalid.diagnostics, environ
+        )
     )

@@ -57,7 +57,9 @@ def failure(shown: Failure, format_: str, console: Console) -> str:
             return render_failure(shown, context(console.environ, kind="plan", root=shown.root))
         case _:
             found = [(Path(shown.root), shown.diagnostics)]
-            return f"{problems(found, 'text', console.width)}Error: {visible(shown.reason)}\n"
+            return (
+                f"{diagnostics_text(found, 'text', console.width)}Error: {visible(shown.reason)}\n"
+            )
 
 
 def plan(saved: SavedPlan, format_: str, console: Console, *, root: str = "") -> str:
@@ -120,11 +122,11 @@ def validation(shown: Validation, format_: str, console: Console) -> str:
         return dumps_validation(shown)
     if format_ == "markdown":
         return "\n".join(
-            problems_markdown(Path(root.path), root.label, root.diagnostics, console.environ)
+            diagnostics_markdown(Path(root.path), root.label, root.diagnostics, console.environ)
             for root in shown.roots
         )
     checked = [(Path(root.path), root.diagnostics) for root in shown.roots]
-    text = problems(checked, format_, console.width)
+    text = diagnostics_text(checked, format_, console.width)
     if format_ != "text":
         return text
     from reconciler.views.validation import render_verdict
@@ -133,7 +135,7 @@ def validation(shown: Validation, format_: str, console: Console) -> str:
     return f"{text}\n{verdict}" if text else verdict
 
 
-def problems_markdown(
+def diagnostics_markdown(
     root: Path, label: str, diagnostics: Sequence[Diagnostic], environ: Mapping[str, str]
 ) -> str:
     """Render the diagnostics of one root for the job's summary."""
@@ -144,7 +146,9 @@ def problems_markdown(
     return markdown_failure.render_validation(diagnostics, label, made)
 
 
-def problems(found: Sequence[tuple[Path, Sequence[Diagnostic]]], format_: str, width: int) -> str:
+def diagnostics_text(
+    found: Sequence[tuple[Path, Sequence[Diagnostic]]], format_: str, width: int
+) -> str:
     """Render diagnostics of one or several tenant roots."""
     if format_ == "github":
         from reconciler.views import annotations

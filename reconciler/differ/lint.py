@@ -26,7 +26,7 @@ _IN_THE_PORTAL = (
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
+class _LintedEntry:
     """One assignment as it is after the plan was applied; undeclared ones have no location."""
 
     target: Target
@@ -246,27 +246,29 @@ class _PolicyLint:
         return self._warning("filter-on-custom-compliance", message, location, advice)
 
 
-def _entries(plan: PolicyPlan) -> Iterator[_Entry]:
+def _entries(plan: PolicyPlan) -> Iterator[_LintedEntry]:
     for change in plan.changes:
         match change:
             case Create():
-                yield _Entry(change.target, change.filter, change.declared_at)
+                yield _LintedEntry(change.target, change.filter, change.declared_at)
             case Update():
-                yield _Entry(change.target, change.after, change.declared_at)
+                yield _LintedEntry(change.target, change.after, change.declared_at)
             case Delete():
                 pass
     for keep in plan.kept:
-        yield _Entry(keep.assignment.target, keep.assignment.filter, keep.declared_at)
+        yield _LintedEntry(keep.assignment.target, keep.assignment.filter, keep.declared_at)
     for unmanaged in plan.unmanaged:
-        yield _Entry(unmanaged.assignment.target, unmanaged.assignment.filter, None)
+        yield _LintedEntry(unmanaged.assignment.target, unmanaged.assignment.filter, None)
     for inherited in plan.inherited:
         assignment = inherited.assignment
-        yield _Entry(assignment.target, assignment.filter, inherited.declared_at, inherited=True)
+        yield _LintedEntry(
+            assignment.target, assignment.filter, inherited.declared_at, inherited=True
+        )
 
 
-def _by_group(entries: Sequence[_Entry], kind: TargetKind) -> dict[str, _Entry]:
+def _by_group(entries: Sequence[_LintedEntry], kind: TargetKind) -> dict[str, _LintedEntry]:
     """Index the groups of one side by id; a declared or direct entry wins over an inherited one."""
-    chosen: dict[str, _Entry] = {}
+    chosen: dict[str, _LintedEntry] = {}
     for entry in entries:
         object_id = entry.target.id
         if entry.target.kind is kind and object_id is not None:

@@ -37,7 +37,7 @@ class _Use:
     platform: str | None = None
 
 
-class _Names:
+class _NamesNow:
     """What names lead to in the tenant, now."""
 
     def __init__(self, live: LiveState, directory: Directory) -> None:
@@ -73,7 +73,7 @@ def make_lock(desired: DesiredState, live: LiveState, directory: Directory) -> L
 
     The files must resolve without an error: a name that leads nowhere is left out.
     """
-    names = _Names(live, directory)
+    names = _NamesNow(live, directory)
     objects: dict[LockedKind, set[LockedObject]] = {kind: set() for kind in LockedKind}
     for use in _uses(desired.policies):
         id = names.lead_to(use)
@@ -89,7 +89,7 @@ def check_lock(
 
     Where the id stands beside the name, the name leads nowhere by itself; it can only be lacking.
     """
-    names = _Names(live, directory)
+    names = _NamesNow(live, directory)
     for use in _uses(desired.policies):
         id = names.lead_to(use)
         if id is None:

@@ -65,7 +65,7 @@ class Imported:
 
 
 @dataclass(frozen=True, slots=True)
-class _Names:
+class _UniqueNames:
     """What the tenant's names lead to, so that a name is written only where it leads to one object.
 
     ``platforms`` has the platforms of all policies of a name, in lower case, "" where unknown.
@@ -109,7 +109,7 @@ def import_policies(
     platforms: dict[str, list[str]] = defaultdict(list)
     for live in everything:
         platforms[live.policy.name].append((live.policy.platform or "").casefold())
-    names = _Names(
+    names = _UniqueNames(
         platforms=platforms,
         by_id_alone=frozenset(by_id_alone),
         filters=Counter(each.name for each in directory.filters.values()),
@@ -120,7 +120,7 @@ def import_policies(
 
 
 def _import(
-    live: LivePolicy, names: _Names, default: Ownership, ownership: Ownership | None
+    live: LivePolicy, names: _UniqueNames, default: Ownership, ownership: Ownership | None
 ) -> Imported:
     sides = _Sides()
     excluded_twice = _undecidable(live)
@@ -145,7 +145,7 @@ def _import(
     return Imported(live.policy, written, count, left_out)
 
 
-def _order(assignment: Assignment, names: _Names) -> tuple[int, str, str, str]:
+def _order(assignment: Assignment, names: _UniqueNames) -> tuple[int, str, str, str]:
     """Broad targets first, then groups by name, so that a reviewer finds a line."""
     target = assignment.target
     group = names.directory.groups.by_id.get(target.id or "")
@@ -166,7 +166,7 @@ def _undecidable(live: LivePolicy) -> Mapping[Key, str]:
     return reasons
 
 
-def _add(assignment: Assignment, refused: str | None, names: _Names, sides: _Sides) -> None:
+def _add(assignment: Assignment, refused: str | None, names: _UniqueNames, sides: _Sides) -> None:
     reason = refused or _why_not(assignment, names)
     if reason is not None:
         what = _described(assignment, names)
@@ -177,7 +177,7 @@ def _add(assignment: Assignment, refused: str | None, names: _Names, sides: _Sid
     (sides.exclude if is_exclusion else sides.include).append(target)
 
 
-def _why_not(assignment: Assignment, names: _Names) -> str | None:
+def _why_not(assignment: Assignment, names: _UniqueNames) -> str | None:
     """Why an assignment cannot be declared; None where it can."""
     if not assignment.is_direct:
         from_set = assignment.source.casefold() == "policysets"
@@ -185,7 +185,7 @@ def _why_not(assignment: Assignment, names: _Names) -> str | None:
     return _why_not_target(assignment.target, names) or _why_not_filter(assignment, names)
 
 
-def _why_not_target(target: Target, names: _Names) -> str | None:
+def _why_not_target(target: Target, names: _UniqueNames) -> str | None:
     match target.kind:
         case TargetKind.OPAQUE:
             return "this type of target is unknown to the program"
@@ -202,7 +202,7 @@ def _why_not_target(target: Target, names: _Names) -> str | None:
             return None
 
 
-def _why_not_filter(assignment: Assignment, names: _Names) -> str | None:
+def _why_not_filter(assignment: Assignment, names: _UniqueNames) -> str | None:
     filter = assignment.filter
     if filter is None:
         return None
@@ -211,7 +211,7 @@ def _why_not_filter(assignment: Assignment, names: _Names) -> str | None:
     return None if filter.id in names.directory.filters else "its filter no longer exists"
 
 
-def _described(assignment: Assignment, names: _Names) -> str:
+def _described(assignment: Assignment, names: _UniqueNames) -> str:
     target = assignment.target
     match target.kind:
         case TargetKind.ALL_DEVICES:
@@ -228,7 +228,7 @@ def _described(assignment: Assignment, names: _Names) -> str:
             return f"include {target.kind.value.replace('_', ' ')} {target.id}"
 
 
-def _written_target(assignment: Assignment, names: _Names) -> WrittenTarget:
+def _written_target(assignment: Assignment, names: _UniqueNames) -> WrittenTarget:
     target, filter = assignment.target, assignment.filter
     mode = filter.mode if filter else None
     filter_reference = _filter_reference(filter.id, names) if filter else None
@@ -236,7 +236,7 @@ def _written_target(assignment: Assignment, names: _Names) -> WrittenTarget:
 
 
 def _key_and_value(
-    target: Target, names: _Names
+    target: Target, names: _UniqueNames
 ) -> tuple[str, WrittenReference | str | tuple[str, str] | None]:
     match target.kind:
         case TargetKind.COLLECTION:
@@ -249,7 +249,7 @@ def _key_and_value(
             return target.kind.value, None
 
 
-def _group_reference(group_id: str, names: _Names) -> WrittenReference:
+def _group_reference(group_id: str, names: _UniqueNames) -> WrittenReference:
     name = names.directory.groups.by_id[group_id].name
     if not _is_writable(name):
         return WrittenReference(None, group_id, "its name cannot be written in YAML")
@@ -260,7 +260,7 @@ def _group_reference(group_id: str, names: _Names) -> WrittenReference:
     return WrittenReference(name)
 
 
-def _filter_reference(filter_id: str, names: _Names) -> WrittenReference:
+def _filter_reference(filter_id: str, names: _UniqueNames) -> WrittenReference:
     name = names.directory.filters[filter_id].name
     if not _is_writable(name):
         return WrittenReference(None, filter_id, "the filter's name cannot be written in YAML")
@@ -271,7 +271,7 @@ def _filter_reference(filter_id: str, names: _Names) -> WrittenReference:
     return WrittenReference(name)
 
 
-def _policy_reference(policy: Policy, names: _Names) -> tuple[WrittenReference, str | None]:
+def _policy_reference(policy: Policy, names: _UniqueNames) -> tuple[WrittenReference, str | None]:
     """Name the policy; where others have its name, by platform if that tells all of them apart.
 
     Else it is named by its id alone: beside another declaration of the same name, a name would be

@@ -21,7 +21,7 @@ _MEANINGS = {"*": ".*", "?": "."}
 
 
 @dataclass(frozen=True, slots=True)
-class _Names:
+class _AnsweringNames:
     """Everything that one declared policy answers to; ``ids`` are in lower case."""
 
     names: frozenset[str]
@@ -82,7 +82,7 @@ class Selection:
         return replace(desired, policies=policies), unmatched
 
 
-def _advice(glob: str, known: Iterable[_Names]) -> str:
+def _advice(glob: str, known: Iterable[_AnsweringNames]) -> str:
     by_folded = {name.casefold(): name for each in known for name in each.names}
     same = filter(_pattern(glob.casefold()).fullmatch, by_folded)
     near = [*same] or difflib.get_close_matches(glob.casefold(), by_folded, cutoff=0.6)
@@ -104,7 +104,7 @@ def _pattern(glob: str) -> re.Pattern[str]:
     )
 
 
-def _matching(glob: str, known: Mapping[DesiredPolicy, _Names]) -> list[DesiredPolicy]:
+def _matching(glob: str, known: Mapping[DesiredPolicy, _AnsweringNames]) -> list[DesiredPolicy]:
     equal = [policy for policy, its in known.items() if _equals(glob, its.names, its.ids)]
     return equal or [policy for policy, its in known.items() if _matches(glob, its.names)]
 
@@ -126,7 +126,7 @@ def _by_name(live: LiveState) -> Mapping[str, list[Policy]]:
 
 def _names(
     policy: DesiredPolicy, by_id: Mapping[str, str], by_name: Mapping[str, list[Policy]]
-) -> _Names:
+) -> _AnsweringNames:
     """The declared name and id, and those of the live policies that they lead to.
 
     A policy that has no name, in the files or in the tenant, answers to wildcards by its id.
@@ -140,6 +140,6 @@ def _names(
             for each in found
             if platform in (None, (each.platform or "").casefold())
         }
-        return _Names(frozenset({name or ""}), frozenset(ids))
+        return _AnsweringNames(frozenset({name or ""}), frozenset(ids))
     names = {each for each in (name, by_id.get(id)) if each}
-    return _Names(frozenset(names or {id}), frozenset({id.casefold()}))
+    return _AnsweringNames(frozenset(names or {id}), frozenset({id.casefold()}))

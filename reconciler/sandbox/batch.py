@@ -22,7 +22,7 @@ _FAILED_DEPENDENCY = 424  # [D] section 6
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
+class _BatchEntry:
     own_id: str
     method: str
     url: str
@@ -54,7 +54,7 @@ def run_batch(
     return SandboxResponse(200, {"responses": _shuffled(responses, seed)})
 
 
-def _entries(body: object) -> list[_Entry]:
+def _entries(body: object) -> list[_BatchEntry]:
     requests = body.get("requests") if isinstance(body, dict) else None
     if not isinstance(requests, list) or not requests:
         raise bad_request("Invalid batch payload format.")
@@ -62,7 +62,7 @@ def _entries(body: object) -> list[_Entry]:
         raise bad_request(
             f"Number of batch request steps exceeds the maximum value of {MAX_ENTRIES}."
         )
-    entries: list[_Entry] = []
+    entries: list[_BatchEntry] = []
     for item in requests:
         earlier = {entry.own_id for entry in entries}
         entry = _entry(item)
@@ -76,7 +76,7 @@ def _entries(body: object) -> list[_Entry]:
     return entries
 
 
-def _entry(item: object) -> _Entry:
+def _entry(item: object) -> _BatchEntry:
     if not isinstance(item, dict):
         raise bad_request("Invalid batch payload format.")
     own_id, method, url = item.get("id"), item.get("method"), item.get("url")
@@ -94,12 +94,12 @@ def _entry(item: object) -> _Entry:
     if "body" in item and "content-type" not in lowered:
         raise bad_request(f"Batch request '{own_id}' has a body and no Content-Type.")
     body = json.dumps(item["body"]).encode() if "body" in item else b""
-    return _Entry(
+    return _BatchEntry(
         own_id, method.upper(), url, lowered, body, tuple(str(other) for other in depends_on)
     )
 
 
-def _inner_request(request: SandboxRequest, entry: _Entry) -> SandboxRequest:
+def _inner_request(request: SandboxRequest, entry: _BatchEntry) -> SandboxRequest:
     # The endpoint decides the version ([D] section 6): one in the url is looked up as a segment, and not found.
     path, _, query = f"/{entry.url.removeprefix('/')}".partition("?")
     return SandboxRequest(

@@ -27,7 +27,7 @@ _PRIVATE = "sandbox"
 
 
 @dataclass(frozen=True, slots=True)
-class Write:
+class QueuedWrite:
     """What must be the same when a write is sent again with its approval code ([D] section 10)."""
 
     method: str
@@ -53,7 +53,7 @@ class ApprovalQueue:
     clock: Callable[[], float]
     new_id: Callable[[], str]
 
-    def admit(self, write: Write, headers: Mapping[str, str]) -> str | None:
+    def admit(self, write: QueuedWrite, headers: Mapping[str, str]) -> str | None:
         """Allow a write, or queue it and raise Refusal.
 
         Returns the code of the request that the write completes, None where no approval is asked for.
@@ -84,7 +84,7 @@ class ApprovalQueue:
             for request in self.state.approvals
         ]
 
-    def _approved(self, code: str, write: Write) -> str:
+    def _approved(self, code: str, write: QueuedWrite) -> str:
         request = self.state.approval(code)
         if (
             request is None
@@ -94,7 +94,7 @@ class ApprovalQueue:
             raise Refusal(403, "Forbidden", "")  # bare, as observed ([O] section 10)
         return str(request["id"])
 
-    def _queue(self, write: Write, justification: str | None, *, documented: bool) -> Refusal:
+    def _queue(self, write: QueuedWrite, justification: str | None, *, documented: bool) -> Refusal:
         """Queue the write; returns what its sender is told."""
         if justification is None:
             message = f"Header '{JUSTIFICATION}' is required to request approval"
@@ -117,7 +117,7 @@ class ApprovalQueue:
             {CODE: code},
         )
 
-    def _file(self, write: Write, reason: str) -> str:
+    def _file(self, write: QueuedWrite, reason: str) -> str:
         now = self._now()
         code = self.new_id()
         self.state.add_approval(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reconciler.sandbox.faults import FaultKind
-from reconciler.sandbox.multi_admin_approval import ApprovalQueue, Write
+from reconciler.sandbox.multi_admin_approval import ApprovalQueue, QueuedWrite
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -76,7 +76,7 @@ class Service:
         self, request: SandboxRequest, policy_id: str, assignments: Iterable[JsonObject]
     ) -> None:
         """Carry out a checked write, unless it must be approved first."""
-        write = Write(request.method, request.path, policy_id, request.body)
+        write = QueuedWrite(request.method, request.path, policy_id, request.body)
         approvals_before = self.state.approvals
         try:
             code = self.approval_queue.admit(write, request.headers)

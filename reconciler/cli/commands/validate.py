@@ -51,10 +51,10 @@ def command(*, path: Path, console: Console, output: OutputOptions) -> int:
 def _render(
     found: Sequence[tuple[Path, Sequence[Diagnostic]]], format_: str, width: int, policies: int
 ) -> str:
-    from reconciler.cli.render import problems
+    from reconciler.cli.render import diagnostics_text
     from reconciler.views.validation import render_verdict
 
-    text = problems(found, format_, width)
+    text = diagnostics_text(found, format_, width)
     if format_ != "text":
         return text
     verdict = render_verdict(

@@ -58,7 +58,7 @@ _STATES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Label:
+class CellLabel:
     """A policy, target or filter by name; ``id`` is whole, ``short_id`` only where names clash."""
 
     name: str
@@ -73,7 +73,7 @@ class FilterLabel:
     """A filter with its mode; ``label`` is None for no filter."""
 
     mode: str
-    label: Label | None = None
+    label: CellLabel | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class Entry:
     """One assignment and what becomes of it. ``before`` is set where the filter changes."""
 
     state: State
-    target: Label
+    target: CellLabel
     filter: FilterLabel | None
     before: FilterLabel | None = None
     effect: str = ""
@@ -99,7 +99,7 @@ class PolicyBlock:
     """A policy with what changes on it and what stays; ``anchor`` is its id within the page."""
 
     anchor: str
-    label: Label
+    label: CellLabel
     platform: str
     is_authoritative: bool
     tally: tuple[tuple[State, int], ...]
@@ -112,7 +112,7 @@ class PolicyMark:
     """A policy in the row of a group."""
 
     state: State
-    label: Label
+    label: CellLabel
     anchor: str
     filter: FilterLabel | None
 
@@ -126,7 +126,7 @@ class PolicyMark:
 class TargetRow:
     """A group, or all devices and the like, with the policies that include and exclude it."""
 
-    label: Label
+    label: CellLabel
     included: tuple[PolicyMark, ...]
     excluded: tuple[PolicyMark, ...]
     changes: int
@@ -160,7 +160,7 @@ def _block(plan: PolicyPlan, number: int, names: Names) -> PolicyBlock:
 class HeldBlock:
     """What a hold keeps from being written on one policy."""
 
-    label: Label
+    label: CellLabel
     platform: str
     until: str
     reason: str
@@ -241,8 +241,8 @@ def _rest(state: State, live: Assignment, names: Names) -> Entry:
     return Entry(state, target_label(live.target, names), filter, source=source)
 
 
-def _label(name: str, id: str, names: Names) -> Label:
-    return Label(visible_name(name), visible_name(id), visible(names.short_id(id)))
+def _label(name: str, id: str, names: Names) -> CellLabel:
+    return CellLabel(visible_name(name), visible_name(id), visible(names.short_id(id)))
 
 
 def _filter(filter: Filter | None, names: Names) -> FilterLabel:
@@ -251,15 +251,15 @@ def _filter(filter: Filter | None, names: Names) -> FilterLabel:
     return FilterLabel(filter.mode.value, _label(filter.name or filter.id, filter.id, names))
 
 
-def target_label(target: Target, names: Names) -> Label:
+def target_label(target: Target, names: Names) -> CellLabel:
     """Name a target with its side."""
     kind = wording.TARGET_KINDS[target.kind]
     if target.is_broad:
-        return Label("", kind=kind)
+        return CellLabel("", kind=kind)
     name = target.odata_type if target.kind is TargetKind.OPAQUE else target.name
     object_id = target.id or ""
     of_type = f" ({target.target_type})" if target.target_type else ""
-    return Label(
+    return CellLabel(
         name=visible_name(name or object_id),
         id=visible_name(object_id) if name else "",
         short_id=visible(names.short_id(object_id)),

@@ -13,7 +13,7 @@ from reconciler.model.text import visible
 from reconciler.model.wording import Names
 from reconciler.views.attention import Attention
 from reconciler.views.escaping import visible_name
-from reconciler.views.html.blocks import Entry, Label, PolicyBlock, entry_of
+from reconciler.views.html.blocks import CellLabel, Entry, PolicyBlock, entry_of
 
 MOST_OPEN_CHANGES = 40
 """A plan with more folds its policies, so that the page stays short enough to look over."""
@@ -33,10 +33,10 @@ class DiagnosticRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Danger:
+class DangerRow:
     """A change to look at first, with its policy, for the list above a folded plan."""
 
-    policy: Label
+    policy: CellLabel
     anchor: str
     entry: Entry
 
@@ -79,12 +79,12 @@ def warnings(plan: Plan) -> list[DiagnosticRow]:
 
 def dangers(
     plan: Plan, attention: Iterable[Attention], blocks: Iterable[PolicyBlock]
-) -> list[Danger]:
+) -> list[DangerRow]:
     """What to look at first, the worst first; a folded plan shows it above its policies."""
     names = Names.of_plan(plan)
     by_id = {policy.policy.id: block for policy, block in zip(plan.policies, blocks, strict=True)}
     return [
-        Danger(block.label, block.anchor, entry_of(each.change, names))
+        DangerRow(block.label, block.anchor, entry_of(each.change, names))
         for each in attention
         for block in [by_id[each.change.policy.id]]
     ]
