@@ -171,8 +171,8 @@ class HeldBlock:
 class ScheduledRow:
     """A declared line that is not in force yet."""
 
-    policy: Label
-    target: Label
+    policy: CellLabel
+    target: CellLabel
     filter: FilterLabel | None
     starts: str
     place: str
