@@ -60,11 +60,8 @@ def test_the_first_plan_is_commented_kept_and_annotated_and_nothing_is_written(w
     )
     assert "Engineering staff" in comment
     assert f"{world.github.root}/contoso/intune/actions/runs/1" in comment
-    assert (
-        (run.artifacts["plan-contoso-prod"] / "contoso-prod" / "plan.html")
-        .read_text()
-        .startswith("<!")
-    )
+    assert (run.artifacts["html-contoso-prod"] / "plan.html").read_text().startswith("<!")
+    assert f"{world.github.root}/contoso/intune/actions/runs/1/artifacts/1" in comment
     planned = run["plan contoso-prod"]
     assert planned.environment == "plan-contoso-prod"
     assert plan["digest"] in planned.step("Plan").summary
@@ -156,7 +153,11 @@ def test_several_tenants_with_hostile_labels_get_a_comment_each_and_one_hides_no
         assert run[f"plan {HOSTILE[0]}"].result == "failure"
         assert run[f"plan {HOSTILE[1]}"].result == "success"
         assert run["comment"].result == "failure"
-        assert list(run.artifacts) == ["plan-EU-prod-..-x", "plan-us-touch-pwned-id-adele"]
+        assert sorted(run.artifacts) == [
+            "html-us-touch-pwned-id-adele",
+            "plan-EU-prod-..-x",
+            "plan-us-touch-pwned-id-adele",
+        ]
         broken, planned = world.github.bodies(7)
         assert "No plan: 1 error" in broken
         assert "8 to add" in planned

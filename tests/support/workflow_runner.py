@@ -503,7 +503,10 @@ class _JobRunner:
                     log = workflow_artifacts.upload(
                         options, workspace=self.workspace, store=store, artifacts=artifacts
                     )
-                    outputs["artifact-url"] = f"{self.runner.github.root}/artifacts/1"
+                    outputs["artifact-url"] = (
+                        f"{self.runner.github.root}/{REPOSITORY}/actions/runs/"
+                        f"{self.runner.count}/artifacts/{len(artifacts)}"
+                    )
                 case "actions/download-artifact":
                     found = self._artifacts(options)
                     workflow_artifacts.download(options, workspace=self.workspace, artifacts=found)
