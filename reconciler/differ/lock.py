@@ -122,6 +122,9 @@ def _uses(policies: Iterable[DesiredPolicy]) -> Iterator[_Use]:
     """Walk every place where a file uses a name, with an id beside it or alone."""
     for policy in policies:
         label = policy.reference.name or policy.reference.id or ""
+        defaults = {
+            each.group.location for each in policy.assignments if each.is_default and each.group
+        }
         references: list[tuple[LockedKind, Reference, str | None]] = [
             (LockedKind.POLICIES, policy.reference, policy.platform)
         ]
@@ -132,7 +135,8 @@ def _uses(policies: Iterable[DesiredPolicy]) -> Iterator[_Use]:
                 references.append((LockedKind.FILTERS, assignment.filter.reference, None))
         for kind, reference, platform in references:
             if reference.name is not None:
-                yield _Use(kind, reference, label, platform)
+                is_default = reference.location in defaults
+                yield _Use(kind, reference, "" if is_default else label, platform)
 
 
 def _mismatch(use: _Use, id: str, locked: frozenset[str]) -> Diagnostic:

@@ -12,8 +12,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from reconciler.differ.lookup import Index
-from reconciler.model.diagnostics import KEEP_ONE_LINE, ONE_SIDE, Diagnostic, Location, error
+from reconciler.model.diagnostics import (
+    KEEP_ONE_LINE,
+    ONE_SIDE,
+    Diagnostic,
+    Location,
+    contradicts_default,
+    error,
+)
 from reconciler.model.identifiers import short_ids
+from reconciler.model.inheritance import join_inherited, nothing_to_override
 from reconciler.model.plan import key_of
 from reconciler.model.ports import Directory
 from reconciler.model.state import (
@@ -123,7 +131,9 @@ def resolve(desired: DesiredState, live: LiveState, directory: Directory) -> Res
     """
     resolver = _Resolver(live, directory)
     policies = [
-        resolved for policy in desired.policies if (resolved := resolver.policy(policy)) is not None
+        resolved
+        for policy in resolver.join_overrides(desired.policies)
+        if (resolved := resolver.policy(policy)) is not None
     ]
     policies.sort(key=lambda resolved: resolved.live.policy.sort_key)
     return Resolution(
@@ -155,6 +165,32 @@ class _Resolver:
             | short_ids((each.id, each.name) for each in groups)
         )
 
+    def join_overrides(self, policies: Iterable[DesiredPolicy]) -> Iterator[DesiredPolicy]:
+        """Carry out the overrides where only the tenant shows that a name and an id are one policy."""
+        listed = tuple(policies)
+        if not any(policy.override for policy in listed):
+            return iter(listed)
+        inherited = {self._id_of(policy): policy for policy in listed if policy.is_inherited}
+        inherited.pop(None, None)
+        joined: list[DesiredPolicy] = []
+        for own in listed:
+            found = self._id_of(own) if own.override else None
+            earlier = inherited.get(found)
+            if earlier is not None:
+                joined = [each for each in joined if each is not earlier]
+                joined.append(join_inherited(earlier, own))
+            elif found is not None:
+                self.diagnostics.append(nothing_to_override(own))
+            else:
+                joined.append(own)
+        return iter(joined)
+
+    def _id_of(self, desired: DesiredPolicy) -> str | None:
+        match = self._policies.find(desired.reference, policy="")
+        if isinstance(match, Diagnostic) and desired.platform and desired.reference.id is None:
+            match = self._match_by_platform(desired, match)
+        return None if isinstance(match, Diagnostic) else match.id
+
     def policy(self, desired: DesiredPolicy) -> ResolvedPolicy | None:
         """Resolve one policy, or say why it cannot be."""
         before = len(self.diagnostics)
@@ -166,6 +202,7 @@ class _Resolver:
         assignments = [self._assignment(item, name) for item in desired.assignments]
         resolved = tuple(item for item in assignments if item is not None)
         removals = tuple(self._removals(desired.removals, name))
+        resolved = self._without_repeated_defaults(resolved, name)
         self._refuse_conflicts(resolved, name)
         self._refuse_declared(removals, resolved, name)
         if live is None or len(self.diagnostics) > before:
@@ -238,6 +275,8 @@ class _Resolver:
         )
 
     def _assignment(self, desired: DesiredAssignment, policy: str) -> ResolvedAssignment | None:
+        if desired.is_default:
+            policy = ""  # one error for all policies
         target = self._target(desired, policy)
         filter_or_error = self._filter(desired.filter, policy)
         errors = [each for each in (target, filter_or_error) if isinstance(each, Diagnostic)]
@@ -251,7 +290,24 @@ class _Resolver:
             desired.location,
             desired.starts,
             desired.ends,
+            desired.is_default,
         )
+
+    def _without_repeated_defaults(
+        self, assignments: tuple[ResolvedAssignment, ...], policy: str
+    ) -> tuple[ResolvedAssignment, ...]:
+        """Leave out defaults that the policy excludes itself; refuse lines that contradict one."""
+        own = {key_of(each.target): each for each in assignments if not each.is_default}
+        left: list[ResolvedAssignment] = []
+        for each in assignments:
+            excluded = own.get(key_of(each.target)) if each.is_default else None
+            included = own.get((TargetKind.GROUP.value, each.target.id or "", ""))
+            line = excluded or (included if each.is_default else None)
+            if line is None:
+                left.append(each)
+            elif line is included or line.starts or line.ends:
+                self.diagnostics.append(contradicts_default(line.location, each.location, policy))
+        return tuple(left)
 
     def _removals(
         self, removals: Iterable[DesiredAssignment], policy: str

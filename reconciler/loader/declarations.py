@@ -22,6 +22,7 @@ from reconciler.loader.schema import (
     AllDevices,
     AllUsers,
     CollectionTarget,
+    DefaultsShape,
     Exclusion,
     FilterShape,
     GroupTarget,
@@ -48,6 +49,7 @@ from reconciler.model.state import (
     DesiredPolicy,
     FilterReference,
     Hold,
+    Override,
     Ownership,
     Reference,
     TargetKind,
@@ -142,7 +144,8 @@ class PolicyReader:
             for entry, place in zip(shape.remove or (), _items(node, "remove"), strict=True)
         )
         ownership = shape.ownership or self.ownership
-        if removals and shape.include is None and shape.exclude is None:
+        is_alone = shape.include is None and shape.exclude is None
+        if removals and is_alone and shape.override is not Override.ADD:
             self._check_removals_alone(node, ownership, policy)
         elif not (assignments or removals) and (node.line, node.column) not in self._damaged:
             self._check_emptiness(shape, node, ownership, policy)
@@ -154,6 +157,9 @@ class PolicyReader:
             assignments,
             hold_of(shape.hold, node, self.document),
             removals,
+            declares_ownership=shape.ownership is not None,
+            defaults=shape.defaults,
+            override=shape.override,
         )
 
     def _check_removals_alone(
@@ -204,6 +210,16 @@ class PolicyReader:
         group = self._reference(shape.group, value_of(node, "group") or node, policy)
         place = self.document.place(node)
         return _dated(DesiredAssignment(TargetKind.EXCLUSION_GROUP, place, group=group), shape)
+
+    def default_exclusions(
+        self, shape: DefaultsShape | None, root: Mapping
+    ) -> tuple[DesiredAssignment, ...]:
+        """The lines of ``defaults.exclude``, where this document is ``tenant.yaml``."""
+        nodes = _items(value_of(root, "defaults") or root, "exclude")
+        entries = zip(shape.exclude if shape else (), nodes, strict=False)
+        return tuple(
+            replace(self._exclusion(entry, node, ""), is_default=True) for entry, node in entries
+        )
 
     def _target(self, shape: Inclusion | Removal, node: Node, policy: str) -> DesiredAssignment:
         place = self.document.place(node)

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from collections.abc import Mapping as ReadOnly
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic_core import PydanticCustomError
 
 from reconciler.loader.declarations import Checked, PolicyReader, check, hold_of
-from reconciler.loader.desired_checks import check_policies
+from reconciler.loader.desired_checks import check_policies, check_targets
 from reconciler.loader.document import Document, read
 from reconciler.loader.lock_file import read_lock
+from reconciler.loader.overrides import add_defaults, join_overrides
 from reconciler.loader.scalar_types import checked_label
 from reconciler.loader.schema import GuardrailsShape, TenantFile
 from reconciler.loader.source_files import (
@@ -40,7 +41,15 @@ from reconciler.model.diagnostics import (
 )
 from reconciler.model.errors import ConfigError
 from reconciler.model.lock import Lock
-from reconciler.model.state import DesiredPolicy, DesiredState, Guardrails, Ownership, TenantConfig
+from reconciler.model.state import (
+    DesiredAssignment,
+    DesiredPolicy,
+    DesiredState,
+    Guardrails,
+    Ownership,
+    Reference,
+    TenantConfig,
+)
 
 _LABEL_LINE = re.compile(
     rb"""^label:[ ]+(?P<quote>["']?)(?P<label>[\w.-]+)(?P=quote)[ ]*\r?$""", re.MULTILINE
@@ -96,15 +105,25 @@ def load(
         _extend(files, document, tenant.root)
     elif document and not has_errors(diagnostics):
         diagnostics += filter(None, [diagnose_root(document, "tenant")])
+    inherited = frozenset(source.file for source in files.policy_files)
     files.add_folder(root, ".")
     files.add_overlay()
     shape = tenant.shape if tenant else None
     if shape is not None:
         diagnostics += _check_default_label(shape, root)
     lock, lock_diagnostics = _lock(files) if with_lock else (None, ())
-    policies, policy_diagnostics = _policies(files, shape.ownership if shape else None)
+    policies, policy_diagnostics = _policies(files, shape.ownership if shape else None, inherited)
     diagnostics += [*policy_diagnostics, *lock_diagnostics]
-    diagnostics += [*check_policies(policies), *files.diagnostics]
+    policies, override_diagnostics = join_overrides(policies)
+    if any(
+        each.location and each.location.file in inherited for each in diagnostics if each.is_error
+    ):
+        override_diagnostics = []  # what is overridden may be what cannot be read
+    diagnostics += [*override_diagnostics, *check_policies(policies), *files.diagnostics]
+    exclusions, default_diagnostics = _default_exclusions(document, shape)
+    diagnostics += default_diagnostics
+    policies, default_diagnostics = _with_defaults(policies, exclusions)
+    diagnostics += default_diagnostics
     if not files.policy_files and not has_errors(files.diagnostics):
         diagnostics.append(_no_policies())
     ordered = _bounded(sort_diagnostics(_once_each(diagnostics)))
@@ -112,7 +131,7 @@ def load(
     if shape is None or document is None:
         label = _readable_label(document, content)
         return Loaded(None, ordered, sources, folders=tuple(files.folders), label=label)
-    config = _config(shape, document, root)
+    config = replace(_config(shape, document, root), default_exclusions=exclusions)
     state = None if has_errors(ordered) else DesiredState(config, policies, lock)
     return Loaded(state, ordered, sources, config, tuple(files.folders), config.label)
 
@@ -169,7 +188,7 @@ def _lock(files: SourceFiles) -> tuple[Lock | None, tuple[Diagnostic, ...]]:
 
 
 def _policies(
-    files: SourceFiles, ownership: Ownership | None
+    files: SourceFiles, ownership: Ownership | None, inherited: Collection[str]
 ) -> tuple[tuple[DesiredPolicy, ...], list[Diagnostic]]:
     policies: list[DesiredPolicy] = []
     diagnostics: list[Diagnostic] = []
@@ -181,11 +200,34 @@ def _policies(
         diagnostics += document.diagnostics
         if isinstance(document.root, Mapping):
             reader = PolicyReader(document, ownership)
-            policies += reader.read(document.root)
+            is_inherited = source.file in inherited
+            policies += (
+                replace(policy, is_inherited=is_inherited) for policy in reader.read(document.root)
+            )
             diagnostics += reader.diagnostics
         elif document.root is not None or not has_errors(document.diagnostics):
             diagnostics += filter(None, [diagnose_root(document, "policies")])
     return tuple(policies), diagnostics
+
+
+def _default_exclusions(
+    document: Document | None, shape: TenantFile | None
+) -> tuple[tuple[DesiredAssignment, ...], list[Diagnostic]]:
+    """The lines of ``defaults.exclude``, and what is wrong with them."""
+    if document is None or shape is None or not isinstance(document.root, Mapping):
+        return (), []
+    reader = PolicyReader(document, shape.ownership)
+    lines = reader.default_exclusions(shape.defaults, document.root)
+    place = document.at(1, 1)
+    alone = DesiredPolicy(Reference(None, None, place), None, shape.ownership, lines)
+    return lines, [*reader.diagnostics, *check_targets(alone)]
+
+
+def _with_defaults(
+    policies: Iterable[DesiredPolicy], exclusions: tuple[DesiredAssignment, ...]
+) -> tuple[tuple[DesiredPolicy, ...], list[Diagnostic]]:
+    made = [add_defaults(policy, exclusions) for policy in policies]
+    return tuple(policy for policy, _ in made), [each for _, found in made for each in found]
 
 
 def _config(shape: TenantFile, document: Document, root: Path) -> TenantConfig:

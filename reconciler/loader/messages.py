@@ -348,6 +348,16 @@ def _wrong_type(refused: RefusedValue, kind: str) -> PathDiagnostic:
 _MODE_AND_FILTER = re.compile(r"(include|exclude)[\s:=]+\S.*")
 
 
+_MAPPINGS = {
+    "policies": 'write "- name: NAME" and the other keys below it',
+    **dict.fromkeys(TARGET_LISTS, 'write "- group: NAME"'),
+    "defaults": "write {exclude: [{group: NAME}]}",
+    "hold": "write {until: 2027-01-31, reason: WHY}",
+    "scope_tag_group": "write {target_type: device, entra_object_id: ID}, or user for device",
+}
+"""What to write where a mapping is due, by key."""
+
+
 def _type_help(refused: RefusedValue, kind: str) -> str:
     match kind, refused.name:
         case "bool_type", _:
@@ -361,16 +371,8 @@ def _type_help(refused: RefusedValue, kind: str) -> str:
             )
         case "list_type", _:
             return "start each entry with a dash and an ordinary space, on a line of its own"
-        case "model_type", "policies":
-            return 'write "- name: NAME" and the other keys below it'
-        case "model_type", "include" | "exclude" | "remove":
-            return 'write "- group: NAME"'
-        case "model_type", "hold":
-            return "write {until: 2027-01-31, reason: WHY}"
-        case "model_type", "scope_tag_group":
-            return "write {target_type: device, entra_object_id: ID}, or user for device"
-        case "model_type", _:
-            return "write its keys on the lines below, indented"
+        case "model_type", name:
+            return _MAPPINGS.get(name, "write its keys on the lines below, indented")
         case "string_type", _ if isinstance(refused.node, Sequence):
             return "write one text, in quotes if the brackets belong to it"
         case _:

@@ -66,6 +66,7 @@ class WrittenPolicy:
     include: tuple[WrittenTarget, ...] = ()
     exclude: tuple[WrittenTarget, ...] = ()
     comments: tuple[str, ...] = ()
+    leaves_out_defaults: bool = False
 
 
 def scalar(text: str) -> str:
@@ -94,6 +95,8 @@ def policy_lines(policy: WrittenPolicy) -> Iterator[str]:
         yield f"{_INDENT}platform: {scalar(policy.platform)}"
     if policy.ownership is not None:
         yield f"{_INDENT}ownership: {policy.ownership.value}"
+    if policy.leaves_out_defaults:
+        yield f"{_INDENT}defaults: false"
     yield from (f"{_INDENT}# {comment_text(comment)}" for comment in policy.comments)
     for key, targets in (("include", policy.include), ("exclude", policy.exclude)):
         if targets:

@@ -36,7 +36,7 @@ from reconciler.loader.scalar_types import (
     present,
     refusal,
 )
-from reconciler.model.state import BroadTargets, Cloud, FilterMode, Ownership, Writes
+from reconciler.model.state import BroadTargets, Cloud, FilterMode, Override, Ownership, Writes
 
 
 class Shape(BaseModel):
@@ -373,6 +373,14 @@ class PolicyShape(Shape):
         default=None,
         description="Targets that must not be assigned, on either side; additive policies too.",
     )
+    defaults: Annotated[StrictBool | None, BeforeValidator(present)] = Field(
+        default=None,
+        description="false leaves the defaults of tenant.yaml out of this policy.",
+    )
+    override: Annotated[Override | None, BeforeValidator(present)] = Field(
+        default=None,
+        description="Where an extended folder declares this policy too: replace it, or add to it.",
+    )
     hold: OptionalHold = Field(
         default=None,
         description="Show what would change on this policy, and write nothing of it up to a day.",
@@ -403,6 +411,14 @@ class GuardrailsShape(Shape):
     )
 
 
+class DefaultsShape(Shape):
+    """What holds for every policy that the root declares or inherits."""
+
+    exclude: list[ExclusionShape] = Field(
+        description="Groups that are excluded from every policy, besides its own list."
+    )
+
+
 class TenantFile(Shape):
     """The tenant that this folder describes, and how much one run may change in it."""
 
@@ -430,6 +446,10 @@ class TenantFile(Shape):
     )
     guardrails: GuardrailsShape = Field(
         default_factory=GuardrailsShape, description="Limits per run."
+    )
+    defaults: Annotated[DefaultsShape | None, BeforeValidator(present)] = Field(
+        default=None,
+        description="What holds for every policy, unless it says defaults: false.",
     )
     hold: OptionalHold = Field(
         default=None,

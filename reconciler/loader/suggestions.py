@@ -11,13 +11,14 @@ import re
 from collections.abc import Collection
 
 from reconciler.loader.schema import BROAD_WORDS
-from reconciler.model.state import BroadTargets, Cloud, Ownership, Writes
+from reconciler.model.state import BroadTargets, Cloud, Override, Ownership, Writes
 
 VALUES: dict[str, tuple[str, ...]] = {
     "ownership": tuple(Ownership),
     "cloud": tuple(Cloud),
     "writes": tuple(Writes),
     "broad_targets": tuple(BroadTargets),
+    "override": tuple(Override),
     "target_type": ("user", "device"),
 }
 

@@ -26,6 +26,7 @@ from reconciler.loader.messages import (
 from reconciler.loader.schema import (
     TARGET_LISTS,
     TARGETS,
+    DefaultsShape,
     FilterShape,
     GuardrailsShape,
     HoldShape,
@@ -118,6 +119,16 @@ def _locate(
     )
 
 
+_SHAPES: dict[str, type[Shape]] = {
+    "filter": FilterShape,
+    "scope_tag_group": ScopeTagGroup,
+    "guardrails": GuardrailsShape,
+    "defaults": DefaultsShape,
+    "hold": HoldShape,
+}
+"""By the key of a mapping."""
+
+
 def _known_keys(container: Path, model: type[Shape]) -> Collection[str]:
     match container:
         case ():
@@ -130,14 +141,8 @@ def _known_keys(container: Path, model: type[Shape]) -> Collection[str]:
             return ("group", "from", "until")
         case (*_, "remove", int()):
             return tuple(TARGETS)
-        case (*_, "filter"):
-            return FilterShape.model_fields
-        case (*_, "scope_tag_group"):
-            return ScopeTagGroup.model_fields
-        case (*_, "guardrails"):
-            return GuardrailsShape.model_fields
-        case (*_, "hold"):
-            return HoldShape.model_fields
+        case (*_, str() as key) if key in _SHAPES:
+            return _SHAPES[key].model_fields
         case _:
             return ObjectReference.model_fields
 

@@ -78,6 +78,18 @@ KEEP_ONE_LINE = "keep the line that is meant"
 """Help for a target that a policy declares and removes."""
 
 
+def contradicts_default(line: Location, default: Location, policy: str) -> Diagnostic:
+    """The error for a line about a group that ``defaults.exclude`` excludes from every policy."""
+    return error(
+        "default-exclusion",
+        f"defaults.exclude excludes this group from every policy of this root ({default})",
+        line,
+        help="for Intune an exclusion wins: remove this line, unless the policy is meant to be without "
+        "the defaults (defaults: false)",
+        policy=policy,
+    )
+
+
 def has_errors(diagnostics: Iterable[Diagnostic]) -> bool:
     """Whether any of them is an error."""
     return any(diagnostic.is_error for diagnostic in diagnostics)

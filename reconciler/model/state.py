@@ -63,6 +63,13 @@ class FilterMode(StrEnum):
     EXCLUDE = "exclude"
 
 
+class Override(StrEnum):
+    """What a policy of the root's own files does to the same policy of an extended folder."""
+
+    REPLACE = "replace"
+    ADD = "add"
+
+
 class TargetKind(StrEnum):
     """The kinds of assignment target; the spelling is that of the plan JSON."""
 
@@ -320,6 +327,8 @@ class DesiredAssignment:
     broad: bool = False
     starts: date | None = None
     ends: date | None = None
+    is_default: bool = False
+    """Whether it is a line of ``defaults.exclude`` in ``tenant.yaml``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,6 +357,14 @@ class DesiredPolicy:
     assignments: tuple[DesiredAssignment, ...]
     hold: Hold | None = None
     removals: tuple[DesiredAssignment, ...] = ()
+    declares_ownership: bool = False
+    """Whether ``ownership`` is the policy's own word, and not the tenant's default."""
+    defaults: bool | None = None
+    """False leaves out the defaults of ``tenant.yaml``; None where the policy does not say."""
+    is_inherited: bool = False
+    """Whether it comes from a folder that the root extends."""
+    override: Override | None = None
+    """Set where the policy that it overrides is known only once names are looked up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -375,6 +392,7 @@ class TenantConfig:
     writes: Writes = Writes.AUTO
     guardrails: Guardrails = Guardrails()
     hold: Hold | None = None
+    default_exclusions: tuple[DesiredAssignment, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -399,6 +417,7 @@ class ResolvedAssignment:
     location: Location
     starts: date | None = None
     ends: date | None = None
+    is_default: bool = False
 
 
 @dataclass(frozen=True, slots=True)

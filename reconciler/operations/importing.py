@@ -29,6 +29,7 @@ from reconciler.model.state import (
     LivePolicy,
     LiveState,
     Ownership,
+    TargetKind,
     TenantConfig,
 )
 from reconciler.operations.connect import Session
@@ -193,6 +194,10 @@ def _directory(loaded: Loaded, chosen: Sequence[LivePolicy], tenant: Reader) -> 
         declared = referenced_groups(loaded.state)
         names |= declared.names
         ids |= declared.ids
+    for line in loaded.config.default_exclusions if loaded.config else ():
+        if line.group is not None:
+            names |= {line.group.name} if line.group.name else set()
+            ids |= {line.group.id} if line.group.id else set()
     found = tenant.find_groups(names=names, ids=ids - assigned.by_id.keys())
     groups = GroupSearch({**assigned.by_id, **found.by_id}, found.by_name, found.nearby)
     return Directory(groups, tenant.read_filters())
@@ -211,6 +216,7 @@ def _prove(
     refused: dict[str, str] = {}
     default = loaded.config.ownership if loaded.config else Ownership.ADDITIVE
     existing = _existing(loaded, request.root)
+    defaults = _default_groups(loaded, directory, day)
     for _ in range(_ROUNDS):
         imported = import_policies(
             choice.policies,
@@ -220,7 +226,10 @@ def _prove(
             ownership=request.ownership,
             by_id_alone=by_id_alone,
         )
-        imported = tuple(_without(each, refused.get(each.policy.id)) for each in imported)
+        imported = tuple(
+            _with_defaults(_without(each, refused.get(each.policy.id)), live, defaults)
+            for each in imported
+        )
         edits = plan_files(imported, existing, request.layout)
         bad = _not_empty(request.root, imported, edits, live, directory, day)
         if not bad:
@@ -232,6 +241,47 @@ def _prove(
         "the imported files would not give an empty plan, so nothing was written; please report it "
         f"with this reason: {next(iter(bad.values()))}"
     )
+
+
+def _default_groups(loaded: Loaded, directory: Directory, day: date) -> frozenset[str] | None:
+    """The groups that every policy must exclude for ``defaults.exclude`` to change nothing.
+
+    None where that cannot be said: a line that is not in force on the day, or leads to no group.
+    """
+    lines = loaded.config.default_exclusions if loaded.config else ()
+    ids: set[str] = set()
+    for line in lines:
+        is_over = line.ends is not None and line.ends < day
+        is_early = line.starts is not None and day < line.starts
+        named = [
+            group.id
+            for group in directory.groups.by_id.values()
+            if line.group is not None
+            and (
+                group.id == line.group.id
+                or (line.group.id is None and group.name == line.group.name)
+            )
+        ]
+        if is_over or is_early or len(named) != 1:
+            return None
+        ids.update(named)
+    return frozenset(ids)
+
+
+def _with_defaults(
+    imported: Imported, live: LiveState, defaults: frozenset[str] | None
+) -> Imported:
+    """Leave the root's defaults out of a policy that they would change."""
+    if imported.written is None or defaults == frozenset():
+        return imported
+    excluded = {
+        each.target.id
+        for each in live.policies[imported.policy.id].assignments
+        if each.is_direct and each.target.kind is TargetKind.EXCLUSION_GROUP
+    }
+    if defaults is not None and defaults <= excluded:
+        return imported
+    return replace(imported, written=replace(imported.written, leaves_out_defaults=True))
 
 
 def _without(imported: Imported, reason: str | None) -> Imported:

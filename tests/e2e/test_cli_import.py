@@ -157,3 +157,36 @@ def test_names_that_yaml_could_misread_come_back_as_they_are(root):
     assert ran.code == 0, ran.stderr
     planned = call("plan", root, "--sandbox", "--detailed-exitcode")
     assert planned.code == 0, planned.stdout
+
+
+@pytest.mark.parametrize("ownership", ["additive", "authoritative"])
+def test_an_import_leaves_the_root_s_defaults_out_where_they_would_change_a_policy(root, ownership):
+    own(root, ownership)
+    with root.joinpath("tenant.yaml").open("a", encoding="utf-8") as stream:
+        stream.write("defaults: {exclude: [{group: Break glass devices}]}\n")
+    ran = call("import", root, "--sandbox")
+    assert ran.code == 0, ran.stderr
+    assert ran.stdout.endswith(f"{NOTHING}\n")
+    assert "Imported 11 policies with 20 assignments." in ran.stdout
+    written = b"".join(files(root).values())
+    assert b"    defaults: false\n" in written
+    planned = call("plan", root, "--sandbox", "--detailed-exitcode")
+    assert planned.code == 0, planned.stdout
+
+
+def test_files_with_holds_schedules_and_removals_keep_their_bytes(root):
+    by_hand = BY_HAND + (
+        "    exclude:\n"
+        "      - {group: Executives, from: 2999-01-01}   # later\n"
+        "    remove:\n"
+        "      - group: Finance staff\n"
+        "    hold: {until: 2999-01-01, reason: Freeze}\n"
+        "    defaults: false\n"
+    )
+    root.joinpath("policies").mkdir()
+    root.joinpath("policies/windows10.yaml").write_text(by_hand, "utf-8")
+    ran = call("import", root, "--sandbox")
+    assert ran.code == 0, ran.stderr
+    text = root.joinpath("policies/windows10.yaml").read_text("utf-8")
+    assert text.startswith(by_hand)
+    assert text.count("Windows 11 - Baseline") == 1

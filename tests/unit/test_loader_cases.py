@@ -52,6 +52,7 @@ def dump(state: DesiredState) -> list[str]:
         f"  creates {limits.max_creates}, updates {limits.max_updates}",
         f"  deletes {limits.max_deletes}, broad {limits.broad_targets}",
         *dump_hold(config.hold),
+        *(f"  default {dump_assignment(each)}" for each in config.default_exclusions),
         *(each for policy in state.policies for each in dump_policy(policy)),
     ]
 
@@ -59,6 +60,8 @@ def dump(state: DesiredState) -> list[str]:
 def dump_policy(policy) -> list[str]:
     platform = f" ({policy.platform})" if policy.platform else ""
     head = f"policy {both(policy.reference)}{platform} {policy.ownership}"
+    head += f", override {policy.override} open" if policy.override else ""
+    head += ", inherited" if policy.is_inherited else ""
     return [
         f"{head} at {policy.reference.location}",
         *(f"  {dump_assignment(each)}" for each in policy.assignments),

@@ -11,6 +11,7 @@ from reconciler.model.state import (
     Group,
     LivePolicy,
     LiveState,
+    Override,
     Reference,
     TargetKind,
     UnreadablePolicy,
@@ -355,3 +356,35 @@ def test_an_uncut_name_is_looked_up_beside_the_name_that_yaml_reads():
     wanted = referenced_groups(build.desired(build.declared_policy(POLICY, uncut)))
     assert wanted.names == {"Sales"}
     assert wanted.uncut_names == {"Sales #1"}
+
+
+def overriding(reference, **parts):
+    line = build.declare(build.named("Sales laptops"), line=6)
+    own = build.declared_policy(reference, line)
+    return replace(own, override=Override.ADD, **parts)
+
+
+def test_an_override_by_name_finds_the_policy_that_is_inherited_by_id():
+    inherited = replace(
+        build.declared_policy(
+            build.named(id=build.WINDOWS, line=1), build.declare(build.named(id=build.FINANCE))
+        ),
+        is_inherited=True,
+    )
+    finance = Group(build.FINANCE, "Finance")
+    live = build.tenant_of(LivePolicy(build.policy(), ()))
+    desired = build.desired(inherited, overriding(POLICY))
+    resolution = resolve(desired, live, build.directory(SALES, finance))
+    assert resolution.diagnostics == ()
+    (policy,) = resolution.state.policies
+    assert {each.target.id for each in policy.assignments} == {build.SALES, build.FINANCE}
+    replaced = build.desired(inherited, replace(overriding(POLICY), override=Override.REPLACE))
+    (policy,) = resolve(replaced, live, build.directory(SALES, finance)).state.policies
+    assert {each.target.id for each in policy.assignments} == {build.SALES}
+
+
+def test_an_override_of_nothing_is_an_error_once_the_tenant_has_been_read():
+    live = build.tenant_of(LivePolicy(build.policy(), ()))
+    resolution = resolve(build.desired(overriding(POLICY)), live, build.directory(SALES))
+    assert resolution.state.policies == ()
+    assert [each.code for each in resolution.diagnostics] == ["override-of-nothing"]
