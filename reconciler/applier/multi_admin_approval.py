@@ -51,7 +51,19 @@ class MultiAdminApprover:
         self._faults = faults
         self._lock = threading.Lock()
         self._statuses: dict[str, MultiAdminApprovalStatus | None] = {}
+        self._lacks_justification = False
         self._tried: dict[str, set[str]] = {}
+
+    def lacks_justification_for(self, policy: Policy) -> bool:
+        """Whether a write of this policy would be refused as another one was, for want of a reason.
+
+        A write that was queued before goes with its code, and needs none.
+        """
+        return (
+            self._lacks_justification
+            and not self._has_codes
+            and self._approvals.get(policy.id) is None
+        )
 
     def remembers(self, policy: Policy, digest: str) -> bool:
         """Whether this very write was queued by an earlier run."""
@@ -108,9 +120,9 @@ class MultiAdminApprover:
                 raise
             pending = self._approvals.get(policy.id)
             fits = pending is not None and pending.body_digest == request.digest
-            if pending is None or (
-                queued.approval_status is MultiAdminApprovalStatus.BLOCKED and not fits
-            ):
+            is_blocked = queued.approval_status is MultiAdminApprovalStatus.BLOCKED
+            if pending is None or (is_blocked and not fits):
+                self._lacks_justification |= is_blocked
                 raise
             raise _still_open(queued, pending, fits=fits) from queued
 

@@ -70,7 +70,9 @@ def apply(
     def one(run: PolicyRun) -> PolicyOutcome:
         if is_stopped():
             return PolicyOutcome(run.plan.policy, Status.NOT_TRIED, run.plan.changes)
-        outcome = run.outcome()
+        approver = context.multi_admin_approver
+        lacks_reason = approver.lacks_justification_for(run.plan.policy)
+        outcome = _without_reason(run) if lacks_reason else run.outcome()
         progress.advance()
         return outcome
 
@@ -93,6 +95,17 @@ def apply(
         tuple(outcomes),
         interrupted=is_stopped(),
         faults=tuple(dict.fromkeys(faults)),
+    )
+
+
+def _without_reason(run: PolicyRun) -> PolicyOutcome:
+    """Try no more writes once Graph has asked for a justification: it would refuse each of them."""
+    return PolicyOutcome(
+        run.plan.policy,
+        Status.NOT_TRIED,
+        run.plan.changes,
+        error="not tried: this tenant demands Multi Admin Approval, which needs a reason; "
+        "give it with --justification",
     )
 
 

@@ -305,6 +305,30 @@ def test_without_a_justification_the_option_is_named_and_nothing_waits(tmp_path,
 
 
 @forms
+def test_without_a_justification_one_refusal_is_enough(tmp_path, form):
+    office = Office(
+        tmp_path,
+        form,
+        writes="assign",
+        policies={number: [target("group", group(1))] for number in (1, 2, 3)},
+    )
+    declare(
+        tmp_path, {f"Policy {number}": ("group: Group 2",) for number in (1, 2, 3)}, writes="assign"
+    )
+
+    result = office.run(reason=None)
+
+    assert [outcome.status for outcome in result.outcomes] == [
+        Status.FAILED,
+        Status.NOT_TRIED,
+        Status.NOT_TRIED,
+    ]
+    assert len(office.sent) == 1
+    assert all("--justification" in outcome.error for outcome in result.outcomes)
+    assert result.exit_code is ExitCode.ERROR
+
+
+@forms
 def test_an_open_request_of_somebody_else_is_pending_without_a_code(tmp_path, form):
     office = Office(tmp_path, form)
     office.run()
