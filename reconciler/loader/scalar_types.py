@@ -166,5 +166,7 @@ OptionalName: TypeAlias = Annotated[Name | None, BeforeValidator(present)]
 OptionalLabel: TypeAlias = Annotated[Label | None, BeforeValidator(present)]
 OptionalGuid: TypeAlias = Annotated[Guid | None, BeforeValidator(present)]
 Tenant: TypeAlias = Annotated[
-    str, AfterValidator(_tenant), Field(json_schema_extra={"minLength": 1})
+    str,
+    AfterValidator(_tenant),
+    Field(json_schema_extra={"pattern": f"^({_DOMAIN.pattern}|{GUID_PATTERN})$"}),
 ]

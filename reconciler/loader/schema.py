@@ -36,6 +36,7 @@ from reconciler.loader.scalar_types import (
     present,
     refusal,
 )
+from reconciler.model.policy_types import PLATFORMS
 from reconciler.model.state import BroadTargets, Cloud, FilterMode, Override, Ownership, Writes
 
 
@@ -350,7 +351,9 @@ class PolicyShape(Shape):
     )
 
     name: OptionalName = Field(
-        default=None, description="The policy's display name in Intune, exactly."
+        default=None,
+        description="The policy's display name in Intune, exactly.",
+        examples=["Windows 11 - Baseline"],
     )
     id: OptionalGuid = Field(
         default=None, description="The policy's id, in place of its name or, as a check, with it."
@@ -358,6 +361,7 @@ class PolicyShape(Shape):
     platform: OptionalName = Field(
         default=None,
         description="Only where two policies share a name: windows10, macOS, iOS, linux, ...",
+        examples=sorted(row.platform for row in PLATFORMS.values()),
     )
     ownership: Annotated[Ownership | None, BeforeValidator(present)] = Field(
         default=None, description="Overrides the tenant's ownership for this policy."
@@ -365,13 +369,17 @@ class PolicyShape(Shape):
     include: Annotated[list[InclusionShape] | None, BeforeValidator(present)] = Field(
         default=None,
         description="Who gets the policy. [] with ownership: authoritative means nobody.",
+        examples=[[{"group": "Sales laptops", "filter": {"include": "Corporate owned"}}]],
     )
     exclude: Annotated[list[ExclusionShape] | None, BeforeValidator(present)] = Field(
-        default=None, description="Groups that do not get it, whatever include says."
+        default=None,
+        description="Groups that do not get it, whatever include says.",
+        examples=[[{"group": "Break glass devices"}]],
     )
     remove: Annotated[list[RemovalShape] | None, BeforeValidator(present)] = Field(
         default=None,
         description="Targets that must not be assigned, on either side; additive policies too.",
+        examples=[[{"group": "Old pilot"}]],
     )
     defaults: Annotated[StrictBool | None, BeforeValidator(present)] = Field(
         default=None,
@@ -415,7 +423,8 @@ class DefaultsShape(Shape):
     """What holds for every policy that the root declares or inherits."""
 
     exclude: list[ExclusionShape] = Field(
-        description="Groups that are excluded from every policy, besides its own list."
+        description="Groups that are excluded from every policy, besides its own list.",
+        examples=[[{"group": "Break glass devices"}]],
     )
 
 
@@ -427,7 +436,8 @@ class TenantFile(Shape):
     )
 
     tenant: Tenant = Field(
-        description="Tenant id or a verified domain; nothing runs against another tenant."
+        description="Tenant id or a verified domain; nothing runs against another tenant.",
+        examples=["contoso.com", "7d2f9a54-51d8-4c0e-9b57-0c1f5d6c7a11"],
     )
     cloud: Cloud = Field(
         default=Cloud.GLOBAL, description="The Microsoft cloud the tenant lives in."
@@ -443,6 +453,7 @@ class TenantFile(Shape):
     extends: list[Name] = Field(
         default_factory=list,
         description="Folders whose policy files count too, relative to this one; read before its own.",
+        examples=[["../baseline"]],
     )
     guardrails: GuardrailsShape = Field(
         default_factory=GuardrailsShape, description="Limits per run."

@@ -124,3 +124,25 @@ def test_the_tenant_schema_refuses_what_is_wrong(broken):
 
 def test_keys_for_anchors_are_free():
     POLICIES.validate({"x-anything": [1], **policy(include=["all_users"])})
+
+
+def parts(schema):
+    """The schema itself, and its definitions."""
+    yield schema
+    definitions = schema["$defs"]
+    assert isinstance(definitions, dict)
+    yield from definitions.values()
+
+
+def keys_with_examples():
+    for schema in (tenant_schema(), policies_schema()):
+        for part in parts(schema):
+            for key, body in part.get("properties", {}).items():
+                for example in body.get("examples", ()):
+                    whole = {**body, "$defs": schema["$defs"]}
+                    yield pytest.param(whole, example, id=f"{key}-{example}")
+
+
+@pytest.mark.parametrize(("schema", "example"), list(keys_with_examples()))
+def test_every_example_fits_its_own_key(schema, example):
+    Draft202012Validator(schema).validate(example)
