@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from reconciler.graph.client import GraphClient, Version
+from reconciler.graph.client import GraphClient, Version, items, object_of
 from reconciler.model.errors import (
     GraphError,
     MultiAdminApprovalError,
@@ -15,6 +15,7 @@ from reconciler.model.errors import (
     RouteMissingError,
 )
 from reconciler.model.policy_types import CLASSIC
+from reconciler.runtime.retry import TransientError
 
 _NO_POLICY = "00000000-0000-0000-0000-000000000000"
 
@@ -56,6 +57,27 @@ _APPROVAL_REQUESTS = "deviceManagement/operationApprovalRequests"
 _ABOUT_COMPLIANCE = "compliancepolicy"
 """The policy type of compliance policies, in small letters:
 https://learn.microsoft.com/graph/api/resources/intune-rbac-operationapprovalpolicytype."""
+
+
+def multi_admin_approval_now(client: GraphClient) -> tuple[bool, int] | None:
+    """Whether the tenant demands a second administrator, and how many requests are open.
+
+    One request. None where this identity may not see it, which is usual for the app that plans, or
+    where Graph does not say.
+    """
+    attempted = "asking about Multi Admin Approval"
+    paths = {"policies": _APPROVAL_POLICIES, "requests": _APPROVAL_REQUESTS}
+    try:
+        responses = client.batch(Version.BETA, paths, attempted=attempted)
+        if any(response.status != 200 for response in responses.values()):
+            return None
+        policies, requests = (
+            items(object_of(responses[key], attempted), attempted) for key in paths
+        )
+    except (GraphError, TransientError):
+        return None
+    is_demanded = any(_is_about_compliance(policy.get("policyType")) for policy in policies)
+    return is_demanded, sum(map(_is_pending, requests))
 
 
 def demands_multi_admin_approval(client: GraphClient) -> bool:

@@ -18,7 +18,8 @@ from reconciler.differ.lock import check_lock
 from reconciler.differ.resolve import referenced_groups, resolve
 from reconciler.differ.schedule import lines_in_force
 from reconciler.graph.parallel import three_in_parallel
-from reconciler.model.diagnostics import Diagnostic, has_errors, sort_diagnostics
+from reconciler.graph.probes import multi_admin_approval_now
+from reconciler.model.diagnostics import Diagnostic, has_errors, sort_diagnostics, warning
 from reconciler.model.plan import Plan, PlanTenant, PolicyPlan
 from reconciler.model.ports import Directory, GroupSearch, Reader
 from reconciler.model.state import (
@@ -135,6 +136,7 @@ def plan(
         *lint(difference.policies, directory, config.writes),
         *cover(difference.policies, directory, places),
         *expired_holds(reading.chosen, session.day),
+        *_about_multi_admin_approval(difference.policies, connection),
     )
     policies = hold_back(difference.policies, resolution.state, session.day)
     return _judged(config, identity, policies, found, selection, limits)
@@ -184,6 +186,24 @@ def _against_lock(reading: TenantReading) -> Iterator[Diagnostic]:
     if lock is None:
         return iter(())
     return check_lock(reading.chosen, lock, reading.live, reading.directory)
+
+
+def _about_multi_admin_approval(
+    policies: Iterable[PolicyPlan], connection: Connection
+) -> Iterator[Diagnostic]:
+    """Say before the merge that changes will wait for a second administrator, where Graph tells."""
+    if not any(policy.changes for policy in policies):
+        return
+    now = multi_admin_approval_now(connection.client)
+    if now is None or not now[0]:
+        return
+    is_open = f"; {now[1]} of its approval requests are open" if now[1] else ""
+    yield warning(
+        "multi-admin-approval",
+        "this tenant demands Multi Admin Approval for compliance policies: each change waits for "
+        f"a second administrator{is_open}",
+        help="apply with --justification, and again after the approval",
+    )
 
 
 def _label(policy: DesiredPolicy) -> str:

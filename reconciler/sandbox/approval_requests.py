@@ -7,9 +7,26 @@ from typing import TYPE_CHECKING
 from reconciler.sandbox.errors import Refusal, bad_request, intune_refusal
 from reconciler.sandbox.exchange import SandboxResponse, collection
 
+_ACCESS_POLICY = {
+    "id": "5f1d0000-0000-4000-8000-000000000001",
+    "displayName": "Compliance policies",
+    "policyType": "compliancePolicy",
+}
+
 if TYPE_CHECKING:
     from reconciler.sandbox.exchange import SandboxRequest
     from reconciler.sandbox.service import Service
+
+
+def list_approval_policies(service: Service, request: SandboxRequest) -> SandboxResponse:
+    """`GET /beta/deviceManagement/operationApprovalPolicies`: what a second administrator is demanded for.
+
+    https://learn.microsoft.com/graph/api/intune-rbac-operationapprovalpolicy-list
+    """
+    request.options()
+    policies = [_ACCESS_POLICY] if service.state.approval_form else []
+    path = "deviceManagement/operationApprovalPolicies"
+    return SandboxResponse(200, collection(request, path, policies))
 
 
 def list_approvals(service: Service, request: SandboxRequest) -> SandboxResponse:

@@ -70,6 +70,11 @@ _ROUTES: Mapping[str, _Route] = {
     # Documented, and without a route in real tenants ([O] section 4).
     "scheduled_actions": _Route(template="~/singleton/navigation/key/navigation"),
     "assign": _Route({"POST": writes.assign}, template="~/singleton/navigation/key/action"),
+    "approval_policies": _Route(
+        {"GET": approval_requests.list_approval_policies},
+        template="~/singleton/navigation",
+        beta_only="operationApprovalPolicies",
+    ),
     "approvals": _Route(
         {"GET": approval_requests.list_approvals},
         template="~/singleton/navigation",
@@ -100,6 +105,7 @@ _MAP = Map(
         Rule(f"{_POLICY}/scheduledActionsForRule", endpoint="scheduled_actions"),
         Rule(f"{_POLICY}/assign", endpoint="assign"),
         Rule(f"{_POLICY}/microsoft.graph.assign", endpoint="assign"),
+        Rule(f"{_V}/deviceManagement/operationApprovalPolicies", endpoint="approval_policies"),
         Rule(f"{_V}/deviceManagement/operationApprovalRequests", endpoint="approvals"),
         Rule(f"{_V}/deviceManagement/operationApprovalRequests/<code>", endpoint="approval"),
         Rule(f"{APPROVALS_PATH}<code>", endpoint="decide"),
