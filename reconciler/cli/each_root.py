@@ -84,6 +84,11 @@ def _only_root(
         raise
 
 
+def code_of(failure: Exception) -> ExitCode:
+    """The exit code of a root that failed."""
+    return failure.exit_code if isinstance(failure, ReconcilerError) else ExitCode.ERROR
+
+
 def worst(codes: Sequence[ExitCode]) -> ExitCode:
     """The code that says the most about what went wrong."""
     return next((code for code in _WORST_FIRST if code in codes), ExitCode.OK)

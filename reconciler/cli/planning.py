@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from reconciler.cli import github_actions, render
 from reconciler.cli.console import Console, write_file
-from reconciler.cli.each_root import each_root, refuse_several
+from reconciler.cli.each_root import code_of, each_root, refuse_several
 from reconciler.cli.failure_file import FailureFile
 from reconciler.cli.options import (
     ConnectionOptions,
@@ -17,16 +19,27 @@ from reconciler.cli.options import (
     SandboxOptions,
     SnapshotOptions,
 )
+from reconciler.cli.progress import RootProgress
 from reconciler.cli.session import Invocation
 from reconciler.cli.usage_advice import note_expanded_glob, refuse_expanded_glob
 from reconciler.cli.version import version
 from reconciler.documents import SavedPlan, dumps
-from reconciler.model.errors import ConfigError, ExitCode, UsageError
+from reconciler.model.errors import ConfigError, ExitCode, ReconcilerError, UsageError
 from reconciler.model.plan import Plan
 from reconciler.operations.applying import expect_digest
 from reconciler.operations.planning import PlanRequest, make_plan
-from reconciler.operations.roots import tenant_roots
+from reconciler.operations.roots import label_at, tenant_roots
 from reconciler.operations.selection import Selection
+from reconciler.operations.side_by_side import share, try_each
+from reconciler.views.tenants_table import TenantRow
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A plan that is not shown yet, and where it was saved."""
+
+    saved: SavedPlan
+    file: Path | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,29 +69,106 @@ class PlanCommand:
         refuse_several(roots, path, self.output.format_)
         failures = FailureFile("plan", self.failure_out)
         failures.refuse_several(len(roots))
-        several = len(roots) > 1
         invocation = Invocation.start(self.console, self.connection)
+        work = (
+            partial(self._plan_one, invocation)
+            if len(roots) == 1
+            else self._work_of(self._plan_all(roots, invocation))
+        )
         return each_root(
             roots,
-            lambda root: self._plan(root, invocation, several=several),
+            work,
             console=self.console,
             format_=self.output.format_,
             failures=failures,
         )
 
-    def _plan(self, root: Path, invocation: Invocation, *, several: bool) -> ExitCode:
-        request = PlanRequest(
-            root=root, selection=Selection(self.scope.policies), limits=self.scope.limits
-        )
+    def _plan_one(self, invocation: Invocation, root: Path) -> ExitCode:
+        session = invocation.session(root, self.sandbox, self.snapshot)
         try:
-            plan = make_plan(request, invocation.session(root, self.sandbox, self.snapshot))
+            plan = make_plan(self._request(root), session)
         finally:
             invocation.progress.end()
+        return self._present(self._kept(plan, invocation, several=False), root)
+
+    def _plan_all(
+        self, roots: Sequence[Path], invocation: Invocation
+    ) -> Mapping[Path, _Made | Exception]:
+        """Plan the roots side by side, or one after the other where people are asked to sign in."""
+        sessions = {root: invocation.session(root, self.sandbox, self.snapshot) for root in roots}
+        if any(session.asks_a_person for session in sessions.values()):
+            at_once = 1
+        else:
+            part = share(invocation.parallelism, len(roots))
+            at_once = part.roots
+            sessions = {
+                root: replace(
+                    session,
+                    parallelism=part.requests,
+                    progress=RootProgress(invocation.progress, root.as_posix()),
+                )
+                for root, session in sessions.items()
+            }
+            invocation.progress.stage(f"Planning {len(roots)} tenant roots")
+
+        def plan(root: Path) -> Plan:
+            return make_plan(self._request(root), sessions[root])
+
+        try:
+            plans = try_each(roots, plan, at_once=at_once)
+        finally:
+            invocation.progress.end()
+        return {
+            root: plan if isinstance(plan, Exception) else self._try_keeping(plan, invocation)
+            for root, plan in zip(roots, plans, strict=True)
+        }
+
+    def _work_of(self, made: Mapping[Path, _Made | Exception]) -> Callable[[Path], ExitCode]:
+        """Show the table of all tenants, and give the work that shows one of them."""
+        rows = [self._row(root, each) for root, each in made.items()]
+        if self.output.format_ in ("text", "markdown"):
+            table = render.tenants(rows, self.output.format_)
+            self.console.result(f"{table}\n", format_=self.output.format_)
+        self.console.summary(lambda: render.tenants(rows, "markdown"))
+
+        def work(root: Path) -> ExitCode:
+            each = made[root]
+            if isinstance(each, Exception):
+                raise each
+            return self._present(each, root)
+
+        return work
+
+    def _row(self, root: Path, made: _Made | Exception) -> TenantRow:
+        if isinstance(made, Exception):
+            return TenantRow(label_at(root), None, code_of(made))
+        plan = made.saved.plan
+        try:
+            code = self._exit_code(plan)
+        except ReconcilerError as failure:
+            code = failure.exit_code
+        return TenantRow(plan.tenant.label, plan.summary, code)
+
+    def _request(self, root: Path) -> PlanRequest:
+        return PlanRequest(
+            root=root, selection=Selection(self.scope.policies), limits=self.scope.limits
+        )
+
+    def _try_keeping(self, plan: Plan, invocation: Invocation) -> _Made | Exception:
+        try:
+            return self._kept(plan, invocation, several=True)
+        except ReconcilerError as failure:
+            return failure
+
+    def _kept(self, plan: Plan, invocation: Invocation, *, several: bool) -> _Made:
         saved = SavedPlan(plan, invocation.clock.now(), version())
-        file = self._save(saved, several=several)
-        self._show(saved, root)
+        return _Made(saved, self._save(saved, several=several))
+
+    def _present(self, made: _Made, root: Path) -> ExitCode:
+        plan = made.saved.plan
+        self._show(made.saved, root)
         note_expanded_glob(self.console, self.scope.policies, plan)
-        self._tell_actions(saved, root, file)
+        self._tell_actions(made.saved, root, made.file)
         return self._exit_code(plan)
 
     def _save(self, saved: SavedPlan, *, several: bool) -> Path | None:

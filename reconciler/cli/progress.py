@@ -102,3 +102,31 @@ class ConsoleProgress:
         if self._counts and self._title:
             with contextlib.suppress(OSError):
                 click.echo("\r\x1b[2K", err=True, nl=False)
+
+
+class RootProgress:
+    """Implements `reconciler.model.ports.Progress` for one of several roots side by side.
+
+    The stage shown is that of all roots. This adds the objects read, and names the root in notes.
+    """
+
+    def __init__(self, shared: ConsoleProgress, root: str) -> None:
+        self._shared = shared
+        self._root = root
+
+    def stage(self, title: str, total: int | None = None) -> None:
+        """Begin a stage of this root, which is not shown."""
+
+    def advance(self, count: int = 1) -> None:
+        """Count steps of this root, which are not shown."""
+
+    def read(self, count: int) -> None:
+        """Count objects, together with those of the other roots."""
+        self._shared.read(count)
+
+    def note(self, message: str) -> None:
+        """Say one thing, and of which root."""
+        self._shared.note(f"{self._root}: {message}")
+
+    def end(self) -> None:
+        """End this root; the other ones go on."""

@@ -15,6 +15,8 @@ from reconciler.model.diagnostics import Diagnostic
 from reconciler.model.errors import UsageError
 from reconciler.model.result import ApplyResult
 from reconciler.model.text import visible
+from reconciler.views import tenants_table
+from reconciler.views.tenants_table import TenantRow
 
 _RESULT_FORMATS = ("text", "json", "markdown")
 _VALIDATION_FORMATS = (*_RESULT_FORMATS, "github", "sarif")
@@ -94,6 +96,12 @@ def plan(saved: SavedPlan, format_: str, console: Console, *, root: str = "") ->
                 root=root,
                 on_screen=is_terminal(sys.stdout),
             )
+
+
+def tenants(rows: Sequence[TenantRow], format_: str) -> str:
+    """Render one line per tenant."""
+    show = tenants_table.render_markdown if format_ == "markdown" else tenants_table.render_text
+    return show(rows)
 
 
 def result(found: ApplyResult, format_: str, console: Console) -> str:

@@ -14,7 +14,7 @@ import httpx
 from reconciler.applier.pending import make_state_folder
 from reconciler.documents import envelope, snapshots
 from reconciler.documents.snapshots import Snapshot
-from reconciler.graph.auth.sign_in import choose
+from reconciler.graph.auth.sign_in import asks_a_person, choose
 from reconciler.graph.auth.token_source import TokenSource
 from reconciler.graph.client import GraphClient
 from reconciler.graph.clouds import endpoints
@@ -72,6 +72,13 @@ class Session:
     def day(self) -> date:
         """Today in UTC, for schedules and holds."""
         return self.clock.now().astimezone(UTC).date()
+
+    @property
+    def asks_a_person(self) -> bool:
+        """Whether signing in will ask somebody at the terminal."""
+        if self.sandbox is not None or self.snapshot is not None:
+            return False
+        return asks_a_person(self.environ, interactive=self.interactive)
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,6 +83,14 @@ def label_of(path: Path, loaded: Loaded) -> str:
     return loaded.label or path.resolve().name
 
 
+def label_at(path: Path) -> str:
+    """As `label_of`, for a root that may not be readable."""
+    try:
+        return label_of(path, load(path))
+    except (ConfigError, OSError):
+        return path.resolve().name
+
+
 def root_of_plan(plan: Plan, *, plan_file: Path, below: Path, named: Path | None) -> PlanRoot:
     """The tenant root whose sandbox and state folder serve a saved plan.
 

@@ -16,6 +16,8 @@ from tests.support.run_cli import (
     give_tenant,
     kept_tenant,
     run,
+    served,
+    terminal,
 )
 
 
@@ -47,8 +49,13 @@ def test_each_root_is_planned_and_gets_a_file_named_after_its_label(tmp_path, ro
     ran = run("plan", "tenants", "--sandbox", "--out", "plans", "-q", cwd=tmp_path)
     assert (ran.code, ran.stderr) == (0, "")
     assert sorted(file.name for file in (tmp_path / "plans").iterdir()) == ["eu.json", "us.json"]
-    eu, _, us = ran.stdout.partition("\n\nTenant us ")
-    assert eu.startswith("Tenant eu ")
+    table, _, plans = ran.stdout.partition("\n\nTenant eu ")
+    assert table == (
+        "Tenant  To add  To change  To remove  Exit\n"
+        "eu           8          1          0     0\n"
+        "us           8          1          0     0"
+    )
+    eu, _, us = plans.partition("\n\nTenant us ")
     assert "Plan: 8 to add" in eu
     assert "Plan: 8 to add" in us
     again = run("plan", "tenants", "--sandbox", "--out", "plans", "-q", cwd=tmp_path)
@@ -62,13 +69,65 @@ def test_a_broken_root_hides_no_other_and_the_worst_exit_code_wins(tmp_path, roo
     assert ran.code == 1
     assert "tenants/eu/policies/linux.yaml:1:1: error: " in ran.stderr
     assert "Error: tenants/eu: the files have errors" in ran.stderr
-    assert ran.stdout.startswith("Tenant us ")
+    assert ran.stdout.splitlines()[1:3] == [
+        "eu           -          -          -     1",
+        "us           8          1          0     2",
+    ]
+    assert "\n\nTenant us " in ran.stdout
     assert [file.name for file in (tmp_path / "plans").iterdir()] == ["us.json"]
 
 
 def test_changes_in_one_of_two_tenants_exit_2(tmp_path, roots):
     run("apply", roots[0], "--sandbox", "--auto-approve", cwd=tmp_path)
     assert run("plan", "tenants", "--sandbox", "--detailed-exitcode", cwd=tmp_path).code == 2
+
+
+@pytest.mark.parametrize("parallelism", [1, 2, 3, 16])
+def test_the_bound_on_requests_changes_nothing_in_the_output(tmp_path, roots, parallelism):
+    plan = ("plan", "tenants", "--sandbox", "-q")
+    ran = run(*plan, "--parallelism", str(parallelism), cwd=tmp_path)
+    assert ran.stdout == run(*plan, cwd=tmp_path).stdout
+    assert ran.stdout.index("\n\nTenant eu ") < ran.stdout.index("\n\nTenant us ")
+
+
+def test_in_markdown_the_table_is_one_too(tmp_path, roots):
+    ran = run("plan", "tenants", "--sandbox", "--format", "markdown", cwd=tmp_path)
+    assert ran.stdout.startswith(
+        "| Tenant | To add | To change | To remove | Exit |\n"
+        "| --- | ---: | ---: | ---: | ---: |\n"
+        "| `eu` | 8 | 1 | 0 | 0 |\n"
+        "| `us` | 8 | 1 | 0 | 0 |\n\n"
+    )
+
+
+def test_another_digest_than_expected_is_in_the_table(tmp_path, roots):
+    other = f"sha256:{'0' * 64}"
+    ran = run("plan", "tenants", "--sandbox", "--expect-digest", other, cwd=tmp_path)
+    assert ran.code == 3
+    assert [line.split()[-1] for line in ran.stdout.splitlines()[1:3]] == ["3", "3"]
+
+
+def test_ctrl_c_ends_the_planning_of_all_roots(tmp_path, roots):
+    faults = tmp_path / "faults.json"
+    faults.write_text('[{"kind": "slow", "seconds": 20, "path": "assignmentFilters"}]')
+    with (
+        served(roots[0] / "sandbox.json", "--faults", faults, cwd=tmp_path) as way,
+        terminal("plan", "tenants", cwd=tmp_path, env=way) as shown,
+    ):
+        shown.wait_for("Planning 2 tenant roots... 1")
+        shown.send("\x03")
+        assert shown.has_ended(within=10)
+        assert shown.finish() == 130
+    assert shown.text.endswith("Interrupted; nothing was written to the tenant.\n")
+    assert "To add" not in shown.text
+
+
+def test_where_people_sign_in_the_roots_are_planned_one_after_the_other(tmp_path, roots):
+    person = {"AZURE_CLIENT_ID": TENANT, "AZURE_AUTHORITY_HOST": "https://127.0.0.1:9"}
+    with terminal("plan", "tenants", "--timeout", "2", cwd=tmp_path, env=person) as shown:
+        assert shown.finish() == 1
+    assert "Planning 2 tenant roots" not in shown.text
+    assert shown.text.index("Reading tenants/eu") < shown.text.index("Reading tenants/us")
 
 
 def test_without_a_terminal_apply_of_several_roots_exits_64(tmp_path, roots):
@@ -207,7 +266,7 @@ def test_what_nobody_expected_in_one_root_hides_no_other(
     said = capsys.readouterr()
     assert f"Error: tenants/eu: {told}" in said.err
     assert "secret" not in said.err
-    assert said.out.startswith("Tenant us ")
+    assert "\n\nTenant us " in said.out
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from reconciler.graph.auth.token_source import (
     wrong_audience,
 )
 from reconciler.graph.clouds import CloudEndpoints
-from reconciler.model.errors import AuthError
+from reconciler.model.errors import AuthError, UsageError
 from reconciler.model.identifiers import is_guid
 from reconciler.model.ports import Clock
 from reconciler.runtime.known_secrets import KNOWN
@@ -69,6 +69,16 @@ def choose(
         return msal_flows.person_source(client_id, tenant, endpoints, wire, note, kind=kind)
     credential = _credential(method, environ, given, endpoints, wire)
     return msal_flows.app_source(client_id, _app_tenant(given), endpoints, credential, wire)
+
+
+def asks_a_person(environ: Mapping[str, str], *, interactive: bool) -> bool:
+    """Whether `choose` would pick a way to sign in that needs a person at the terminal."""
+    given = {name: value.strip() for name, value in environ.items() if value.strip()}
+    try:
+        method = chosen_method(given, interactive=interactive, note=lambda _message: None)
+    except (AuthError, UsageError):
+        return False
+    return method in {SignInMethod.DEVICE_CODE, SignInMethod.INTERACTIVE}
 
 
 def _ready_token(
