@@ -228,3 +228,25 @@ def test_a_plan_says_that_the_tenant_demands_multi_admin_approval(tmp_path, form
     ).json
     codes = [warning["code"] for warning in planned["warnings"]]
     assert ("multi-admin-approval" in codes) is is_demanded
+
+
+def test_lines_that_are_not_in_force_yet_are_shown_as_scheduled(tmp_path, root):
+    windows = root / "policies" / "windows.yaml"
+    line = "      - group: Sales laptops\n"
+    windows.write_text(
+        windows.read_text("utf-8").replace(line, f"{line}        from: 2999-01-01\n", 1), "utf-8"
+    )
+    plan = run("plan", "--sandbox", "--format", "json", cwd=tmp_path).json
+    jsonschema.Draft202012Validator(run("schema", "plan", cwd=tmp_path).json).validate(plan)
+    [scheduled] = plan["scheduled"]
+    assert (scheduled["from"], scheduled["target"]["name"]) == ("2999-01-01", "Sales laptops")
+    assert (plan["summary"]["scheduled"], plan["summary"]["create"]) == (1, 7)
+    assert run("plan", "--sandbox", "--out", "p.json", cwd=tmp_path).code == 0
+    for form, words in (
+        ("text", "Scheduled: not in force yet (UTC):\n"),
+        ("markdown", "1 line scheduled: declared, and not in force yet"),
+        ("html", "Scheduled: not in force yet"),
+    ):
+        shown = run("show", "p.json", "--format", form, cwd=tmp_path).stdout
+        assert words in shown
+        assert "2999-01-01" in shown
