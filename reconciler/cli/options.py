@@ -10,7 +10,7 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from shlex import quote
-from typing import TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import click
 
@@ -18,6 +18,9 @@ from reconciler.cli.console import Console
 from reconciler.cli.logs import set_up_logging
 from reconciler.cli.version import version_option
 from reconciler.differ.guardrails import Limits
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -127,6 +130,16 @@ class PlanOptions:
     limits: Limits
 
 
+def _policy_names(
+    context: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """For shells: the policies that the files of the root name. Offline; no names on any error."""
+    from reconciler.cli.completion import policy_names
+
+    path = context.params.get("path")
+    return policy_names(path if isinstance(path, Path) else default_root(), incomplete)
+
+
 def policy_option(function: F) -> F:
     """``--policy``, as often as wanted; the function gets ``policies``."""
     return click.option(
@@ -134,6 +147,7 @@ def policy_option(function: F) -> F:
         "policies",
         multiple=True,
         metavar="GLOB",
+        shell_complete=_policy_names,
         help="Only the policies with this exact name or id. In a name, * and ? are "
         "wildcards. Repeatable.",
     )(function)

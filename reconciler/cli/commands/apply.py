@@ -20,6 +20,7 @@ from reconciler.cli.options import (
     root_argument,
     sandbox_options,
 )
+from reconciler.cli.sectioned_command import SectionedCommand
 
 
 def _codes(
@@ -33,7 +34,11 @@ def _codes(
         raise click.BadParameter("an approval code is a GUID") from None
 
 
-@click.command("apply")
+@click.command(
+    "apply",
+    cls=SectionedCommand,
+    epilog="\b\nExamples:\n  reconciler apply my-tenant --expect-digest sha256:...\n  reconciler apply plan.json",
+)
 @root_argument
 @plan_options
 @click.option("--auto-approve", is_flag=True, help="Do not ask before writing.")

@@ -16,10 +16,12 @@ from reconciler.cli.options import (
     root_argument,
     sandbox_options,
 )
+from reconciler.cli.sectioned_command import SectionedCommand
 
 
 @click.command(
     "import",
+    cls=SectionedCommand,
     epilog="\b\nExamples:\n  reconciler import my-tenant --dry-run\n"
     '  reconciler import my-tenant --policy "Windows*" --layout per-policy',
 )

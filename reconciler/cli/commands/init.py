@@ -17,6 +17,7 @@ from reconciler.cli.options import (
     root_argument,
     sandbox_options,
 )
+from reconciler.cli.sectioned_command import SectionedCommand
 
 _LABEL = re.compile(r"[A-Za-z0-9._-]{1,100}")
 _TENANT = re.compile(
@@ -38,6 +39,7 @@ def _tenant(_context: click.Context, _parameter: click.Parameter, value: str | N
 
 @click.command(
     "init",
+    cls=SectionedCommand,
     epilog="\b\nExamples:\n  reconciler init --tenant contoso.com\n"
     "  reconciler init desired-state --import",
 )

@@ -23,9 +23,15 @@ from reconciler.cli.options import (
     sandbox_options,
     snapshot_options,
 )
+from reconciler.cli.sectioned_command import SectionedCommand
 
 
-@click.command("plan")
+@click.command(
+    "plan",
+    cls=SectionedCommand,
+    epilog='\b\nExamples:\n  reconciler plan --policy "Windows*"\n'
+    "  reconciler plan my-tenant --out plan.json --detailed-exitcode",
+)
 @root_argument
 @plan_options
 @click.option(
