@@ -155,6 +155,8 @@ def test_broad_excepts_stand_at_the_program_s_end_and_around_each_root_and_each_
     assert broad == {
         "reconciler.cli.entry",
         "reconciler.cli.each_root",
+        "reconciler.operations.side_by_side",
+        "reconciler.cli.completion",
         "reconciler.applier.policy",
     }
 
