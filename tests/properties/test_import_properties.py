@@ -19,13 +19,13 @@ from reconciler.loader.policy_writer import (
     WrittenReference,
     WrittenTarget,
     add_policies,
-    file_text,
     scalar,
 )
 from reconciler.loader.yaml_nodes import plain
 from reconciler.model.diagnostics import has_errors
 from reconciler.model.ports import Directory, GroupSearch
 from reconciler.model.state import AssignmentFilter, Group, LivePolicy, LiveState, Ownership
+from reconciler.operations.import_files import Layout, plan_files
 from reconciler.operations.import_policies import import_policies
 from tests.support import build
 from tests.support.strategies import (
@@ -63,6 +63,17 @@ def test_any_scalar_reads_as_the_text_that_was_written(text):
     assert plain(document.root) == {"a": {"b": text}}
 
 
+BY_HAND = b"""# ours
+x-common: &pilot {group: Pilot}
+policies:
+  - name: "Old one"   # kept
+    include:
+      - *pilot
+      - group: 'Sales'
+  # the end
+"""
+
+
 @st.composite
 def tenants(draw):
     ids = draw(st.lists(st.sampled_from(POLICY_IDS), min_size=1, max_size=4, unique=True))
@@ -84,41 +95,41 @@ def tenants(draw):
     return LiveState({each.policy.id: each for each in live}), directory
 
 
-@settings(max_examples=100, deadline=None)
-@given(tenants(), st.sampled_from(Ownership), st.none() | st.sampled_from(Ownership))
-def test_a_plan_right_after_an_import_is_empty(tenant, default, ownership):
+@settings(max_examples=200, deadline=None)
+@given(
+    tenants(),
+    st.sampled_from(Ownership),
+    st.none() | st.sampled_from(Ownership),
+    st.sampled_from(Layout),
+    st.sampled_from(["policies/windows10.yaml", "policies/Linux.yaml", "by-hand.yaml"]),
+)
+def test_a_plan_right_after_an_import_is_empty(tenant, default, ownership, layout, by_hand):
     live, directory = tenant
-    found = import_policies(live, live, directory, default=default, ownership=ownership)
-    written = [each.written for each in found if each.written]
-    counted = sum(each.assignments + len(each.left_out) for each in found)
+    imported = import_policies(live, live, directory, default=default, ownership=ownership)
+    counted = sum(each.assignments + len(each.left_out) for each in imported)
     assert counted == sum(len(each.assignments) for each in live)
-    if not written:
-        return
+    edits = plan_files(imported, {by_hand: BY_HAND}, layout)
+    for edit in edits:
+        assert edit.before is None or (edit.path == by_hand and edit.after.startswith(BY_HAND))
     with TemporaryDirectory() as folder:
         root = Path(folder)
+        root.joinpath("policies").mkdir()
         root.joinpath("tenant.yaml").write_text(
             f"tenant: {build.TENANT}\nlabel: a\nownership: {default}\n", "utf-8"
         )
-        root.joinpath("p.yaml").write_text(file_text(written), "utf-8")
+        root.joinpath(by_hand).write_bytes(BY_HAND)
+        for edit in edits:
+            root.joinpath(edit.path).write_bytes(edit.after)
         loaded = load(root)
     assert loaded.state is not None, loaded.diagnostics
     resolution = resolve(loaded.state, live, directory)
-    assert not has_errors(resolution.diagnostics), resolution.diagnostics
+    ours = [found for found in resolution.diagnostics if found.policy != "Old one"]
+    assert not has_errors(ours), ours
     difference = diff(resolution.state, directory)
     assert not has_errors(difference.diagnostics), difference.diagnostics
+    written = [each for each in imported if each.written]
     assert len(difference.policies) == len(written)
     assert [change for policy in difference.policies for change in policy.changes] == []
-
-
-BY_HAND = b"""# ours
-x-common: &pilot {group: Pilot}
-policies:
-  - name: "Old one"   # kept
-    include:
-      - *pilot
-      - group: 'Sales'
-  # the end
-"""
 
 
 def policy_names(content: bytes) -> list[str]:
