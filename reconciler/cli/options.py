@@ -333,7 +333,7 @@ def connection_options(function: F) -> F:
             default=DEFAULT_PARALLELISM,
             show_default=True,
             metavar="N",
-            help="Maximum number of requests at the same time.",
+            help="Maximum number of requests at the same time, of all tenants together.",
         ),
         click.option(
             "--timeout",

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
+import time
 
 import pytest
 
 from reconciler.cli import entry
 from reconciler.operations import planning
+from reconciler.sandbox import SandboxApp, SandboxServer, SandboxState
 from tests.support.run_cli import (
     OTHER_TENANT,
     TENANT,
@@ -88,6 +91,34 @@ def test_the_bound_on_requests_changes_nothing_in_the_output(tmp_path, roots, pa
     ran = run(*plan, "--parallelism", str(parallelism), cwd=tmp_path)
     assert ran.stdout == run(*plan, cwd=tmp_path).stdout
     assert ran.stdout.index("\n\nTenant eu ") < ran.stdout.index("\n\nTenant us ")
+
+
+@pytest.mark.parametrize(("parallelism", "at_once"), [(1, 1), (2, 2), (5, 4)])
+def test_all_roots_together_keep_to_the_bound_on_requests(tmp_path, roots, parallelism, at_once):
+    same_tenant(roots)
+    (roots[0] / "policies" / "linux.yaml").unlink()
+    for file in (roots[1] / "policies").rglob("*.yaml"):
+        if file.name != "linux.yaml":
+            file.unlink()
+    app = SandboxApp(SandboxState.load(roots[0] / "sandbox.json"))
+    lock, flying, most = threading.Lock(), [0], [0]
+
+    def counted(environ, start_response):
+        with lock:
+            flying[0] += 1
+            most[0] = max(most[0], flying[0])
+        time.sleep(0.02)  # long enough for requests to meet
+        try:
+            return app(environ, start_response)
+        finally:
+            with lock:
+                flying[0] -= 1
+
+    with SandboxServer(counted) as server:
+        way = {"RECONCILER_GRAPH_URL": server.url, "RECONCILER_ACCESS_TOKEN": "any"}
+        ran = run("plan", "tenants", "--parallelism", str(parallelism), cwd=tmp_path, env=way)
+    assert ran.code == 0
+    assert 1 <= most[0] <= at_once
 
 
 def test_in_markdown_the_table_is_one_too(tmp_path, roots):
