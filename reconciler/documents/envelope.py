@@ -54,10 +54,13 @@ def parse(text: str, *, source: str) -> dict[str, Any]:
     """
     try:
         document = json.loads(text)
-    except ValueError as broken:
+    except json.JSONDecodeError as broken:
+        place = f"line {broken.lineno}, column {broken.colno}"
         raise PlanFileError(
-            f"{source} is not a plan: it is not JSON, or was cut off ({broken})"
+            f"{source} is not a plan: it is not JSON, or was cut off ({place})"
         ) from None
+    except ValueError:
+        raise PlanFileError(f"{source} is not a plan: a number in it is too long") from None
     except RecursionError:
         raise PlanFileError(f"{source} is not a plan: it is nested too deep") from None
     if not isinstance(document, dict) or "format_version" not in document:

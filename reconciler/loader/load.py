@@ -140,7 +140,8 @@ def _require_tenant_file(root: Path) -> None:
     """Raise `ConfigError` where there is no tenant.yaml, with what to do about it."""
     if not root.exists():
         raise ConfigError(
-            f'there is no folder "{root}"; name the folder that holds your {TENANT_FILE}'
+            f'there is no folder "{root}"; name the folder that holds your {TENANT_FILE}, '
+            "or write a first one with: reconciler init"
         )
     if not root.is_dir():
         raise ConfigError(f'"{root}" is a file; name the folder that holds {TENANT_FILE}')
@@ -159,7 +160,8 @@ def _require_tenant_file(root: Path) -> None:
             f'"{root}" has no {TENANT_FILE}; name a tenant root below it: {names}{more}'
         )
     raise ConfigError(
-        f'"{root}" has no {TENANT_FILE}; write one that names the tenant, as in: tenant: contoso.example'
+        f'"{root}" has no {TENANT_FILE}; write one that names the tenant, as in: tenant: contoso.example, '
+        "or let reconciler init write it"
     )
 
 

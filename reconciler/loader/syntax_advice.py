@@ -26,7 +26,10 @@ _ADVICE = (
     (
         "mapping values are not allowed",
         "a colon where none can stand",
-        "quote the text if the colon is part of it; else look at the indentation here and above",
+        (
+            "quote the text if the colon is part of it; else look at the indentation here, and at "
+            "the line above: a colon may be missing there"
+        ),
     ),
     (
         "unexpected end of stream",

@@ -74,6 +74,11 @@ class Session:
         return self.clock.now().astimezone(UTC).date()
 
     @property
+    def reading_stage(self) -> str:
+        """What progress calls the reading: a saved snapshot is not the tenant."""
+        return "Reading the tenant" if self.snapshot is None else "Reading the snapshot"
+
+    @property
     def asks_a_person(self) -> bool:
         """Whether signing in will ask somebody at the terminal."""
         if self.sandbox is not None or self.snapshot is not None:

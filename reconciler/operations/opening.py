@@ -53,7 +53,7 @@ def open_tenant(config: TenantConfig, session: Session) -> Iterator[OpenTenant]:
     Raises what connecting raises, and `AuthError` for another tenant.
     """
     with connect(session, cloud=config.cloud, tenant=config.tenant) as connection:
-        session.progress.stage("Reading the tenant")
+        session.progress.stage(session.reading_stage)
         yield OpenTenant(connection, prove_tenant(config, session, connection))
 
 

@@ -118,7 +118,7 @@ def plan(
     tenant raises; what is wrong with single policies is in the plan, which is then incomplete.
     """
     config = desired.config
-    session.progress.stage("Reading the tenant")
+    session.progress.stage(session.reading_stage)
     identity = prove_tenant(config, session, connection)
     reading = read_tenant(desired, connection.tenant, selection, session.parallelism)
     resolution = resolve(reading.chosen, reading.live, reading.directory)

@@ -57,6 +57,8 @@ def list_roots(path: Path) -> tuple[Root, ...]:
     Raises `ConfigError` where there is none; where two bear one label, as their comments, issues
     and plan files would overwrite each other; and where two declare one policy of one tenant.
     """
+    if not path.exists():
+        raise ConfigError(f'there is no folder "{path}"; name the folder that holds tenant roots')
     loaded = [(root, load(root)) for root in _roots_below(path)]
     if not loaded:
         raise ConfigError(f"there is no tenant root (a folder with tenant.yaml) below {path}")

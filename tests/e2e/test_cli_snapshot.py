@@ -50,6 +50,11 @@ def aged(by: timedelta):
     return change
 
 
+def test_progress_does_not_say_that_an_offline_plan_reads_the_tenant(root, saved):
+    offline = call("plan", root, "--snapshot", saved)
+    assert offline.stderr.splitlines()[1:] == ["Reading the snapshot..."]
+
+
 def test_the_offline_plan_has_the_online_plans_changes_and_digest(root, saved):
     offline = call("plan", root, "--snapshot", saved, "--format", "json").json
     online = call("plan", root, "--sandbox", "--format", "json").json

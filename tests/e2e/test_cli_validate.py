@@ -66,7 +66,10 @@ def test_the_result_goes_to_the_file_that_is_named_and_its_folder_is_made(tmp_pa
 @pytest.mark.parametrize(
     ("path", "complaint"),
     [
-        ("nope", 'there is no folder "nope"'),
+        (
+            "nope",
+            'there is no folder "nope"; name the folder that holds your tenant.yaml, or write',
+        ),
         ("file.txt", '"file.txt" is a file; name the folder that holds tenant.yaml'),
         ("empty", '"empty" has no tenant.yaml'),
     ],
@@ -77,6 +80,12 @@ def test_a_path_that_is_no_tenant_root_is_an_error(tmp_path, path, complaint):
     ran = run("validate", path, cwd=tmp_path)
     assert (ran.code, ran.stdout) == (1, "")
     assert ran.error.startswith(complaint)
+
+
+def test_tenants_of_a_folder_that_is_missing(tmp_path):
+    ran = run("tenants", cwd=tmp_path)
+    assert (ran.code, ran.stdout) == (1, "")
+    assert ran.error.startswith('there is no folder "desired-state"; name the folder')
 
 
 def test_all_roots_below_a_folder_are_checked(tmp_path):

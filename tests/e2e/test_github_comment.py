@@ -586,7 +586,8 @@ def test_soft_is_for_permissions_and_not_for_a_token_that_github_does_not_know(
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "is not a plan: it is not JSON, or was cut off"),
+        ("", "it is not JSON, or was cut off (line 1, column 1)"),
+        ("9" * 5000, "is not a plan: a number in it is too long"),
         ("PK\x03\x04", "is not a plan: it is not JSON, or was cut off"),
         ("[1]", "is not a plan of reconciler"),
         ('{"format_version": "1.2", "resource_changes": []}', "is not a plan of reconciler"),
