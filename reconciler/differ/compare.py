@@ -352,7 +352,7 @@ def _covered(policy: Policy, wanted: ResolvedAssignment, by: Sequence[Assignment
             "inherited",
             "this target is already assigned through a policy set, so nothing is added",
             wanted.location,
-            help="it ends when the policy set no longer assigns it",
+            help="when the policy set no longer assigns it, the next plan adds it",
             policy=policy.name,
         )
     return error(
