@@ -39,6 +39,7 @@ PROMISES = {
         "test_the_html_has_the_tags_of_an_honest_plan",
         "test_outputs_are_read_back_as_they_were",
     ),
+    "The job that writes to the tenant can write nothing on GitHub": ("test_who_may_do_what",),
     "is taken only together with the hash of its wheel": (
         "test_a_release_without_its_hash_is_refused_before_anything_is_installed",
     ),
