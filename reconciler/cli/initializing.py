@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from reconciler.cli.console import Console
 from reconciler.cli.importing import show_import
 from reconciler.cli.options import ConnectionOptions, SandboxOptions
@@ -41,9 +43,15 @@ def initialize(
     return ExitCode.OK
 
 
+def _from_here(shown: str) -> str:
+    """Shorten a path below the working folder, so that all are shown the same way."""
+    path, here = Path(shown), Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else shown
+
+
 def _lines(result: InitResult) -> list[str]:
-    lines = [f"wrote {path}" for path in result.written]
-    lines += [f"kept {path}, as it was there" for path in result.kept]
+    lines = [f"wrote {_from_here(path)}" for path in result.written]
+    lines += [f"kept {_from_here(path)}, as it was there" for path in result.kept]
     if not result.written:
         return [*lines, "Nothing to do: everything is there."]
     lines.append("")

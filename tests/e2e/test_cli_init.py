@@ -42,6 +42,7 @@ ON_SANDBOX = ("--sandbox", "--sandbox-file", "sandbox.json")
 def test_a_fresh_repository_reaches_an_empty_plan_by_init_alone(repository):
     ran = run("init", "--import", *ON_SANDBOX, cwd=repository)
     assert ran.code == 0, ran.stderr
+    assert "wrote .github/CODEOWNERS\n" in ran.stdout.replace("\\", "/")
     planned = run("plan", *ON_SANDBOX, "--detailed-exitcode", cwd=repository)
     assert planned.code == 0, planned.stdout
     text = repository.joinpath("desired-state", "tenant.yaml").read_text(encoding="utf-8")
