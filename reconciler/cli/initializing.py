@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from reconciler.cli.console import Console
@@ -39,7 +40,11 @@ def initialize(
             repository=result.repository,
             shell=next_steps.POWERSHELL if shell == "powershell" else next_steps.SH,
         )
-        console.result(f"\nNext, to run it on GitHub:\n\n{steps}")
+        root = request.root.as_posix()
+        console.result(
+            f"\nNext, see what would change:\n\nreconciler plan {shlex.quote(root)}\n"
+            f"\nThen, to run it on GitHub:\n\n{steps}"
+        )
     return ExitCode.OK
 
 
@@ -56,7 +61,7 @@ def _lines(result: InitResult) -> list[str]:
         return [*lines, "Nothing to do: everything is there."]
     lines.append("")
     if result.is_checked:
-        lines.append(f"The sign-in leads to the tenant {result.tenant}.")
+        lines.append(f"The tenant {result.tenant} has answered.")
     else:
         lines.append(f"The tenant {result.tenant} was not checked: no sign-in is complete.")
     if result.repository == OWNER_AND_REPO:

@@ -129,7 +129,7 @@ def _identity(session: Session, tenant: str) -> TenantIdentity | None:
         sign_in(session, cloud=Cloud.GLOBAL, tenant=tenant)
     except (AuthError, UsageError):
         return None
-    session.progress.stage("Signing in")
+    session.progress.stage("Asking which tenant it is")
     with connect(session, cloud=Cloud.GLOBAL, tenant=tenant) as connection:
         return identify(
             session, connection.tenant, connection.tokens, declared=tenant, cloud=Cloud.GLOBAL

@@ -98,7 +98,7 @@ def test_a_label_that_commands_could_misread_is_a_usage_error(repository, label)
 
 def test_the_next_steps_are_for_this_repository_and_parse(repository):
     ran = run("init", "--tenant", "contoso.com", "--label", "prod", "--shell", "sh", cwd=repository)
-    steps = ran.stdout.partition("Next, to run it on GitHub:\n\n")[2]
+    steps = ran.stdout.partition("Then, to run it on GitHub:\n\n")[2]
     assert '"subject": "${SUBJECT}:environment:heal-prod"' in steps
     assert "gh api repos/contoso/intune --jq" in steps
     subprocess.run(["bash", "-n"], input=steps, text=True, check=True)
