@@ -171,7 +171,12 @@ def test_each_tenant_has_one_comment_from_the_plan_to_the_outcome(github_server,
         "<!-- reconciler:plan tenant=other",
     ]
     plan = "## Plan: 3 to add, 1 to change, 0 to remove · `contoso-prod`"
-    assert titles == [plan, plan, "## Apply failed in part · Applied 1 · `contoso-prod`", plan]
+    assert titles == [
+        plan,
+        plan,
+        "## Apply failed in part · Applied 1 · run 1 · `contoso-prod`",
+        plan,
+    ]
 
 
 # No plan
@@ -321,8 +326,8 @@ def test_the_outcome_takes_the_place_of_the_plan_and_uses_the_approval_up(
     assert ran.code == 0
     assert ran.stdout.startswith("contoso-prod, pull request #7: comment updated: ")
     [body] = github_server.bodies(7)
-    assert body.splitlines()[2] == "## Applied 3, changed 1 · `contoso-prod`"
-    assert github_server.statuses[-1]["description"] == "Applied 3, changed 1 [done]"
+    assert body.splitlines()[2] == "## Applied 3, changed 1 · run 2 · `contoso-prod`"
+    assert github_server.statuses[-1]["description"] == "Applied 3, changed 1 · run 2 [done]"
     assert merged("outcome.json").stdout == "contoso-prod: no pull request waits for this\n"
 
 
