@@ -26,7 +26,10 @@ from reconciler.runtime.deadline import Deadline
 from reconciler.runtime.retry import Backoff
 
 LAST_LOOK_WAIT = 1.5
-"""Seconds between the last write of a run and its last look."""
+"""Seconds between the last write of a run and its last look.
+
+Two runs side by side overwrite each other within a moment; a look at once would be too early to see it.
+"""
 
 _LOOK = 0.2
 """Seconds; Python runs a signal's handler only between two waits of the main thread."""
@@ -76,6 +79,22 @@ def apply(
         progress.advance()
         return outcome
 
+    outcomes = _outcomes(runs, one, parallelism)
+    if not is_stopped():
+        outcomes = _look_again(runs, outcomes, context)
+    return ApplyResult(
+        plan.tenant,
+        plan.digest,
+        tuple(outcomes),
+        interrupted=is_stopped(),
+        faults=tuple(dict.fromkeys(faults)),
+    )
+
+
+def _outcomes(
+    runs: Sequence[PolicyRun], one: Callable[[PolicyRun], PolicyOutcome], parallelism: int
+) -> list[PolicyOutcome]:
+    """Run a few policies at a time; the outcomes stand in the order of the runs."""
     pool = ThreadPoolExecutor(max_workers=max(1, min(parallelism, len(runs))))
     try:
         futures = [pool.submit(one, run) for run in runs]
@@ -87,15 +106,7 @@ def apply(
         pool.shutdown(wait=False, cancel_futures=True)  # the second Ctrl-C waits for nobody
         raise
     pool.shutdown()
-    if not is_stopped():
-        outcomes = _look_again(runs, outcomes, context)
-    return ApplyResult(
-        plan.tenant,
-        plan.digest,
-        tuple(outcomes),
-        interrupted=is_stopped(),
-        faults=tuple(dict.fromkeys(faults)),
-    )
+    return outcomes
 
 
 def _without_reason(run: PolicyRun) -> PolicyOutcome:

@@ -66,13 +66,7 @@ class GraphClient:
         seen: set[str] = set()
         link: str | None = url
         while link is not None:
-            if link in seen:
-                raise GraphError(
-                    "Graph's pages link in a circle, so the list cannot be read to its end",
-                    attempted=attempted,
-                    code="PagingLoop",
-                )
-            seen.add(link)
+            refuse_repeated(link, seen, attempted)
             response = self.transport.read(link, attempted=attempted)
             page = object_of(response, attempted)
             objects = items(page, attempted, response)
@@ -184,6 +178,17 @@ def _longest(faults: Sequence[TransientError]) -> TransientError:
         tries=min(tries) if tries else None,
         wait=max(waits) if waits else None,
     )
+
+
+def refuse_repeated(link: str, seen: set[str], attempted: str) -> None:
+    """Keep a page's link in ``seen``. Raises `GraphError` where it was followed before."""
+    if link in seen:
+        raise GraphError(
+            "Graph's pages link in a circle, so the list cannot be read to its end",
+            attempted=attempted,
+            code="PagingLoop",
+        )
+    seen.add(link)
 
 
 def items(

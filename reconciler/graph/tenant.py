@@ -20,7 +20,7 @@ from typing import Any
 from urllib.parse import quote
 
 from reconciler.graph import wire
-from reconciler.graph.client import GraphClient, Version, items, next_link
+from reconciler.graph.client import GraphClient, Version, items, next_link, refuse_repeated
 from reconciler.graph.encoding import encode, policy_path
 from reconciler.graph.groups import find_groups, list_groups
 from reconciler.graph.parallel import in_parallel
@@ -295,13 +295,7 @@ class GraphTenant:
         pages = [entries]
         seen = {url}
         while link is not None:
-            if link in seen:
-                raise GraphError(
-                    "Graph's pages link in a circle, so the list cannot be read to its end",
-                    attempted=attempted,
-                    code="PagingLoop",
-                )
-            seen.add(link)
+            refuse_repeated(link, seen, attempted)
             response = self._client.transport.read(link, attempted=attempted)
             entries, link = _page(policy, response, attempted)
             pages.append(entries)

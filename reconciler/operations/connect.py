@@ -166,7 +166,8 @@ def _connect_to_snapshot(
     snapshot = _read_snapshot(access, session.clock)
     if snapshot.cloud is not cloud:
         raise ConfigError(
-            f"{access.file} is of a tenant in the cloud {snapshot.cloud}, and tenant.yaml says {cloud}"
+            f"{access.file} is of a tenant in the cloud {snapshot.cloud}, and tenant.yaml says "
+            f"{cloud}; make a snapshot of this tenant root"
         )
     app = SandboxApp(SandboxState.as_read(snapshot.graph))
     tokens = _SandboxTokens()

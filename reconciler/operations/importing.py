@@ -380,7 +380,9 @@ def _write(root: Path, edit: FileEdit) -> None:
     """
     path = root / edit.path
     if not path.parent.resolve().is_relative_to(root.resolve()):
-        raise ConfigError(f"{path.parent} is a link out of the tenant root; nothing was written")
+        raise ConfigError(
+            f"{path.parent} is a link out of the tenant root, so nothing was written; put a folder there"
+        )
     _refuse_changed(path, edit)
     replace_file(path, edit.after)
 

@@ -17,7 +17,9 @@ def replace_file(path: Path, content: bytes) -> None:
     Raises `ConfigError` where that fails, or where the file is a link.
     """
     if path.is_symlink():
-        raise ConfigError(f"{path} is a link; nothing was written through it")
+        raise ConfigError(
+            f"{path} is a link, and nothing is written through one; put a plain file in its place"
+        )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)

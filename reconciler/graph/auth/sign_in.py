@@ -114,7 +114,7 @@ def _credential(
             wire=wire,
         )
     if method is SignInMethod.CERTIFICATE:
-        from reconciler.graph.auth.client_certificate import ClientCertificate  # noqa: PLC0415
+        from reconciler.graph.auth.client_certificate import ClientCertificate  # noqa: PLC0415 - cryptography
 
         return ClientCertificate(
             path=Path(given["AZURE_CLIENT_CERTIFICATE_PATH"]),

@@ -32,6 +32,7 @@ def tenant_id_of_domain(
         return domain.lower()
     if not is_tenant_name(domain):
         return None
+    # It brings requests, which is slow to import: only where a domain must be looked up.
     from reconciler.graph.auth.sign_in_http import SigninFailure, SigninHttp, Wire  # noqa: PLC0415
 
     http = SigninHttp(Wire(clock, remaining, environ), endpoints.login)
