@@ -9,16 +9,14 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from tests.support.run_cli import EXAMPLE, run
+from tests.support.run_cli import EXAMPLE, copy_example, run
 
 LOCK = "reconciler.lock.yaml"
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    folder = tmp_path / "root"
-    shutil.copytree(EXAMPLE, folder, ignore=shutil.ignore_patterns(".reconciler"))
-    return folder
+    return copy_example(tmp_path)
 
 
 def call(*arguments: str | Path):

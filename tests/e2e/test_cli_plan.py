@@ -8,7 +8,7 @@ import re
 import jsonschema
 import pytest
 
-from tests.support.run_cli import EXAMPLE, copy_example, kept_tenant, run, served
+from tests.support.run_cli import copy_example, kept_tenant, run, served
 
 OTHER_DIGEST = "sha256:" + "0" * 64
 
@@ -219,13 +219,12 @@ def test_a_held_tenant_is_planned_and_nothing_of_it_is_a_change(tmp_path, root):
 
 @pytest.mark.parametrize(("form", "is_demanded"), [(None, False), ("documented", True)])
 def test_a_plan_says_that_the_tenant_demands_multi_admin_approval(tmp_path, form, is_demanded):
-    tenant = json.loads((EXAMPLE / "sandbox.json").read_text(encoding="utf-8"))
+    root = copy_example(tmp_path)
+    file = root / "sandbox.json"
+    tenant = json.loads(file.read_text(encoding="utf-8"))
     tenant["multiAdminApproval"] = form and {"form": form}
-    file = tmp_path / "sandbox.json"
     file.write_text(json.dumps(tenant), encoding="utf-8")
-    planned = run(
-        "plan", EXAMPLE, "--sandbox", "--sandbox-file", file, "--format", "json", cwd=tmp_path
-    ).json
+    planned = run("plan", root, "--sandbox", "--format", "json", cwd=tmp_path).json
     codes = [warning["code"] for warning in planned["warnings"]]
     assert ("multi-admin-approval" in codes) is is_demanded
 

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from reconciler.documents import envelope
-from tests.support.run_cli import EXAMPLE, run
+from tests.support.run_cli import EXAMPLE, copy_example, run
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    folder = tmp_path / "root"
-    shutil.copytree(EXAMPLE, folder, ignore=shutil.ignore_patterns(".reconciler"))
-    return folder
+    return copy_example(tmp_path)
 
 
 @pytest.fixture
