@@ -90,21 +90,14 @@ def load(
     ``with_lock`` the lock is not read: whoever writes it anew does not need the old one.
     Raises `ConfigError` where there is no tenant root to read.
     """
-    try:
-        _require_tenant_file(root)
-    except OSError as failure:
-        reason = (failure.strerror or str(failure)).lower()
-        raise ConfigError(f'the folder "{root}" cannot be read: {reason}') from failure
+    _require_root(root)
     files = SourceFiles(root, overlay)
     content = files.read(files.tenant)
     document = read(content, TENANT_FILE) if content is not None else None
     tenant = _tenant(document) if document else None
-    diagnostics = list(document.diagnostics) if document else []
+    diagnostics = _diagnose_tenant(document, tenant)
     if document and tenant:
-        diagnostics += [each.diagnostic for each in tenant.diagnostics]
         _extend(files, document, tenant.root)
-    elif document and not has_errors(diagnostics):
-        diagnostics += filter(None, [diagnose_root(document, "tenant")])
     inherited = frozenset(source.file for source in files.policy_files)
     files.add_folder(root, ".")
     files.add_overlay()
@@ -115,11 +108,9 @@ def load(
     policies, policy_diagnostics = _policies(files, shape.ownership if shape else None, inherited)
     diagnostics += [*policy_diagnostics, *lock_diagnostics]
     policies, override_diagnostics = join_overrides(policies)
-    if any(
-        each.location and each.location.file in inherited for each in diagnostics if each.is_error
-    ):
-        override_diagnostics = []  # what is overridden may be what cannot be read
-    diagnostics += [*override_diagnostics, *check_policies(policies), *files.diagnostics]
+    if not _concern(diagnostics, inherited):  # else what is overridden may be what cannot be read
+        diagnostics += override_diagnostics
+    diagnostics += [*check_policies(policies), *files.diagnostics]
     exclusions, default_diagnostics = _default_exclusions(document, shape)
     diagnostics += default_diagnostics
     policies, default_diagnostics = _with_defaults(policies, exclusions)
@@ -134,6 +125,36 @@ def load(
     config = replace(_config(shape, document, root), default_exclusions=exclusions)
     state = None if has_errors(ordered) else DesiredState(config, policies, lock)
     return Loaded(state, ordered, sources, config, tuple(files.folders), config.label)
+
+
+def _require_root(root: Path) -> None:
+    """Raise `ConfigError` where there is no tenant root, or none that can be read."""
+    try:
+        _require_tenant_file(root)
+    except OSError as failure:
+        reason = (failure.strerror or str(failure)).lower()
+        raise ConfigError(f'the folder "{root}" cannot be read: {reason}') from failure
+
+
+def _diagnose_tenant(
+    document: Document | None, tenant: Checked[TenantFile] | None
+) -> list[Diagnostic]:
+    """What is wrong with ``tenant.yaml`` by itself."""
+    if document is None:
+        return []
+    diagnostics = list(document.diagnostics)
+    if tenant:
+        diagnostics += [each.diagnostic for each in tenant.diagnostics]
+    elif not has_errors(diagnostics):
+        diagnostics += filter(None, [diagnose_root(document, "tenant")])
+    return diagnostics
+
+
+def _concern(diagnostics: Iterable[Diagnostic], files: Collection[str]) -> bool:
+    """Whether one of these files has an error."""
+    return any(
+        each.is_error and each.location and each.location.file in files for each in diagnostics
+    )
 
 
 def _require_tenant_file(root: Path) -> None:
