@@ -54,6 +54,7 @@ class PlanCommand:
     output: OutputOptions
     detailed_exitcode: bool
     expect_digest: str | None
+    impact: bool
     failure_out: Path | None
     written: set[str] = field(default_factory=set)
 
@@ -151,7 +152,10 @@ class PlanCommand:
 
     def _request(self, root: Path) -> PlanRequest:
         return PlanRequest(
-            root=root, selection=Selection(self.scope.policies), limits=self.scope.limits
+            root=root,
+            selection=Selection(self.scope.policies),
+            limits=self.scope.limits,
+            impact=self.impact,
         )
 
     def _try_keeping(self, plan: Plan, invocation: Invocation) -> _Made | Exception:

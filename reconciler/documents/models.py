@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from reconciler.model.impact import RiskLevel
 from reconciler.model.state import BroadTargets, Cloud, FilterMode, Ownership, TargetKind, Writes
 
 
@@ -126,6 +127,32 @@ class FieldModel(Model):
     after: str | None = Field(description="Declared value; null for none.")
 
 
+class ReachModel(Model):
+    """Whom a change concerns: what stands after it, for a delete what stands before it.
+
+    Bounds that the tenant itself answered, no forecast.
+    """
+
+    users: int | None = Field(
+        description="Users among the transitive members of the group; null where the target has no "
+        "members of its own, or where unknown says why."
+    )
+    devices: int | None = Field(
+        description="Devices among the transitive members of the group; null as users."
+    )
+    filter_matches: int | None = Field(
+        description="Devices of the tenant that match the filter in use, whatever its mode; null "
+        "without a filter, or where unknown says why."
+    )
+    at_most: int | None = Field(
+        description="Upper bound in devices; null where nothing bounds it, or where unknown says "
+        "why. Do not add it up: groups overlap."
+    )
+    unknown: dict[str, str] = Field(
+        description="For each number that could not be had, the reason why it is null."
+    )
+
+
 class ChangeModel(Model):
     """One change of one assignment."""
 
@@ -152,6 +179,10 @@ class ChangeModel(Model):
         default=None,
         description="The live assignment that an update or a delete starts from. Apply refuses "
         "where the tenant no longer has it.",
+    )
+    reach: ReachModel | None = Field(
+        default=None,
+        description="Whom it concerns, for people; left out where the impact was not read.",
     )
 
 
@@ -249,6 +280,87 @@ class SummaryModel(Model):
     scheduled: int = Field(default=0, description="Declared lines that are not in force yet.")
 
 
+class ComplianceActionModel(Model):
+    """An action for noncompliance."""
+
+    type: str = Field(description="Graph's action type, for example block or notification.")
+    after_days: float = Field(description="Days of grace; 0 for at once, 12 hours are 0.5.")
+
+
+class StatusModel(Model):
+    """How many devices have each state of a policy. It lags by up to 24 hours."""
+
+    compliant: int = Field(description="Devices that comply.")
+    noncompliant: int = Field(description="Devices that do not.")
+    error: int = Field(description="Devices with an error.")
+    pending: int = Field(description="Devices that have not reported yet.")
+    not_applicable: int = Field(description="Devices that the policy does not apply to.")
+    as_of: AwareDatetime | None = Field(description="Graph's own time; null where it gives none.")
+
+
+class PolicyImpactModel(Model):
+    """What noncompliance with a changed policy leads to, and how the policy does today."""
+
+    policy: PolicyModel = Field(description="The policy.")
+    actions: tuple[ComplianceActionModel, ...] | None = Field(
+        description="What happens to a device that does not comply; null where unknown says why."
+    )
+    today: StatusModel | None = Field(
+        description="How it does now; null where no device reports, or where unknown says why."
+    )
+    unknown: dict[str, str] = Field(
+        description="For each member that could not be had, the reason why it is null."
+    )
+
+
+class TenantImpactModel(Model):
+    """What decides in the whole tenant what noncompliance means."""
+
+    secure_by_default: bool | None = Field(
+        description="Whether a device without any compliance policy counts as not compliant; null "
+        "where unknown says why."
+    )
+    conditional_access_policies: int | None = Field(
+        description="Number of enabled Conditional Access policies that require a compliant device; "
+        "null where unknown says why."
+    )
+    disabled_filters: tuple[str, ...] | None = Field(
+        description="Ids of the filters in the changes whose evaluation is disabled; null where "
+        "unknown says why."
+    )
+    unknown: dict[str, str] = Field(
+        description="For each member that could not be had, the reason why it is null."
+    )
+
+
+class ImpactModel(Model):
+    """What the tenant answered about the changes. Nothing of it is in the digest."""
+
+    read_at: AwareDatetime = Field(description="When it was asked.")
+    tenant: TenantImpactModel = Field(description="What holds for the whole tenant.")
+    policies: tuple[PolicyImpactModel, ...] = Field(description="The policies that change.")
+
+
+class RiskReasonModel(Model):
+    """One thing that decided the level of the risk."""
+
+    code: str = Field(description="Stable name of this kind of reason, for example filter-widened.")
+    policy: str = Field(description="Name of the policy concerned.")
+    message: str = Field(description="What it is, for people. The wording may change.")
+    declared_at: LocationModel | None = Field(
+        description="The line concerned; null where there is none."
+    )
+
+
+class RiskModel(Model):
+    """How carefully the plan wants to be read. It decides nothing by itself."""
+
+    level: RiskLevel = Field(description="routine, review or dangerous.")
+    reasons: tuple[RiskReasonModel, ...] = Field(
+        description="What decided the level, the worst first; empty for routine."
+    )
+
+
 class PlanModel(Model):
     """What apply would do to one tenant. A plan is for one apply, and holds no secret."""
 
@@ -276,6 +388,10 @@ class PlanModel(Model):
         description="The --policy globs that the plan was limited to; empty for all policies.",
     )
     summary: SummaryModel = Field(description="Counts of what follows.")
+    risk: RiskModel | None = Field(
+        default=None,
+        description="How carefully the plan wants to be read; missing in a plan of an older release.",
+    )
     policies: tuple[DeclaredPolicyModel, ...] = Field(
         description="The declared policies that were planned, by name and then id."
     )
@@ -290,6 +406,11 @@ class PlanModel(Model):
     )
     scheduled: tuple[ScheduledModel, ...] = Field(
         default=(), description="Declared lines that are not in force yet."
+    )
+    impact: ImpactModel | None = Field(
+        default=None,
+        description="What the tenant answered about the changes; null where it was not asked: without "
+        "changes, with --no-impact, or from a snapshot.",
     )
     unchanged: tuple[UntouchedModel, ...] = Field(
         description="Declared, and in the tenant as declared."

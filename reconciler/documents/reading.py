@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
+from reconciler.documents.impact import impact_of, reach_of
 from reconciler.documents.models import (
     ChangeModel,
     DeclaredPolicyModel,
@@ -21,6 +22,7 @@ from reconciler.documents.models import (
     UntouchedModel,
 )
 from reconciler.model.diagnostics import Diagnostic, Location, Severity, sort_diagnostics
+from reconciler.model.impact import Impact
 from reconciler.model.plan import (
     Change,
     Create,
@@ -67,9 +69,10 @@ def plan(document: PlanModel) -> Plan:
         *(diagnostic_of(item, Severity.ERROR) for item in document.errors),
         *(diagnostic_of(item, Severity.WARNING) for item in document.warnings),
     )
+    policies = _policies(document)
     return Plan(
         tenant=PlanTenant(tenant.id, tenant.label, tenant.display_name, tenant.cloud),
-        policies=_policies(document),
+        policies=policies,
         writes=document.writes,
         guardrails=Guardrails(
             limits.max_creates, limits.max_updates, limits.max_deletes, limits.broad_targets
@@ -80,7 +83,23 @@ def plan(document: PlanModel) -> Plan:
             Stop(stop.code, stop.message, _location(stop.declared_at)) for stop in limits.stopped_by
         ),
         selection=document.selection,
+        impact=_impact(document, policies),
     )
+
+
+def _impact(document: PlanModel, policies: Sequence[PolicyPlan]) -> Impact | None:
+    if document.impact is None:
+        return None
+    by_id = {each.policy.id: each.policy for each in policies}
+    reach = {
+        change(item, by_id[item.policy.id]): reach_of(item.reach)
+        for item in document.changes
+        if item.reach is not None
+    }
+    known = {item.policy.id for item in document.impact.policies}
+    if known != {each.policy.id for each in policies if each.changes}:
+        raise IncoherentPlanError("impact names other policies than changes")
+    return impact_of(document.impact, reach)
 
 
 def _policies(document: PlanModel) -> tuple[PolicyPlan, ...]:

@@ -8,7 +8,10 @@ from dataclasses import fields
 from typing import Any
 
 from reconciler.differ.compare import explain_update
+from reconciler.differ.risk import risk_of
+from reconciler.documents.impact import impact_json, reach_json
 from reconciler.model.diagnostics import Diagnostic, Location, Severity
+from reconciler.model.impact import Impact, Risk
 from reconciler.model.plan import (
     Change,
     Create,
@@ -44,10 +47,12 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "writes": plan.writes.value,
         "selection": list(plan.selection),
         "summary": _summary_json(plan.summary),
+        "risk": _risk_json(risk_of(plan)),
         "policies": [_declared_policy(policy) for policy in plan.policies],
-        "changes": [change_json(change) for change in plan.changes],
+        "changes": [_change_json(change, plan.impact) for change in plan.changes],
         "held": [_held_json(change, p.hold) for p in plan.policies for change in p.held],
         "scheduled": [_scheduled_json(line) for p in plan.policies for line in p.scheduled],
+        "impact": _impact_json(plan),
         "unchanged": [_untouched(change) for p in plan.policies for change in p.kept],
         "unmanaged": [_untouched(change) for p in plan.policies for change in p.unmanaged],
         "inherited": [_untouched(change) for p in plan.policies for change in p.inherited],
@@ -112,6 +117,33 @@ def change_json(change: Change) -> dict[str, Any]:
         document["before"] = _target(change.live.target, change.live.filter)
         document["live"] = _live(change.live)
     return document
+
+
+def _change_json(change: Change, impact: Impact | None) -> dict[str, Any]:
+    reach = impact.reach.get(change) if impact else None
+    return change_json(change) | ({"reach": reach_json(reach)} if reach else {})
+
+
+def _impact_json(plan: Plan) -> dict[str, Any] | None:
+    if plan.impact is None:
+        return None
+    changed = [each.policy for each in plan.policies if each.policy.id in plan.impact.policies]
+    return impact_json(plan.impact, map(policy_json, changed))
+
+
+def _risk_json(risk: Risk) -> dict[str, Any]:
+    return {
+        "level": risk.level.value,
+        "reasons": [
+            {
+                "code": reason.code,
+                "policy": reason.policy,
+                "message": reason.message,
+                "declared_at": location_json(reason.declared_at),
+            }
+            for reason in risk.reasons
+        ],
+    }
 
 
 def _held_json(change: Change, hold: Hold | None) -> dict[str, Any]:

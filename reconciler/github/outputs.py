@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
+from reconciler.differ.risk import risk_of
 from reconciler.model.errors import ConfigError
 from reconciler.model.plan import Plan
 
@@ -28,6 +29,7 @@ def plan_outputs(plan: Plan, plan_path: str | None) -> dict[str, str]:
         "creates": str(summary.create),
         "updates": str(summary.update),
         "deletes": str(summary.delete),
+        "risk": risk_of(plan).level.value,
         "digest": plan.digest,
         "plan_path": plan_path or "",
         "applyable": "true" if plan.applyable else "false",

@@ -6,6 +6,7 @@ Sources: https://learn.microsoft.com/graph/paging and https://learn.microsoft.co
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
 from typing import Any
@@ -25,6 +26,21 @@ class Version(StrEnum):
 
     V1 = "v1.0"
     BETA = "beta"
+
+
+@dataclass(frozen=True, slots=True)
+class BatchEntry:
+    """One GET of a ``$batch``: its path below the version, and the headers of its own."""
+
+    path: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def request(self, id: str) -> dict[str, object]:
+        """Write it as Graph takes it."""
+        request: dict[str, object] = {"id": id, "method": "GET", "url": f"/{self.path}"}
+        if self.headers:
+            request["headers"] = dict(self.headers)
+        return request
 
 
 class GraphClient:
@@ -82,6 +98,23 @@ class GraphClient:
                     request_id=response.request_id,
                 )
 
+    def within(self, seconds: float) -> GraphClient:
+        """The same client, for calls that may take so many seconds in all."""
+        return GraphClient(
+            self.transport.within(seconds), parallelism=self.parallelism, on_read=self._on_read
+        )
+
+    def ask_batch(
+        self, version: Version, entries: Mapping[str, BatchEntry], *, attempted: str
+    ) -> dict[str, GraphResponse]:
+        """GET at most `BATCH_SIZE` paths in one request that is sent once, whatever comes back.
+
+        Raises as `Transport.ask`, and `GraphError` where the batch itself is refused.
+        """
+        responses = self._post_batch(version, entries, attempted, send=self.transport.ask)
+        self._on_read(len(responses))
+        return responses
+
     def batch(
         self, version: Version, paths: Mapping[str, str], *, attempted: str
     ) -> dict[str, GraphResponse]:
@@ -109,7 +142,9 @@ class GraphClient:
 
         def once() -> dict[str, GraphResponse]:
             faults: list[TransientError] = []
-            for key, response in self._post_batch(version, waiting, attempted).items():
+            entries = {key: BatchEntry(path) for key, path in waiting.items()}
+            responses = self._post_batch(version, entries, attempted, send=self.transport.read)
+            for key, response in responses.items():
                 fault = self.transport.transient(response, attempted)
                 if fault is not None:
                     faults.append(fault)
@@ -124,20 +159,21 @@ class GraphClient:
         return result
 
     def _post_batch(
-        self, version: Version, waiting: Mapping[str, str], attempted: str
+        self,
+        version: Version,
+        waiting: Mapping[str, BatchEntry],
+        attempted: str,
+        *,
+        send: Callable[..., GraphResponse],
     ) -> dict[str, GraphResponse]:
         keys = {str(number): key for number, key in enumerate(waiting)}
-        response = self.transport.read(
+        response = send(
             self.url(version, "$batch"),
             attempted=attempted,
             method="POST",
-            body={
-                "requests": [
-                    {"id": number, "method": "GET", "url": f"/{waiting[key]}"}
-                    for number, key in keys.items()
-                ]
-            },
+            body={"requests": [waiting[key].request(number) for number, key in keys.items()]},
         )
+        self.transport.raise_for(response, attempted)
         entries: dict[str, GraphResponse] = {}
         for entry in _list(object_of(response, attempted).get("responses"), attempted, response):
             key = keys.get(str(entry.get("id")))

@@ -163,7 +163,7 @@ class GraphTenant:
         attempted = "reading assignment filters"
         path = (
             "deviceManagement/assignmentFilters"
-            "?$select=id,displayName,platform,assignmentFilterManagementType"
+            "?$select=id,displayName,platform,rule,assignmentFilterManagementType"
         )
         try:
             items = list(self._client.pages(Version.BETA, path, attempted=attempted))

@@ -14,6 +14,7 @@ import logging
 import random
 import uuid
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import replace
 
 import httpx
@@ -94,6 +95,33 @@ class Transport:
 
         result: GraphResponse = self.retrying()(once)
         return result
+
+    def ask(
+        self,
+        url: str,
+        *,
+        attempted: str,
+        method: str = "GET",
+        body: object = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> GraphResponse:
+        """Send a request without effects once, for a response that is worth no second try.
+
+        Returns Graph's response whatever its status is. Raises `GraphError` where there is none,
+        `AuthError` where sign-in fails, and `DeadlineError` when the time is up.
+        """
+        self.deadline.check(attempted)
+        content = b"" if body is None else json.dumps(body).encode()
+        try:
+            return self._signed(method, url, content, headers or {}, attempted)
+        except NoResponseError as fault:
+            raise GraphError(str(fault), attempted=attempted) from fault
+
+    def within(self, seconds: float) -> Transport:
+        """The same way to Graph, with a deadline of its own that is no later than this one."""
+        other = copy(self)
+        other.deadline = Deadline(self._clock, min(seconds, self.deadline.remaining()))
+        return other
 
     def retrying(self) -> Retrying:
         """Make the loop that repeats a call for as long as it raises `TransientError`."""

@@ -112,6 +112,7 @@ class FilterItem(_Item):
     display_name: Name = Field(None, alias="displayName")
     platform: str | None = None
     management_type: str | None = Field(None, alias="assignmentFilterManagementType")
+    rule: str | None = None
 
 
 class DomainItem(_Item):
@@ -173,7 +174,7 @@ def group(item: GroupItem) -> Group:
 def assignment_filter(item: FilterItem) -> AssignmentFilter:
     """Read an assignment filter; its name is "" where Graph shows none."""
     return AssignmentFilter(
-        item.id.lower(), item.display_name or "", item.platform, item.management_type
+        item.id.lower(), item.display_name or "", item.platform, item.management_type, item.rule
     )
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from reconciler.model.diagnostics import Diagnostic, Location
 from reconciler.model.state import (
@@ -27,6 +27,9 @@ from reconciler.model.state import (
     Target,
     Writes,
 )
+
+if TYPE_CHECKING:  # impact names the changes, and a plan holds its impact
+    from reconciler.model.impact import Impact
 
 Key: TypeAlias = tuple[str, str, str]
 """An assignment's identity on its policy: kind, object id, and a scope-tag group's target type."""
@@ -259,6 +262,8 @@ class Plan:
     """The guardrails that ``changes`` run into. Apply refuses where there is one."""
     selection: tuple[str, ...] = ()
     """The ``--policy`` globs that it was limited to, for people; empty for everything."""
+    impact: Impact | None = None
+    """Whom the changes concern, for people; None where it was not read. The digest leaves it out."""
 
     @property
     def changes(self) -> Iterator[Change]:

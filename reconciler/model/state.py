@@ -274,13 +274,15 @@ class AssignmentFilter:
     """An assignment filter as the tenant defines it.
 
     ``platform`` is Graph's devicePlatformType; ``management_type`` is ``devices`` or ``apps``.
-    ``name`` is "" where Graph shows none; such a filter can be declared by its id alone.
+    ``name`` is "" where Graph shows none; such a filter can be declared by its id alone. ``rule`` is
+    the expression that devices are matched with, None where Graph shows none.
     """
 
     id: str
     name: str
     platform: str | None = None
     management_type: str | None = None
+    rule: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

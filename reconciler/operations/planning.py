@@ -13,13 +13,16 @@ from reconciler.differ.compare import diff
 from reconciler.differ.cover import cover
 from reconciler.differ.guardrails import Limits, effective, stops
 from reconciler.differ.holds import expired_holds, hold_back
+from reconciler.differ.impact import impact_diagnostics, impact_of, questions_of
 from reconciler.differ.lint import lint
 from reconciler.differ.lock import check_lock
 from reconciler.differ.resolve import referenced_groups, resolve
 from reconciler.differ.schedule import lines_in_force
+from reconciler.graph.impact import read_impact
 from reconciler.graph.parallel import three_in_parallel
 from reconciler.graph.probes import multi_admin_approval_now
 from reconciler.model.diagnostics import Diagnostic, has_errors, sort_diagnostics, warning
+from reconciler.model.impact import Impact
 from reconciler.model.plan import Plan, PlanTenant, PolicyPlan
 from reconciler.model.ports import Directory, GroupSearch, Reader
 from reconciler.model.state import (
@@ -31,6 +34,7 @@ from reconciler.model.state import (
     TenantConfig,
     TenantIdentity,
 )
+from reconciler.model.wording import Names
 from reconciler.operations.connect import Connection, Session, connect
 from reconciler.operations.opening import prove_tenant, valid_state
 from reconciler.operations.selection import Selection
@@ -46,6 +50,8 @@ class PlanRequest:
     selection: Selection
     limits: Limits
     justification: str | None = None
+    impact: bool = False
+    """Whether to ask the tenant what the changes reach."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +99,7 @@ def open_plan(request: PlanRequest, session: Session) -> Iterator[Planned]:
             connection=connection,
             selection=request.selection,
             limits=request.limits,
+            impact=request.impact,
         )
         session.progress.end()
         yield Planned(made, connection)
@@ -111,8 +118,9 @@ def plan(
     connection: Connection,
     selection: Selection,
     limits: Limits,
+    impact: bool = False,
 ) -> Plan:
-    """Stages 2 to 6: read the tenant, resolve, compare, judge.
+    """Stages 2 to 6: read the tenant, resolve, compare, judge; with ``impact`` ask what it reaches.
 
     ``diagnostics`` are the loader's warnings, which the plan repeats. Raises what reading the
     tenant raises; what is wrong with single policies is in the plan, which is then incomplete.
@@ -138,8 +146,25 @@ def plan(
         *expired_holds(reading.chosen, session.day),
         *_about_multi_admin_approval(difference.policies, connection),
     )
-    policies = hold_back(difference.policies, resolution.state, session.day)
-    return _judged(config, identity, policies, found, selection, limits)
+    policies = tuple(hold_back(difference.policies, resolution.state, session.day))
+    measured = _impact(policies, directory, session, connection) if impact else None
+    if measured is not None:
+        names = Names.of_changes(change for policy in policies for change in policy.changes)
+        found = (*found, *impact_diagnostics(policies, measured, names))
+    made = _judged(config, identity, policies, found, selection, limits)
+    return replace(made, impact=measured)
+
+
+def _impact(
+    policies: Sequence[PolicyPlan], directory: Directory, session: Session, connection: Connection
+) -> Impact | None:
+    """Ask the tenant what the changes reach; None without changes, and where a snapshot stands for it."""
+    if session.snapshot is not None or not any(policy.changes for policy in policies):
+        return None
+    session.progress.stage("Asking what the changes reach")
+    questions = questions_of(policies, directory)
+    readings = read_impact(connection.client, questions, session.clock.now())
+    return impact_of(policies, readings, directory)
 
 
 def read_tenant(

@@ -12,14 +12,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC
 
+from reconciler.differ.risk import Concern, RiskCode, dangers_of
 from reconciler.documents import SavedPlan
 from reconciler.model import wording
 from reconciler.model.diagnostics import Diagnostic, sort_diagnostics
 from reconciler.model.plan import Delete, Plan, PolicyPlan
 from reconciler.model.state import Assignment, Policy
 from reconciler.model.wording import Names
-from reconciler.views.attention import Attention, Danger, attention_of, headline_of
 from reconciler.views.escaping import markdown_code, markdown_prose
+from reconciler.views.headline import headline_of
 from reconciler.views.markdown_context import (
     Context,
     is_address,
@@ -45,14 +46,15 @@ have a line among the changes as well, and a comment on 60 changes has to stay r
 _MOST_PLACES = 12
 
 _SENTENCES = {
-    Danger.EVERYBODY: "**Reaches everybody:** {policy}, {name}, without a filter",
-    Danger.EXCLUDE_TO_INCLUDE: "**Exclude becomes include:** {policy}, {name}",
-    Danger.EXCLUSION_REMOVED: "**No longer excluded:** {policy}, {name} may then be reached",
-    Danger.FILTER_INVERTED: "**Filter inverted:** {policy}, {name}, {filter}",
-    Danger.FILTER_WIDENED: "**Filter widened:** {policy}, {name}, {filter}",
-    Danger.NOBODY_LEFT: "**Reaches nobody:** {policy} has no include left after {name}",
-    Danger.INCLUDE_TO_EXCLUDE: "**Include becomes exclude:** {policy}, {name}",
-    Danger.INCLUDE_REMOVED: "**No longer assigned:** {policy}, {name}",
+    RiskCode.REACHES_EVERYBODY: "**Reaches everybody:** {policy}, {name}, without a filter",
+    RiskCode.EXCLUDE_TO_INCLUDE: "**Exclude becomes include:** {policy}, {name}",
+    RiskCode.EXCLUSION_REMOVED: "**No longer excluded:** {policy}, {name} may then be reached",
+    RiskCode.FILTER_INVERTED: "**Filter inverted:** {policy}, {name}, {filter}",
+    RiskCode.FILTER_WIDENED: "**Filter widened:** {policy}, {name}, {filter}",
+    RiskCode.LAST_INCLUDE_REMOVED: "**Reaches nobody:** {policy} has no include left after {name}",
+    RiskCode.INCLUDE_TO_EXCLUDE: "**Include becomes exclude:** {policy}, {name}",
+    RiskCode.INCLUDE_REMOVED: "**No longer assigned:** {policy}, {name}",
+    RiskCode.BLOCKS_AT_ONCE: "**Blocks at once:** {policy}, {name}",
 }
 """Each fits on one line at 830 pixels, with names of a usual length."""
 
@@ -61,10 +63,10 @@ def render(saved: SavedPlan, context: Context) -> str:
     """Write the plan."""
     plan = saved.plan
     names = Names.of_plan(plan)
-    attention = attention_of(plan)
+    dangers = dangers_of(plan)
     head = [
         marker(context, plan.tenant.label, plan.digest, plan.summary),
-        f"## {_title(plan, attention)}",
+        f"## {_title(plan, dangers)}",
         *note(context),
         capital(" · ".join(_facts(saved, context))),
         *_selection(plan),
@@ -72,8 +74,8 @@ def render(saved: SavedPlan, context: Context) -> str:
     foot = [*_left_alone(plan), _next(plan, context), _fine_print(saved)]
     room = context.room - _NOTICE_ROOM - size([*head, *foot])
     trouble = _trouble(plan, context, room // 3)
-    first = _look_first(plan, attention, MarkdownNames(names), context, room // 4)
-    warnings = _warnings(plan, attention, context, room // 8)
+    first = _look_first(plan, dangers, MarkdownNames(names), context, room // 4)
+    warnings = _warnings(plan, dangers, context, room // 8)
     room -= size([*trouble, *first, *warnings])
     diff = render_diff(plan.policies, names, room)
     room -= size(diff.blocks)
@@ -84,7 +86,7 @@ def render(saved: SavedPlan, context: Context) -> str:
     return "\n\n".join([*head, *blocks, *later, *details, *foot]) + "\n"
 
 
-def _title(plan: Plan, attention: tuple[Attention, ...]) -> str:
+def _title(plan: Plan, dangers: tuple[Concern, ...]) -> str:
     label = markdown_code(plan.tenant.label, longest=100)
     counts = wording.describe_counts(plan.summary)
     if plan.is_empty and plan.complete:
@@ -95,7 +97,7 @@ def _title(plan: Plan, attention: tuple[Attention, ...]) -> str:
         state = "Plan incomplete"
     elif plan.stopped_by:
         state = "Plan stopped by a guardrail"
-    matters = headline_of(attention)
+    matters = headline_of(dangers)
     return " · ".join([f"{state}: {counts}", *([matters] if matters else []), label])
 
 
@@ -139,15 +141,15 @@ def _trouble(plan: Plan, context: Context, room: int) -> list[str]:
 
 def _look_first(
     plan: Plan,
-    attention: tuple[Attention, ...],
+    dangers: tuple[Concern, ...],
     names: MarkdownNames,
     context: Context,
     room: int,
 ) -> list[str]:
     """List the dangers, one line each, the worst first."""
-    if not attention:
+    if not dangers:
         return []
-    entries = [f"- {_describe_danger(each, plan, names, context)}" for each in attention]
+    entries = [f"- {_describe_danger(each, plan, names, context)}" for each in dangers]
     is_large = sum(len(policy.changes) for policy in plan.policies) > _MANY_CHANGES
     most = _FEWER_ATTENTION if is_large else _MOST_ATTENTION
     shown = list(that_fit(entries[:most], room))
@@ -157,12 +159,12 @@ def _look_first(
     return ["\n".join(["### Look at these first", "", *shown])]
 
 
-def _describe_danger(
-    attention: Attention, plan: Plan, names: MarkdownNames, context: Context
-) -> str:
-    change = attention.change
-    policy = link(names.policy(change.policy), policy_url(change.policy, plan.tenant.cloud))
-    text = _SENTENCES[attention.danger].format(
+def _describe_danger(danger: Concern, plan: Plan, names: MarkdownNames, context: Context) -> str:
+    change = danger.change
+    policy = link(names.policy(danger.policy), policy_url(danger.policy, plan.tenant.cloud))
+    if change is None:
+        return f"**Reaches nobody:** {policy} has no include"
+    text = _SENTENCES[danger.code].format(
         policy=policy,
         name=names.target_name(change.target),
         filter=names.filter_of(change),
@@ -173,15 +175,13 @@ def _describe_danger(
     return f"{text} ({place(change.declared_at, context, text=f'line {change.declared_at.line}')})"
 
 
-def _warnings(
-    plan: Plan, attention: tuple[Attention, ...], context: Context, room: int
-) -> list[str]:
+def _warnings(plan: Plan, dangers: tuple[Concern, ...], context: Context, room: int) -> list[str]:
     """List what the plan warns of, without what stands above already."""
     stops = {(stop.code, stop.declared_at) for stop in plan.stopped_by}
     shown = {
         each.change.declared_at
-        for each in attention
-        if each.danger is Danger.EVERYBODY and not isinstance(each.change, Delete)
+        for each in dangers
+        if each.code is RiskCode.REACHES_EVERYBODY and each.change is not None
     }
     found = [
         each

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from reconciler.differ.risk import dangers_of
 from reconciler.model.diagnostics import error, warning
 from reconciler.model.state import (
     BroadTargets,
@@ -18,7 +19,6 @@ from reconciler.model.state import (
     TargetKind,
 )
 from reconciler.views import markdown, markdown_failure
-from reconciler.views.attention import attention_of
 from reconciler.views.markdown_context import Context, marker_prefix, policy_url
 from tests.support.build_plans import (
     WINDOWS,
@@ -239,7 +239,7 @@ def test_a_group_that_changes_sides_is_one_danger():
             ),
             guardrails=Guardrails(max_deletes=9),
         )
-        found = attention_of(made)
+        found = dangers_of(made)
         assert len(found) == 1
         assert said in markdown.render(saved(made), CONTEXT)
 
@@ -254,14 +254,14 @@ def test_the_worst_comes_first():
             create(WINDOWS, Target(TargetKind.ALL_DEVICES)),
         )
     )
-    assert [each.danger.name for each in attention_of(made)] == [
-        "EVERYBODY", "EXCLUSION_REMOVED", "FILTER_INVERTED", "INCLUDE_REMOVED",
+    assert [each.code.value for each in dangers_of(made)] == [
+        "reaches-everybody", "exclusion-removed", "filter-inverted", "include-removed",
     ]  # fmt: skip
 
 
 def test_a_policy_that_loses_its_last_include_reaches_nobody():
     made = plan(policy_plan(WINDOWS, delete(WINDOWS, group("Last")), keep(WINDOWS, excluded("B"))))
-    assert [each.danger.name for each in attention_of(made)] == ["NOBODY_LEFT"]
+    assert [each.code.value for each in dangers_of(made)] == ["last-include-removed"]
 
 
 def test_lines_and_policies_are_linked():

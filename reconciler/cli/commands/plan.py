@@ -46,6 +46,11 @@ from reconciler.cli.sectioned_command import SectionedCommand
     help="Exit 3 unless the plan has this digest.",
 )
 @click.option(
+    "--impact/--no-impact",
+    default=True,
+    help="Ask what the changes reach, for at most 20 seconds.  [default: impact]",
+)
+@click.option(
     "--failure-out",
     type=FILE,
     metavar="FILE",
@@ -70,6 +75,7 @@ def command(
     output: OutputOptions,
     detailed_exitcode: bool,
     expect_digest: str | None,
+    impact: bool,
     failure_out: Path | None,
 ) -> int:
     """Show what apply would do, and write nothing to the tenant.
@@ -87,5 +93,6 @@ def command(
         output=output,
         detailed_exitcode=detailed_exitcode,
         expect_digest=expect_digest,
+        impact=impact,
         failure_out=failure_out,
     ).run(path)

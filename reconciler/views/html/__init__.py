@@ -14,10 +14,11 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING
 
+from reconciler.differ.risk import dangers_of
 from reconciler.documents import SavedPlan
 from reconciler.model import wording
-from reconciler.views.attention import attention_of, headline_of
 from reconciler.views.escaping import visible_name
+from reconciler.views.headline import headline_of
 from reconciler.views.html import page
 from reconciler.views.html.blocks import held_blocks, policy_blocks, scheduled_rows, target_rows
 
@@ -30,7 +31,7 @@ def render(saved: SavedPlan) -> str:
     plan = saved.plan
     state, meaning = page.state_of(plan)
     blocks = policy_blocks(plan)
-    attention = attention_of(plan)
+    dangers = dangers_of(plan)
     changes = sum(len(block.changes) for block in blocks)
     return _template().render(
         plan=plan,
@@ -47,8 +48,8 @@ def render(saved: SavedPlan) -> str:
         changed=[block for block in blocks if block.changes],
         unchanged=[block for block in blocks if not block.changes],
         is_folded=changes > page.MOST_OPEN_CHANGES,
-        headline=headline_of(attention),
-        dangers=page.dangers(plan, attention, blocks),
+        headline=headline_of(dangers),
+        dangers=page.dangers(plan, dangers, blocks),
         targets=target_rows(plan, blocks),
         held=held_blocks(plan),
         scheduled=scheduled_rows(plan),

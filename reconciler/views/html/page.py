@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC
 
+from reconciler.differ.risk import Concern
 from reconciler.documents import SavedPlan
 from reconciler.model.diagnostics import Diagnostic, Location, sort_diagnostics
 from reconciler.model.plan import Plan
 from reconciler.model.text import visible
 from reconciler.model.wording import Names
-from reconciler.views.attention import Attention
 from reconciler.views.escaping import visible_name
 from reconciler.views.html.blocks import CellLabel, Entry, PolicyBlock, entry_of
 
@@ -78,15 +78,16 @@ def warnings(plan: Plan) -> list[DiagnosticRow]:
 
 
 def dangers(
-    plan: Plan, attention: Iterable[Attention], blocks: Iterable[PolicyBlock]
+    plan: Plan, dangers: Iterable[Concern], blocks: Iterable[PolicyBlock]
 ) -> list[DangerRow]:
     """What to look at first, the worst first; a folded plan shows it above its policies."""
     names = Names.of_plan(plan)
     by_id = {policy.policy.id: block for policy, block in zip(plan.policies, blocks, strict=True)}
     return [
         DangerRow(block.label, block.anchor, entry_of(each.change, names))
-        for each in attention
-        for block in [by_id[each.change.policy.id]]
+        for each in dangers
+        if each.change is not None
+        for block in [by_id[each.policy.id]]
     ]
 
 

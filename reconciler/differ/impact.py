@@ -1,0 +1,169 @@
+"""Whom the changes of a plan concern: what to ask the tenant, and what its answers mean. Pure.
+
+Contract section 7. Only bounds are computed, and no numbers of overlapping groups are added up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from reconciler.model.diagnostics import Diagnostic, warning
+from reconciler.model.impact import (
+    Impact,
+    ImpactQuestions,
+    ImpactReadings,
+    Known,
+    MemberCounts,
+    Reach,
+    Unknown,
+)
+from reconciler.model.plan import Change, Delete, PolicyPlan, filter_after
+from reconciler.model.ports import Directory
+from reconciler.model.state import (
+    VIRTUAL_GROUPS,
+    Filter,
+    FilterMode,
+    Target,
+    TargetKind,
+)
+from reconciler.model.wording import Names, describe_target
+
+_GROUP_KINDS = frozenset({TargetKind.GROUP, TargetKind.EXCLUSION_GROUP})
+_NO_FILTER = Unknown("the filter does not exist")
+_NO_RULE = Unknown("Graph does not show the rule of the filter")
+_NOT_ASKED = Unknown("it was not asked for")
+_NOT_COUNTED = {
+    TargetKind.COLLECTION: Unknown("Graph does not count a Configuration Manager collection"),
+    TargetKind.SCOPE_TAG_GROUP: Unknown("Graph does not count a scope-tag group"),
+    TargetKind.OPAQUE: Unknown("this release does not know the type of the target"),
+}
+
+
+def questions_of(policies: Iterable[PolicyPlan], directory: Directory) -> ImpactQuestions:
+    """List what must be asked about the changes; held ones are not written, and not asked about."""
+    changed = [plan for plan in policies if plan.changes]
+    changes = [change for plan in changed for change in plan.changes]
+    groups = (change.target.id for change in changes if _is_countable(change.target))
+    used = (directory.filters.get(f.id) for f in map(filter_in_use, changes) if f)
+    filters = (each for each in used if each is not None and each.rule and each.platform)
+    return ImpactQuestions(
+        groups=tuple(dict.fromkeys(id for id in groups if id is not None)),
+        filters=tuple(dict.fromkeys(filters)),
+        policies=tuple(plan.policy for plan in changed),
+    )
+
+
+def impact_of(
+    policies: Iterable[PolicyPlan], readings: ImpactReadings, directory: Directory
+) -> Impact:
+    """Put the answers of the tenant beside the changes."""
+    changed = [plan for plan in policies if plan.changes]
+    return Impact(
+        read_at=readings.read_at,
+        tenant=readings.tenant,
+        policies={plan.policy.id: readings.policies[plan.policy.id] for plan in changed},
+        reach={
+            change: reach_of(change, readings, directory)
+            for plan in changed
+            for change in plan.changes
+        },
+    )
+
+
+def filter_in_use(change: Change) -> Filter | None:
+    """The filter that its reach is narrowed by: what stands after it, for a delete what stands before."""
+    return change.live.filter if isinstance(change, Delete) else filter_after(change)
+
+
+def reach_of(change: Change, readings: ImpactReadings, directory: Directory) -> Reach:
+    """Bound whom one change concerns."""
+    filter = filter_in_use(change)
+    members = _members_of(change.target, readings)
+    matches = _matches_of(filter, readings, directory)
+    return Reach(
+        users=members.users if members else None,
+        devices=members.devices if members else None,
+        filter_matches=matches,
+        at_most=_at_most(
+            members, matches if filter and filter.mode is FilterMode.INCLUDE else None
+        ),
+    )
+
+
+def _is_countable(target: Target) -> bool:
+    return target.kind in _GROUP_KINDS and target.id not in VIRTUAL_GROUPS.values()
+
+
+def _members_of(target: Target, readings: ImpactReadings) -> MemberCounts | None:
+    """None for a target that has no members of its own: all devices and all users."""
+    if target.is_broad or target.id in VIRTUAL_GROUPS.values():
+        return None
+    not_counted = _NOT_COUNTED.get(target.kind)
+    if not_counted is not None:
+        return MemberCounts(not_counted, not_counted)
+    return readings.members.get(target.id or "", MemberCounts(_NOT_ASKED, _NOT_ASKED))
+
+
+def _matches_of(
+    filter: Filter | None, readings: ImpactReadings, directory: Directory
+) -> Known[int] | None:
+    if filter is None:
+        return None
+    if filter.id not in directory.filters:
+        return _NO_FILTER
+    return readings.filter_matches.get(filter.id, _NO_RULE)
+
+
+def _at_most(members: MemberCounts | None, included: Known[int] | None) -> Known[int] | None:
+    """The smallest bound in devices. ``included`` is what an include filter matches, None without one.
+
+    A group bounds it by its devices where it certainly has no users.
+    """
+    bounds: list[Known[int] | None] = [included]
+    if members is not None and (members.users == 0 or isinstance(members.users, Unknown)):
+        is_certain = not isinstance(members.users, Unknown)
+        bounds.append(members.devices if is_certain else members.users)
+    numbers = [bound for bound in bounds if isinstance(bound, int)]
+    if numbers:
+        return min(numbers)
+    return next((bound for bound in bounds if isinstance(bound, Unknown)), None)
+
+
+def impact_diagnostics(
+    policies: Iterable[PolicyPlan], impact: Impact, names: Names
+) -> Iterator[Diagnostic]:
+    """Warn of changes whose group is empty, and whose filter is off or matches nothing."""
+    for plan in policies:
+        for change in plan.changes:
+            if not isinstance(change, Delete):
+                yield from _diagnostics_of(change, impact, names)
+
+
+def _diagnostics_of(change: Change, impact: Impact, names: Names) -> Iterator[Diagnostic]:
+    reach = impact.reach[change]
+    target = describe_target(change.target, names)
+    policy = names.policy(change.policy)
+    if reach.users == 0 and reach.devices == 0:
+        message = f"{target}: the group has no members now"
+        help = "check that this is the group that is meant"
+        yield warning("empty-group", message, change.declared_at, help=help, policy=policy)
+    filter = filter_after(change)
+    if filter is None:
+        return
+    name = names.quoted(filter.name, filter.id)
+    disabled = impact.tenant.disabled_filters
+    if not isinstance(disabled, Unknown) and filter.id in disabled:
+        message = f"{target}: the evaluation of the filter {name} is disabled in Intune"
+        help = "look at this filter in the Intune admin center"
+        yield warning("filter-disabled", message, change.declared_at, help=help, policy=policy)
+    if reach.filter_matches == 0:
+        effect = (
+            "with the mode include it lets no device through"
+            if filter.mode is FilterMode.INCLUDE
+            else "with the mode exclude it leaves no device out"
+        )
+        message = f"{target}: the filter {name} matches no device of the tenant now; {effect}"
+        help = "check the rule of the filter in the Intune admin center"
+        yield warning(
+            "filter-matches-nothing", message, change.declared_at, help=help, policy=policy
+        )

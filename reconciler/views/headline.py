@@ -1,0 +1,68 @@
+"""What matters most in a plan, for the title of every view. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from reconciler.differ.risk import Concern, RiskCode
+from reconciler.model.plan import Change
+from reconciler.model.state import TargetKind
+from reconciler.model.wording import count_of
+
+
+def headline_of(dangers: Iterable[Concern]) -> str:
+    """Name what matters most, for a title: at most two phrases; "" where nothing does."""
+    by_code: dict[RiskCode, list[Change]] = {}
+    for each in dangers:
+        changes = by_code.setdefault(each.code, [])
+        if each.change is not None:
+            changes.append(each.change)
+    return " · ".join(list(_phrases(by_code))[:2])
+
+
+def _phrases(found: dict[RiskCode, list[Change]]) -> Iterator[str]:
+    broad = {change.target.kind for change in found.get(RiskCode.REACHES_EVERYBODY, [])}
+    if broad:
+        yield "reaches " + " and ".join(
+            words
+            for kind, words in (
+                (TargetKind.ALL_DEVICES, "all devices"),
+                (TargetKind.ALL_USERS, "all users"),
+            )
+            if kind in broad
+        )
+    exclusions = _changes(found, RiskCode.EXCLUDE_TO_INCLUDE, RiskCode.EXCLUSION_REMOVED)
+    if exclusions:
+        yield f"no longer excludes {_targets(exclusions)}"
+    filters = _changes(found, RiskCode.FILTER_INVERTED, RiskCode.FILTER_WIDENED)
+    if filters:
+        yield f"inverts or widens {count_of(len(filters), 'filter')}"
+    includes = _changes(
+        found,
+        RiskCode.LAST_INCLUDE_REMOVED,
+        RiskCode.INCLUDE_TO_EXCLUDE,
+        RiskCode.INCLUDE_REMOVED,
+    )
+    if includes:
+        yield f"removes cover from {_targets(includes)}"
+    elif RiskCode.REACHES_NOBODY in found:
+        yield "a policy reaches nobody"
+    blocking = _changes(found, RiskCode.BLOCKS_AT_ONCE)
+    if blocking:
+        yield "may reach over 1,000 devices and blocks at once"
+
+
+def _changes(found: dict[RiskCode, list[Change]], *codes: RiskCode) -> list[Change]:
+    return [change for code in codes for change in found.get(code, [])]
+
+
+def _targets(changes: Iterable[Change]) -> str:
+    """Count the groups, or name everybody."""
+    targets = {(change.target.kind.value, change.target.id) for change in changes}
+    broad = {
+        TargetKind.ALL_DEVICES.value: "all devices",
+        TargetKind.ALL_USERS.value: "all users",
+    }
+    names = [words for kind, words in broad.items() if (kind, None) in targets]
+    groups = len({id for _, id in targets if id is not None})
+    return " and ".join([*names, *([count_of(groups, "group")] if groups else [])])
