@@ -40,6 +40,7 @@ def test_a_plan_has_the_published_outputs():
         "creates": "0",
         "updates": "0",
         "deletes": "0",
+        "risk": "routine",
         "digest": plan.digest,
         "plan_path": "",
         "applyable": "true",
