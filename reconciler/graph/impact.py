@@ -66,6 +66,10 @@ _MEMBERS = {
 }
 """The type and the permission of each kind of member; which one counting devices needs is not certain."""
 
+_READER = "DeviceManagementConfiguration.Read.All"
+_SETTINGS = f"{_READER} or DeviceManagementApps.Read.All"
+"""Two sources name two permissions for the settings (graph.md section 12)."""
+
 _OF_SETTINGS_CATALOG = PolicyImpact(
     Unknown("Graph does not show the actions of a settings catalog policy"),
     Unknown("Graph has no status overview of a settings catalog policy"),
@@ -158,7 +162,7 @@ class _ImpactReader:
             method="POST",
             body={"data": data},
         )
-        return value_of(response, read_match_count)
+        return value_of(response, read_match_count, needs=_READER)
 
     def policies(self, policies: Sequence[Policy]) -> dict[str, PolicyImpact]:
         """Read the actions and the status overview of at most ten policies."""
@@ -176,15 +180,15 @@ class _ImpactReader:
         found = {policy.id: _OF_SETTINGS_CATALOG for policy in policies}
         for policy in classic:
             found[policy.id] = PolicyImpact(
-                value_of(responses[f"{policy.id} actions"], read_actions),
-                value_of(responses[f"{policy.id} today"], read_overview),
+                value_of(responses[f"{policy.id} actions"], read_actions, needs=_READER),
+                value_of(responses[f"{policy.id} today"], read_overview, needs=_READER),
             )
         return found
 
     def secure_by_default(self) -> Known[bool]:
         """Read whether a device without any compliance policy counts as not compliant."""
         response = self._ask(Version.BETA, "deviceManagement/settings", "reading the settings")
-        return value_of(response, read_secure_by_default)
+        return value_of(response, read_secure_by_default, needs=_SETTINGS)
 
     def conditional_access_policies(self) -> Known[int]:
         """Count the enabled Conditional Access policies that require a compliant device."""
@@ -196,7 +200,7 @@ class _ImpactReader:
         if not filters:
             return ()
         response = self._ask(Version.BETA, _FILTER_STATES, "reading the states of filters")
-        disabled = value_of(response, read_disabled_filters)
+        disabled = value_of(response, read_disabled_filters, needs=_READER)
         if isinstance(disabled, Unknown):
             return disabled
         return tuple(sorted(disabled & {each.id for each in filters}))

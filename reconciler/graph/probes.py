@@ -14,7 +14,9 @@ from reconciler.model.errors import (
     OutcomeUnknownError,
     RouteMissingError,
 )
+from reconciler.model.impact import ImpactQuestions
 from reconciler.model.policy_types import CLASSIC
+from reconciler.model.state import AssignmentFilter, Policy
 from reconciler.runtime.retry import TransientError
 
 _NO_POLICY = "00000000-0000-0000-0000-000000000000"
@@ -128,3 +130,33 @@ def create_route_exists(client: GraphClient) -> bool | None:
     except GraphError as refused:
         return True if refused.status == 400 else None
     return None
+
+
+def sample_questions(client: GraphClient) -> ImpactQuestions:
+    """One group, one filter and one policy of the tenant, to try what can be seen of them.
+
+    What cannot be listed is left out.
+    """
+    groups = _first_page(client, Version.V1, "groups?$top=1&$select=id")
+    filters = _first_page(
+        client, Version.BETA, "deviceManagement/assignmentFilters?$select=id,platform,rule"
+    )
+    policies = _first_page(client, Version.BETA, f"{CLASSIC.path}?$top=1")
+    return ImpactQuestions(
+        groups=tuple(str(item.get("id")) for item in groups[:1]),
+        filters=tuple(
+            AssignmentFilter(
+                str(item.get("id")), "", str(item.get("platform")), rule=str(item.get("rule"))
+            )
+            for item in filters[:1]
+        ),
+        policies=tuple(Policy(str(item.get("id")), "", CLASSIC.key) for item in policies[:1]),
+    )
+
+
+def _first_page(client: GraphClient, version: Version, path: str) -> list[Mapping[str, Any]]:
+    attempted = "looking for something to count"
+    try:
+        return items(client.get(version, path, attempted=attempted), attempted)
+    except GraphError:
+        return []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import partial
 
 from reconciler.graph.auth.token_claims import TokenClaims, read_claims
@@ -28,6 +27,8 @@ from reconciler.model.errors import (
 )
 from reconciler.model.state import TenantConfig
 from reconciler.operations.connect import Connection, Session, connect
+from reconciler.operations.health import Check, Health
+from reconciler.operations.impact_checks import impact_checks
 from reconciler.operations.tenant_check import check_tenant, identify
 
 READ = "DeviceManagementConfiguration.Read.All"
@@ -35,24 +36,8 @@ WRITE = "DeviceManagementConfiguration.ReadWrite.All"
 _MULTI_ADMIN_APPROVAL = "Multi Admin Approval"
 _APPROVAL_REQUESTS = "read Multi Admin Approval requests"
 _CREATE_CALL = "create call (POST .../assignments)"
+_OTHER_CHECKS = "other checks"
 _MOST_SHOWN = 10
-
-
-class Health(StrEnum):
-    """How a check came out; only ``missing`` makes the doctor fail."""
-
-    OK = "ok"
-    NOTE = "note"
-    MISSING = "missing"
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing looked at."""
-
-    title: str
-    health: Health
-    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +75,8 @@ NEEDS = (
         ),
         is_needed=False,
     ),
+    Need("impact: Conditional Access", ("Policy.Read.All",), is_needed=False),
+    Need("impact: hidden members of groups", ("Member.Read.Hidden",), is_needed=False),
     Need(
         "Multi Admin Approval: status of requests",
         ("DeviceManagementRBAC.Read.All", "DeviceManagementRBAC.ReadWrite.All", READ, WRITE),
@@ -97,6 +84,7 @@ NEEDS = (
     ),
 )
 """The permission tables of each call's page: group-list, group-get, organization-list and
+conditionalaccessroot-list-policies and
 intune-rbac-operationapprovalrequest-list below https://learn.microsoft.com/graph/api/. The last
 one's first permission is what was observed to be enough (graph.md section 10)."""
 
@@ -137,7 +125,12 @@ def _checks(config: TenantConfig, session: Session) -> Iterator[Check]:
             yield _account(claims)
             yield _audience(claims, config, session)
             yield from permissions(claims.permissions)
-        yield from _asked(_questions(config, session, connection, claims))
+        is_over = False
+        for check in _asked(_questions(config, session, connection, claims)):
+            is_over = check.title == _OTHER_CHECKS
+            yield check
+        if not is_over:
+            yield from impact_checks(connection.client, session.clock.now())
 
 
 Question = tuple[str, Callable[[], Check]]
@@ -154,7 +147,7 @@ def _asked(questions: Sequence[Question]) -> Iterator[Check]:
         except ReconcilerError as refused:
             yield Check(title, Health.MISSING, str(refused))
             if _is_general(refused):
-                yield Check("other checks", Health.NOTE, "not made, for the same reason")
+                yield Check(_OTHER_CHECKS, Health.NOTE, "not made, for the same reason")
                 return
 
 

@@ -8,7 +8,8 @@ from dataclasses import replace
 import jwt
 import pytest
 
-from reconciler.operations.doctor import NEEDS, READ, WRITE, Health, examine, permissions
+from reconciler.operations.doctor import NEEDS, READ, WRITE, examine, permissions
+from reconciler.operations.health import Health
 from reconciler.sandbox import Fault, SandboxServer
 from tests.support import build
 from tests.support.clocks import FakeClock

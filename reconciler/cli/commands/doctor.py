@@ -21,7 +21,7 @@ from reconciler.cli.options import (
 from reconciler.model.errors import ConfigError, ExitCode
 
 if TYPE_CHECKING:
-    from reconciler.operations.doctor import Check
+    from reconciler.operations.health import Check
 
 
 @click.command("doctor")
@@ -41,7 +41,7 @@ def command(
 
     Exits 1 when something that plan needs is missing. PATH is a tenant root.
     """
-    from reconciler.operations.doctor import Health
+    from reconciler.operations.health import Health
     from reconciler.views import doctor
 
     checks = _examined(path, console, connection, sandbox)
