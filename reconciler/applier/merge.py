@@ -206,7 +206,7 @@ def read_back_differences(
         elif assignment.filter != sent[key].filter:
             what = f"is assigned {_with_filter(assignment.filter)} after the write"
             found.append(ReadBackDifference(assignment.target, what))
-        elif sent[key].raw_target is not None and not _is_same(sent[key], assignment):
+        elif not has_same_properties(sent[key], assignment):
             found.append(
                 ReadBackDifference(assignment.target, "has other properties after the write")
             )
@@ -235,28 +235,27 @@ def is_third_state(
 def _is_state_of(now: Assignment | None, known: Assignment | AssignmentToSend | None) -> bool:
     if now is None or known is None:
         return now is None and known is None
-    is_new = known.raw_target is None
-    return now.filter == known.filter and (is_new or _is_same(known, now))
+    return now.filter == known.filter and has_same_properties(known, now)
 
 
-def is_unchanged(was: Assignment, now: Assignment, *, with_filter: bool = True) -> bool:
-    """Whether an assignment says the same as before, however Graph spells it this time."""
-    return (was.filter == now.filter or not with_filter) and _is_same(was, now)
+def has_same_properties(known: Assignment | AssignmentToSend, now: Assignment) -> bool:
+    """Whether all but the filter is as it was known: the target's JSON, and what stands beside it.
+
+    A new assignment has nothing to compare: Graph itself fills in its properties.
+    """
+    if known.raw_target is None:
+        return True
+    return _content(known.raw_target) == _content(now.raw_target) and _content(
+        known.raw_properties
+    ) == _content(now.raw_properties)
 
 
-def _is_same(one: Assignment | AssignmentToSend, other: Assignment) -> bool:
-    """Compare all but the filter: the target's text, and what stands beside it."""
-    return _content(one.raw_target) == _content(other.raw_target) and _content(
-        one.raw_properties
-    ) == _content(other.raw_properties)
-
-
-def _content(raw: str | None) -> object:
+def _content(raw: str) -> object:
     """What a JSON object says, however Graph spells it this time; a filter is left out.
 
     Nulls, annotations, the ``#`` of a type and the case of ids say nothing (graph.md section 3).
     """
-    properties: dict[str, object] = json.loads(raw or "{}")
+    properties: dict[str, object] = json.loads(raw)
     return {
         name: value.removeprefix("#").casefold() if isinstance(value, str) else value
         for name, value in properties.items()

@@ -28,7 +28,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from reconciler.applier.merge import is_unchanged
+from reconciler.applier.merge import has_same_properties
 from reconciler.differ.compare import split
 from reconciler.model.errors import ReconcilerError
 from reconciler.model.plan import Change, Delete, Key, PolicyPlan, Update, key_of
@@ -149,12 +149,11 @@ def _difference(
 ) -> str | None:
     if now is None:
         return "is no longer assigned"
-    if isinstance(change, Update) and not is_confirmed:
-        # Its filter may be the old one or the new one; a third one is for `judge` to tell.
-        return None if is_unchanged(was, now, with_filter=False) else "has other properties"
-    if was.filter != now.filter:
+    # The filter of an update in flight may be the old or the new one; a third is for `judge` to tell.
+    is_in_flight = isinstance(change, Update) and not is_confirmed
+    if was.filter != now.filter and not is_in_flight:
         return f"is assigned with another filter ({describe_filter(now.filter)})"
-    return None if is_unchanged(was, now) else "has other properties"
+    return None if has_same_properties(was, now) else "has other properties"
 
 
 def _count_inherited(assignments: Iterable[Assignment]) -> Counter[tuple[Key, str]]:

@@ -75,7 +75,7 @@ def _by_place(assignments: Iterable[Assignment]) -> dict[_Place, Assignment]:
     for assignment in sorted(assignments, key=assignment_order):
         place = _place(assignment)
         if place in placed:
-            place = (place[0], place[1], assignment.id)
+            place = (*place[:2], assignment.id)
         placed[place] = assignment
     return placed
 
@@ -90,11 +90,10 @@ def _place(assignment: Assignment) -> _Place:
 def _done(plan: PolicyPlan, live: Iterable[Assignment]) -> set[_Place]:
     """The places that one of the plan's own changes has already brought to where it wants."""
     direct = {key_of(a.target): a for a in live if a.is_direct}
-    inherited = {key_of(a.target) for a in live if not a.is_direct}
     return {
         (key_of(change.target), "direct", "")
         for change in plan.changes
-        if judge(change, direct, inherited).state is ChangeState.DONE
+        if judge(change, direct).state is ChangeState.DONE
     }
 
 

@@ -6,6 +6,8 @@ import pytest
 
 from reconciler.applier.merge import (
     ChangeState,
+    has_same_properties,
+    is_third_state,
     judge,
     judge_all,
     merge,
@@ -87,7 +89,9 @@ def test_an_exclusion_is_not_created_on_an_included_group():
 def test_a_policy_set_that_covers_a_create_makes_it_done_unless_it_has_a_filter():
     inherited = {key_of(build.group())}
     assert judge(CREATE, {}, inherited).state is DONE
-    assert judge(CREATE_FILTERED, {}, inherited).state is CONFLICT
+    conflict = judge(CREATE_FILTERED, {}, inherited)
+    assert (conflict.change, conflict.state) == (CREATE_FILTERED, CONFLICT)
+    assert conflict.reason == "a policy set assigns it meanwhile, without a filter"
     assert judge(CREATE, by_key(there(build.filtered())), inherited).state is CONFLICT
 
 
@@ -165,3 +169,61 @@ def test_a_property_that_a_write_lost_is_named():
     (found,) = read_back_differences(sent, [strange], [without])
     assert str(found).endswith("has other properties after the write")
     assert read_back_differences(sent, [strange], [strange]) == ()
+
+
+def test_another_filter_after_a_write_is_named():
+    sent = [AssignmentToSend(build.group(), build.filtered())]
+    (found,) = read_back_differences(sent, (), [there(build.filtered(build.KIOSKS, "exclude"))])
+    assert found.what == f"is assigned with filter exclude {build.KIOSKS} after the write"
+
+
+KEPT = build.live(build.all_users(), future=1)
+REMOVED = build.live(build.group(build.FINANCE))
+ADDED = build.live(build.exclusion(), whatGraphFillsIn="x")
+BEFORE = by_key(KEPT, REMOVED, there())
+EXPECTED = [
+    AssignmentToSend(KEPT.target, None, KEPT.raw_target),
+    AssignmentToSend(build.group(), build.filtered(), there().raw_target),
+    AssignmentToSend(ADDED.target, None),
+]
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        pytest.param([KEPT, REMOVED, there()], id="before the write"),
+        pytest.param([KEPT, there(build.filtered()), ADDED], id="after the write"),
+        pytest.param([KEPT, REMOVED, there(), ADDED], id="the addition alone"),
+        pytest.param([KEPT, there()], id="the removal alone"),
+    ],
+)
+def test_a_reading_that_lags_is_no_third_state(shown):
+    assert not is_third_state(BEFORE, EXPECTED, by_key(*shown))
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        pytest.param([REMOVED, there()], id="what was to stay is gone"),
+        pytest.param([KEPT, REMOVED], id="what was to be updated is gone"),
+        pytest.param([KEPT, there(build.filtered(build.KIOSKS)), ADDED], id="a third filter"),
+        pytest.param([KEPT, there(build.filtered()), ADDED, build.opaque()], id="one more"),
+        pytest.param(
+            [replace(KEPT, raw_target=build.live(build.all_users()).raw_target), there()],
+            id="a property is lost",
+        ),
+        pytest.param(
+            [KEPT, build.live(build.exclusion(), build.filtered()), there()],
+            id="the addition with a filter",
+        ),
+    ],
+)
+def test_what_was_neither_before_nor_after_the_write_is_a_third_state(shown):
+    assert is_third_state(BEFORE, EXPECTED, by_key(*shown))
+
+
+def test_another_type_is_another_property_and_another_spelling_of_it_is_none():
+    future = "microsoft.graph.futureAssignmentTarget"
+    was = build.opaque(odata_type=f"#{future}")
+    assert has_same_properties(was, build.opaque(odata_type=future.upper()))
+    assert not has_same_properties(was, build.opaque(odata_type="#microsoft.graph.laterTarget"))

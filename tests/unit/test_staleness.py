@@ -101,7 +101,11 @@ def test_a_delete_that_is_done_is_no_difference_and_one_that_moved_is():
     deleting = build.planned(live=[FOREIGN], owned="authoritative")
     assert stale_assignments(deleting, []) == ()
     (found,) = stale_assignments(deleting, [build.live(build.group(build.FINANCE))])
-    assert found.fields[0].path == "filter.id"
+    assert found.policy == deleting.policy
+    assert found.fields == (
+        FieldChange("filter.id", build.CORPORATE, "not present"),
+        FieldChange("filter.mode", "include", "none"),
+    )
 
 
 def test_a_policy_set_that_covers_the_plan_meanwhile_is_a_difference():
