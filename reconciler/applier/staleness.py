@@ -101,8 +101,9 @@ def _spread(assignment: Assignment | None) -> dict[str, object]:
     if assignment is None:
         return {}
     filter = assignment.filter
+    mode, filter_id = (filter.mode.value, filter.id) if filter else ("none", None)
     return {
-        "filter": {"mode": filter.mode.value, "id": filter.id} if filter else {"mode": "none"},
+        "filter": {"mode": mode, "id": filter_id},
         "target": _comparable(assignment),
     }
 

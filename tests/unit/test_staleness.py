@@ -103,7 +103,7 @@ def test_a_delete_that_is_done_is_no_difference_and_one_that_moved_is():
     (found,) = stale_assignments(deleting, [build.live(build.group(build.FINANCE))])
     assert found.policy == deleting.policy
     assert found.fields == (
-        FieldChange("filter.id", build.CORPORATE, "not present"),
+        FieldChange("filter.id", build.CORPORATE, None),
         FieldChange("filter.mode", "include", "none"),
     )
 
