@@ -32,13 +32,16 @@ def an_id(kind: int, number: int) -> str:
 
 @dataclass(frozen=True)
 class Size:
-    """So many policies, each with ten declared groups: six live, two live with another filter, two new.
+    """So many policies, each with ten declared groups.
 
-    One more group is live and undeclared.
+    Each ``every``-th policy has changes: six of its groups are live, two live with another filter,
+    two new, and one more group is live and undeclared. The other policies are live as declared;
+    so are all of them where ``every`` is 0.
     """
 
     policies: int
     groups: int = 200
+    every: int = 1
 
     def declared(self, policy: int) -> list[int]:
         return [(policy * 7 + step * 13) % self.groups for step in range(PER_POLICY)]
@@ -46,10 +49,16 @@ class Size:
     def live(self, policy: int) -> list[tuple[int, int | None]]:
         """Group and filter of each live assignment."""
         declared = self.declared(policy)
+        if not self.is_changed(policy):
+            return [(group, policy % FILTERS) for group in declared]
         filters = [policy % FILTERS] * 6 + [(policy + 1) % FILTERS] * 2
         undeclared = (policy * 7 + 1) % self.groups
         extra = [] if undeclared in declared else [(undeclared, None)]
         return [*zip(declared, filters, strict=False), *extra]
+
+    def is_changed(self, policy: int) -> bool:
+        """Whether a policy is live in another way than it is declared."""
+        return self.every > 0 and policy % self.every == 0
 
 
 def write_root(size: Size, folder: Path) -> Path:
