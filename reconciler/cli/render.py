@@ -185,4 +185,4 @@ def _under(diagnostic: Diagnostic, root: str) -> Diagnostic:
     place = diagnostic.location
     if place is None or not root:
         return diagnostic
-    return replace(diagnostic, location=replace(place, file=f"{root}/{place.file}"))
+    return replace(diagnostic, location=place._replace(file=f"{root}/{place.file}"))

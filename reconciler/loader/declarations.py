@@ -10,7 +10,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
@@ -36,7 +36,6 @@ from reconciler.loader.schema import (
     RemovedAllUsers,
     RemovedCollection,
     RemovedGroup,
-    ScheduledEntry,
     Shape,
 )
 from reconciler.loader.validation_errors import describe_refusals, missing_parts
@@ -73,11 +72,21 @@ class Checked(Generic[ModelT]):
 def check(document: Document, root: Mapping, model: type[ModelT]) -> Checked[ModelT]:
     """Validate a tree against a model; keys that start with ``x-`` are the author's own."""
     kept = {key: entry for key, entry in root.by_key.items() if not key.startswith("x-")}
-    root = replace(root, by_key=kept)
+    root = root._replace(by_key=kept)
     try:
         return Checked(model.model_validate(plain(root)), root)
     except ValidationError as failure:
         return Checked(None, root, tuple(describe_refusals(failure, document, root, model)))
+
+
+class _Aim(NamedTuple):
+    """Whom an entry names, and whether it consents to everybody; without filter and dates."""
+
+    kind: TargetKind
+    group: Reference | None = None
+    id: str | None = None
+    target_type: str | None = None
+    broad: bool = False
 
 
 class PolicyReader:
@@ -140,7 +149,7 @@ class PolicyReader:
             ),
         )
         removals = tuple(
-            self._target(entry, place, policy)
+            self._removal(entry, place, policy)
             for entry, place in zip(shape.remove or (), _items(node, "remove"), strict=True)
         )
         ownership = shape.ownership or self.ownership
@@ -199,17 +208,34 @@ class PolicyReader:
         )
 
     def _inclusion(self, shape: Inclusion, node: Node, policy: str) -> DesiredAssignment:
-        target = self._target(shape, node, policy)
         if isinstance(shape, str):
-            return target
-        broad = isinstance(shape, AllDevices | AllUsers) and shape.broad
-        narrowed = self._filter(shape.filter, node, policy)
-        return _dated(replace(target, filter=narrowed, broad=broad), shape)
+            return self._removal(shape, node, policy)
+        aim = self._aim(shape, node, policy)
+        return DesiredAssignment(
+            aim.kind,
+            self.document.place(node),
+            aim.group,
+            aim.id,
+            aim.target_type,
+            filter=self._filter(shape.filter, node, policy),
+            broad=aim.broad,
+            starts=shape.from_,
+            ends=shape.until,
+        )
 
     def _exclusion(self, shape: Exclusion, node: Node, policy: str) -> DesiredAssignment:
-        group = self._reference(shape.group, value_of(node, "group") or node, policy)
+        return DesiredAssignment(
+            TargetKind.EXCLUSION_GROUP,
+            self.document.place(node),
+            self._reference(shape.group, value_of(node, "group") or node, policy),
+            starts=shape.from_,
+            ends=shape.until,
+        )
+
+    def _removal(self, shape: Removal, node: Node, policy: str) -> DesiredAssignment:
+        aim = self._aim(shape, node, policy)
         place = self.document.place(node)
-        return _dated(DesiredAssignment(TargetKind.EXCLUSION_GROUP, place, group=group), shape)
+        return DesiredAssignment(aim.kind, place, aim.group, aim.id, aim.target_type)
 
     def default_exclusions(
         self, shape: DefaultsShape | None, root: Mapping
@@ -221,25 +247,28 @@ class PolicyReader:
             replace(self._exclusion(entry, node, ""), is_default=True) for entry, node in entries
         )
 
-    def _target(self, shape: Inclusion | Removal, node: Node, policy: str) -> DesiredAssignment:
-        place = self.document.place(node)
+    def _aim(self, shape: Inclusion | Removal, node: Node, policy: str) -> _Aim:
         match shape:
             case str():
-                return DesiredAssignment(TargetKind(shape), place)
-            case AllDevices() | RemovedAllDevices():
-                return DesiredAssignment(TargetKind.ALL_DEVICES, place)
-            case AllUsers() | RemovedAllUsers():
-                return DesiredAssignment(TargetKind.ALL_USERS, place)
+                return _Aim(TargetKind(shape))
             case GroupTarget() | RemovedGroup():
                 group = self._reference(shape.group, value_of(node, "group") or node, policy)
-                return DesiredAssignment(TargetKind.GROUP, place, group=group)
+                return _Aim(TargetKind.GROUP, group=group)
+            case AllDevices():
+                return _Aim(TargetKind.ALL_DEVICES, broad=shape.broad)
+            case AllUsers():
+                return _Aim(TargetKind.ALL_USERS, broad=shape.broad)
+            case RemovedAllDevices():
+                return _Aim(TargetKind.ALL_DEVICES)
+            case RemovedAllUsers():
+                return _Aim(TargetKind.ALL_USERS)
             case CollectionTarget() | RemovedCollection():
                 self._check_name(shape.collection, self._place_of(node, "collection"), policy)
-                return DesiredAssignment(TargetKind.COLLECTION, place, id=shape.collection)
+                return _Aim(TargetKind.COLLECTION, id=shape.collection)
             case _:
                 chosen = shape.scope_tag_group
                 kind, id = TargetKind.SCOPE_TAG_GROUP, chosen.entra_object_id
-                return DesiredAssignment(kind, place, id=id, target_type=chosen.target_type)
+                return _Aim(kind, id=id, target_type=chosen.target_type)
 
     def _filter(
         self, chosen: FilterShape | None, node: Node, policy: str
@@ -251,7 +280,7 @@ class PolicyReader:
 
     def _reference(self, shape: str | ObjectReference, node: Node, policy: str) -> Reference:
         place = self.document.place(node)
-        if isinstance(shape, ObjectReference):
+        if not isinstance(shape, str):
             self._check_name(shape.name, place, policy)
             return Reference(shape.id, shape.name, place, _uncut_name(value_of(node, "name")))
         if is_guid(shape):
@@ -310,10 +339,6 @@ class PolicyReader:
                 )
 
 
-def _dated(entry: DesiredAssignment, shape: ScheduledEntry) -> DesiredAssignment:
-    return replace(entry, starts=shape.from_, ends=shape.until)
-
-
 def hold_of(shape: HoldShape | None, owner: Node | None, document: Document) -> Hold | None:
     """The hold of a policy, or of a tenant, at the key that declares it."""
     if shape is None:
@@ -354,10 +379,10 @@ def _prune(node: Node, dropped: Collection[Path], path: Path) -> Node:
     if isinstance(node, Sequence):
         items = enumerate(node.items)
         kept = (_prune(each, dropped, (*path, n)) for n, each in items if (*path, n) not in dropped)
-        return replace(node, items=tuple(kept))
+        return node._replace(items=tuple(kept))
     kept_keys = {
         name: (key, _prune(value, dropped, (*path, name)))
         for name, (key, value) in node.by_key.items()
         if (*path, name) not in dropped
     }
-    return replace(node, by_key=kept_keys)
+    return node._replace(by_key=kept_keys)

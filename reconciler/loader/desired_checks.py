@@ -27,27 +27,29 @@ class Declared(Generic[ThingT]):
 
     def __init__(self) -> None:
         self._by_id: dict[str, ThingT] = {}
-        self._by_name: dict[tuple[str, object, object], ThingT] = {}
+        self._by_name: dict[str, dict[tuple[object, object], ThingT]] = {}
 
     def find_earlier(self, reference: Reference, qualifier: str | None = None) -> ThingT | None:
         """Find the thing that was added before, if any."""
         if reference.id is not None and reference.id in self._by_id:
             return self._by_id[reference.id]
-        if reference.name is None:
+        same_name = self._by_name.get(reference.name or "")
+        if same_name is None:
             return None
         ids = (_ANY,) if reference.id is None else (None, reference.id)
         qualifiers = (_ANY,) if qualifier is None else (None, qualifier)
-        keys = ((reference.name, known, each) for known in ids for each in qualifiers)
-        return next((self._by_name[key] for key in keys if key in self._by_name), None)
+        keys = ((known, each) for known in ids for each in qualifiers)
+        return next((same_name[key] for key in keys if key in same_name), None)
 
     def add(self, thing: ThingT, reference: Reference, qualifier: str | None = None) -> None:
         """Keep a thing, for what comes after it."""
         if reference.id is not None:
             self._by_id.setdefault(reference.id, thing)
         if reference.name is not None:
+            same_name = self._by_name.setdefault(reference.name, {})
             for known in (reference.id, _ANY):
                 for each in (qualifier, _ANY):
-                    self._by_name.setdefault((reference.name, known, each), thing)
+                    same_name.setdefault((known, each), thing)
 
 
 def check_policies(policies: Iterable[DesiredPolicy]) -> Iterator[Diagnostic]:

@@ -64,14 +64,12 @@ class Document:
 
     def place(self, node: Node) -> Location:
         """Make the location of a value."""
-        return self.at(node.line, node.column)
+        return location_of(self.file, self.lines, node.line, node.column)
 
 
 def c_events(text: str) -> Iterator[Any]:
     """Parse with libyaml."""
-    parser = CParser(text)
-    while (event := parser.get_event()) is not None:
-        yield event
+    yield from iter(CParser(text).get_event, None)
 
 
 def pure_events(text: str) -> Iterator[Any]:

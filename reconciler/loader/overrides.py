@@ -90,7 +90,8 @@ def add_defaults(
     policy: DesiredPolicy, exclusions: Iterable[DesiredAssignment]
 ) -> tuple[DesiredPolicy, list[Diagnostic]]:
     """Exclude the root's default groups from a policy, unless it leaves them out or excludes them itself."""
-    if policy.defaults is False:
+    exclusions = tuple(exclusions)
+    if policy.defaults is False or not exclusions:
         return policy, []
     own: Declared[DesiredAssignment] = Declared()
     for each in (*policy.assignments, *policy.removals):

@@ -11,7 +11,7 @@ import itertools
 import re
 from collections.abc import Iterator
 from collections.abc import Mapping as ReadOnly
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -57,7 +57,8 @@ UnmaskTable: TypeAlias = ReadOnly[int, str]
 def location_of(file: str, lines: tuple[str, ...], line: int, column: int) -> Location:
     """Make a location that carries the text of its line."""
     text = lines[line - 1][:MAX_TEXT] if 0 < line <= len(lines) else ""
-    return Location(file, line, column, _UNSHOWN.sub("\ufffd", text))
+    shown = text if text.isprintable() else _UNSHOWN.sub("\ufffd", text)
+    return Location(file, line, column, shown)
 
 
 class _Unreadable(Exception):  # noqa: N818 - it ends the reading of one file, inside this module
@@ -130,11 +131,13 @@ class TreeBuilder:
             if depth > MAX_DEPTH:
                 self._report("too-deep", event, f"nested deeper than {MAX_DEPTH} levels")
                 raise _Unreadable
+        if event.anchor is None:
+            return (
+                self._scalar(event) if isinstance(event, ScalarEvent) else self._bare(event, depth)
+            )
         if isinstance(event, AliasEvent):
             return self._alias(event, depth)
-        if event.anchor is not None:
-            return self._anchored(event, depth)
-        return self._bare(event, depth)
+        return self._anchored(event, depth)
 
     def _bare(self, event: Any, depth: int) -> Node:
         if isinstance(event, ScalarEvent):
@@ -214,14 +217,14 @@ class TreeBuilder:
         while not isinstance(following := next(self.events), MappingEndEvent):
             key = self._node(following, depth + 1)
             value = self._node(next(self.events), depth + 1)
-            if _is_merge(following) and isinstance(key, Scalar):
+            if not isinstance(key, Scalar) or not isinstance(key.value, str):
+                self._report("key-not-text", following, _not_text(key))
+            elif key.value == "<<" and _is_merge(following):
                 if merged is not None:
                     self._report(
                         "duplicate-key", following, 'duplicate key "<<"', _HELP["merge-key"]
                     )
                 merged = self._merge(following, value)
-            elif not isinstance(key, Scalar) or not isinstance(key.value, str):
-                self._report("key-not-text", following, _not_text(key))
             elif key.value in entries:
                 first = entries[key.value][0].line
                 shown = quoted(key.value)
@@ -250,15 +253,15 @@ class TreeBuilder:
         return Mapping(entries, value.line, value.column)
 
     def _scalar(self, event: ScalarEvent) -> Scalar:
-        mark, text = event.start_mark, event.value
+        mark, text, tag = event.start_mark, event.value, event.tag
         if self.unmask:
             text = text.translate(self.unmask)
         value: str | int | float | bool | None = text
-        # implicit is (may be guessed if plain, may be guessed if quoted): a bare "!" asks for text.
-        if event.implicit[0] and not event.style and event.tag is None:
-            value = typed(text)
-        elif event.tag is not None:
+        if tag is not None:
             self._check_tag(event, "tag:yaml.org,2002:str", "!")
+        # implicit is (may be guessed if plain, may be guessed if quoted): a bare "!" asks for text.
+        elif event.implicit[0] and not event.style:
+            value = typed(text)
         uncut = None if event.style else self._uncut(event, text)
         return Scalar(value, text, mark.line + 1, mark.column + 1, uncut)
 
@@ -266,7 +269,7 @@ class TreeBuilder:
         """What the line says, where an unquoted value has an anchor, a tag or a comment on it."""
         start, end = event.start_mark, event.end_mark
         line = self.lines[end.line] if end.line < len(self.lines) else ""
-        comment = _COMMENT.match(line, end.column)
+        comment = _COMMENT.match(line, end.column) if "#" in line else None
         if comment is None and event.anchor is None and event.tag is None:
             return None
         read = line[start.column : end.column] if start.line == end.line else text
@@ -322,8 +325,8 @@ _HELP = {
 def _placed(node: Node, event: Any) -> Node:
     line, column = event.start_mark.line + 1, event.start_mark.column + 1
     if isinstance(node, Scalar):
-        return replace(node, line=line, column=column, uncut=None)
-    return replace(node, line=line, column=column)
+        return node._replace(line=line, column=column, uncut=None)
+    return node._replace(line=line, column=column)
 
 
 def _is_merge(event: Any) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Severity(StrEnum):
@@ -18,12 +19,14 @@ class Severity(StrEnum):
     WARNING = "warning"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Location:
-    """A place in a file of the desired state.
+class Location(NamedTuple):
+    """A place in a file of the desired state; places sort by file, line and column.
 
     ``file`` is relative to the tenant root, with forward slashes; ``line`` and ``column`` count
     from 1. ``text`` is the line itself, for showing it under the message, and "" where unknown.
+
+    A named tuple, as every line of a root has one or more: a frozen dataclass takes about three times
+    as long to make and to hash.
     """
 
     file: str

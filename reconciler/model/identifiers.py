@@ -14,7 +14,7 @@ _GUID = re.compile(GUID_PATTERN)
 
 def is_guid(text: str) -> bool:
     """Whether the whole text is a GUID, in upper or lower case, without braces or blanks."""
-    return _GUID.fullmatch(text) is not None
+    return len(text) == 36 and _GUID.fullmatch(text) is not None
 
 
 def short_ids(objects: Iterable[tuple[str, str | None]]) -> dict[str, str]:

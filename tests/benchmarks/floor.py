@@ -35,7 +35,9 @@ def main(folder: Path, graph: str) -> None:
     with httpx.Client(headers=headers, trust_env=False, timeout=60) as http:
         live = list(pages(http, f"{graph}/beta/{POLICIES}"))
         list(pages(http, f"{graph}/beta/deviceManagement/compliancePolicies"))
-        filters = {each["displayName"]: each["id"] for each in pages(http, f"{graph}/beta/{FILTERS}")}
+        filters = {
+            each["displayName"]: each["id"] for each in pages(http, f"{graph}/beta/{FILTERS}")
+        }
         groups = look_up(http, graph, sorted(names))
     ids = {policy["displayName"]: policy["id"] for policy in live}
     wanted = {
