@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal, InvalidOperation
+from functools import cache
 from typing import Any
 
 
@@ -22,15 +23,20 @@ def loads(content: bytes | str) -> Any:
 def dumps(value: object, *, sort_keys: bool = False, ensure_ascii: bool = True) -> str:
     """Write JSON without blanks. Raises `ValueError` for NaN and infinities."""
     try:
-        return json.dumps(
-            value,
-            sort_keys=sort_keys,
-            ensure_ascii=ensure_ascii,
-            separators=(",", ":"),
-            allow_nan=False,
-        )
+        return _encoder(sort_keys, ensure_ascii).encode(value)
     except TypeError:  # a Decimal, which json does not write
         return _written(value, sort_keys=sort_keys, ensure_ascii=ensure_ascii)
+
+
+@cache
+def _encoder(sort_keys: bool, ensure_ascii: bool) -> json.JSONEncoder:
+    """`json.dumps` would make one for each call, and a tenant has a call for each assignment."""
+    return json.JSONEncoder(
+        sort_keys=sort_keys,
+        ensure_ascii=ensure_ascii,
+        separators=(",", ":"),
+        allow_nan=False,
+    )
 
 
 def _number(text: str) -> float | Decimal:

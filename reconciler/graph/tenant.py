@@ -13,7 +13,6 @@ from __future__ import annotations
 import base64
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -46,7 +45,6 @@ from reconciler.model.state import (
     LivePolicy,
     LiveState,
     Policy,
-    TargetKind,
     TenantIdentity,
     UnreadablePolicy,
 )
@@ -386,17 +384,8 @@ def _page(
 
 def _assignments(policy: Policy, entries: Iterable[Mapping[str, Any]]) -> tuple[Assignment, ...]:
     """Read the assignments of a policy. Raises `_ForeignResponseError` where one is another's."""
-    parsed = [wire.parse(wire.AssignmentItem, entry, _reading_of(policy)) for entry in entries]
+    attempted = _reading_of(policy)
+    parsed = [wire.parse(wire.AssignmentItem, entry, attempted) for entry in entries]
     if any(wire.names_another_policy(item, policy.id) for item in parsed):
         raise _foreign(policy)
-    return tuple(_in_one_order(wire.assignment(item)) for item in parsed)
-
-
-def _in_one_order(assignment: Assignment) -> Assignment:
-    """Sort the keys of a target, which Graph writes in another order at each reading ([O] graph.md 5).
-
-    A queued write is finished only by the very same body. What is opaque stays as it was read.
-    """
-    if assignment.target.kind is TargetKind.OPAQUE:
-        return assignment
-    return replace(assignment, raw_target=wire.sorted_text(assignment.raw_target))
+    return tuple(map(wire.assignment, parsed))

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar
+from functools import lru_cache
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
@@ -186,12 +187,17 @@ def tenant(item: OrganizationItem) -> TenantIdentity:
 
 
 def assignment(item: AssignmentItem) -> Assignment:
-    """Read one live assignment. What does not fit a known target whole becomes opaque."""
-    found = _target(item.target) if _knows_filter(item.target) else None
-    if found is None:
-        found = Target(
-            TargetKind.OPAQUE, item.id.lower(), odata_type=str(item.target.get("@odata.type") or "")
-        )
+    """Read one live assignment. What does not fit a known target whole becomes opaque.
+
+    The keys of a target are sorted: Graph writes them in another order at each reading, and a queued
+    write is finished only by the very same body ([O] graph.md 5). What is opaque stays as it was read.
+    """
+    known = _known_target(exact_json.dumps(item.target, sort_keys=True))
+    target, raw_target = known.target, known.raw_target
+    if target is None:
+        odata_type = str(item.target.get("@odata.type") or "")
+        target = Target(TargetKind.OPAQUE, item.id.lower(), odata_type=odata_type)
+        raw_target = _text(item.target)
     beside = {
         name: value
         for name, value in (item.model_extra or {}).items()
@@ -199,12 +205,28 @@ def assignment(item: AssignmentItem) -> Assignment:
     }
     return Assignment(
         item.id,
-        found,
-        _filter(item.target),
+        target,
+        known.filter,
         item.source or UNKNOWN_SOURCE,
-        raw_target=_text(item.target),
-        raw_properties=_text(beside),
+        raw_target=raw_target,
+        raw_properties=_text(beside) if beside else "{}",
     )
+
+
+class _KnownTarget(NamedTuple):
+    """What a target's JSON text says; ``target`` is None where it fits no known one whole."""
+
+    target: Target | None
+    filter: Filter | None
+    raw_target: str
+
+
+@lru_cache(maxsize=10_000)
+def _known_target(raw_target: str) -> _KnownTarget:
+    """Read a target. Many policies have the same ones: each is read once, and kept once in memory."""
+    target: dict[str, Any] = exact_json.loads(raw_target)
+    known = _target(target) if _mode(target) in _MODES else None
+    return _KnownTarget(known, _filter(target), raw_target)
 
 
 def names_another_policy(item: AssignmentItem, policy_id: str) -> bool:
@@ -240,6 +262,10 @@ def is_of_another_policy(page: Mapping[str, Any], policy_id: str) -> bool:
     return "#" in context and "assignment" not in context.lower()
 
 
+_MODES = frozenset({"none", *(mode.value for mode in FilterMode)})
+"""The modes of a filter that are known."""
+
+
 def _text(value: Mapping[str, Any]) -> str:
     return exact_json.dumps(value)
 
@@ -248,15 +274,11 @@ def _mode(target: Mapping[str, Any]) -> str:
     return str(target.get(FILTER_TYPE) or "none").casefold()
 
 
-def _knows_filter(target: Mapping[str, Any]) -> bool:
-    return _mode(target) in {"none", *FilterMode}
-
-
 def _filter(target: Mapping[str, Any]) -> Filter | None:
     """Read a filter; mode none, a null id and an id of zeros all mean that there is none."""
     filter_id = str(target.get(FILTER_ID) or NO_FILTER_ID).lower()
     mode = _mode(target)
-    if filter_id == NO_FILTER_ID or mode not in set(FilterMode):
+    if filter_id == NO_FILTER_ID or mode == "none" or mode not in _MODES:
         return None
     return Filter(FilterMode(mode), filter_id)
 
