@@ -79,8 +79,9 @@ def diff(resolved: ResolvedState, directory: Directory) -> Difference:
     names = Names(short_ids((p.live.policy.id, p.live.policy.name) for p in resolved.policies))
     policies: list[PolicyPlan] = []
     diagnostics: list[Diagnostic] = []
+    namer = Namer(directory)
     for policy in resolved.policies:
-        live = tuple(with_names(a, directory) for a in policy.live.assignments)
+        live = tuple(map(namer.named, policy.live.assignments))
         difference = diff_policy(policy, live)
         name = names.policy(policy.live.policy)
         diagnostics.extend(replace(each, policy=name) for each in difference.diagnostics)
@@ -189,15 +190,46 @@ def explain_update(update: Update) -> tuple[FieldChange, ...]:
     return explain(filter_fields(update.live.filter), filter_fields(update.after))
 
 
-def with_names(assignment: Assignment, directory: Directory) -> Assignment:
-    """Put names beside the ids of a live assignment, for people; ids stay what is compared."""
-    target, filter = assignment.target, assignment.filter
-    if target.kind in (TargetKind.GROUP, TargetKind.EXCLUSION_GROUP) and target.name is None:
-        target = replace(target, name=directory.group_name(target.id) or None)
-    if filter is not None and filter.name is None:
-        known = directory.filters.get(filter.id)
-        filter = replace(filter, name=(known.name or None) if known else None)
-    return replace(assignment, target=target, filter=filter)
+class Namer:
+    """Puts names beside the ids of live assignments, for people; ids stay what is compared.
+
+    Many policies have the same target or filter: each is named once, and kept once in memory.
+    """
+
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+        self._targets: dict[Target, Target] = {}
+        self._filters: dict[Filter, Filter] = {}
+
+    def named(self, assignment: Assignment) -> Assignment:
+        """Give the assignment with names."""
+        target, filter = assignment.target, assignment.filter
+        if target.name is None and target.kind in _GROUP_KINDS:
+            target = self._targets.get(target) or self._named_target(target)
+        if filter is not None and filter.name is None:
+            filter = self._filters.get(filter) or self._named_filter(filter)
+        return Assignment(
+            assignment.id,
+            target,
+            filter,
+            assignment.source,
+            assignment.raw_target,
+            assignment.raw_properties,
+        )
+
+    def _named_target(self, target: Target) -> Target:
+        named = replace(target, name=self._directory.group_name(target.id) or None)
+        self._targets[target] = named
+        return named
+
+    def _named_filter(self, filter: Filter) -> Filter:
+        known = self._directory.filters.get(filter.id)
+        named = replace(filter, name=(known.name or None) if known else None)
+        self._filters[filter] = named
+        return named
+
+
+_GROUP_KINDS = (TargetKind.GROUP, TargetKind.EXCLUSION_GROUP)
 
 
 def _compare(policy: Policy, wanted: ResolvedAssignment, live: Assignment) -> Keep | Update:

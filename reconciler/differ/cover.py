@@ -150,11 +150,14 @@ class _PolicyCover:
                     yield self._warning("exclusion-removed", message)
 
     def _deleted_groups(self) -> Iterator[Diagnostic]:
-        for target in dict.fromkeys(self.after):
-            if target.kind not in (TargetKind.GROUP, TargetKind.EXCLUSION_GROUP):
-                continue
-            if target.id in self.directory.groups.by_id or target.id in VIRTUAL_GROUPS.values():
-                continue
+        unknown = (
+            target
+            for target in self.after
+            if target.id not in self.directory.groups.by_id
+            and target.kind in (TargetKind.GROUP, TargetKind.EXCLUSION_GROUP)
+            and target.id not in VIRTUAL_GROUPS.values()
+        )
+        for target in dict.fromkeys(unknown):
             side = "included" if _is_include(target) else "excluded"
             group = self.names.quoted(target.name, target.id)
             message = (

@@ -9,7 +9,7 @@ https://learn.microsoft.com/intune/intune-service/fundamentals/filters-supported
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from reconciler.differ.guardrails import everybody, reaches_everybody
 from reconciler.model.diagnostics import ONE_SIDE, Diagnostic, Location, error, warning
@@ -25,8 +25,7 @@ _IN_THE_PORTAL = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _LintedEntry:
+class _LintedEntry(NamedTuple):
     """One assignment as it is after the plan was applied; undeclared ones have no location."""
 
     target: Target
@@ -100,6 +99,9 @@ class _PolicyLint:
 
     def _group(self, target: Target) -> str:
         return self.names.quoted(target.name, target.id)
+
+    def _filter(self, filter: Filter) -> str:
+        return self.names.quoted(filter.name, filter.id)
 
     def _broad_targets(self) -> Iterator[Diagnostic]:
         for change in self.plan.changes:
@@ -212,19 +214,18 @@ class _PolicyLint:
         known = self.directory.filters.get(filter.id)
         if known is None or is_linux:
             return
-        name = self.names.quoted(filter.name, filter.id)
         fitting = fitting_filter_platforms(policy)
         if (known.management_type or "").casefold() == "apps":
             yield self._warning(
                 "filter-for-apps",
-                f"the filter {name} is for managed apps and does not apply to compliance policies",
+                f"the filter {self._filter(filter)} is for managed apps and does not apply to compliance policies",
                 location,
                 "use a filter for managed devices, or narrow the target with a group",
             )
         elif known.platform and fitting and known.platform.casefold() not in fitting:
             yield self._warning(
                 "filter-platform",
-                f"the filter {name} is for {known.platform}, "
+                f"the filter {self._filter(filter)} is for {known.platform}, "
                 f"and the policy is for {title_of(policy)}",
                 location,
                 "use a filter of the policy's own platform, or narrow the target with a group",

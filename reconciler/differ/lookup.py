@@ -57,13 +57,13 @@ class Index(Generic[N]):
         policy: str,
         key: str = "",
         nearby: Callable[[str], Iterable[str | None]] = lambda _name: (),
-        advice: str = "",
+        advice: Callable[[], str] = lambda: "",
     ) -> N | Diagnostic:
         """Follow a reference to one object, or give the error that says why that is not possible.
 
         ``key`` is the one that the reference stands under, where it takes an id and a name. For a
-        name that leads nowhere ``nearby`` gives more names to suggest, and ``advice``, where it is
-        not empty, takes the place of suggestions.
+        name that leads nowhere ``nearby`` gives more names to suggest, and what ``advice``
+        gives, where it is not empty, takes the place of suggestions.
         """
         if reference.id is not None:
             return self._find_by_id(reference, policy)
@@ -75,7 +75,7 @@ class Index(Generic[N]):
             return matches[0]
         if matches:
             return self._ambiguous(reference, matches, policy, key)
-        return self._unknown(reference, policy, nearby, advice)
+        return self._unknown(reference, policy, nearby, advice())
 
     def _find_by_id(self, reference: Reference, policy: str) -> N | Diagnostic:
         match = self.by_id.get(reference.id or "")

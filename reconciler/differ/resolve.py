@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from reconciler.differ.lookup import Index
 from reconciler.model.diagnostics import (
@@ -297,6 +298,8 @@ class _Resolver:
         self, assignments: tuple[ResolvedAssignment, ...], policy: str
     ) -> tuple[ResolvedAssignment, ...]:
         """Leave out defaults that the policy excludes itself; refuse lines that contradict one."""
+        if not any(each.is_default for each in assignments):
+            return assignments
         own = {key_of(each.target): each for each in assignments if not each.is_default}
         left: list[ResolvedAssignment] = []
         for each in assignments:
@@ -358,7 +361,7 @@ class _Resolver:
             nearby=self._nearby_groups,
             policy=policy,
             key="group",
-            advice=_advise_on_everybody(desired),
+            advice=partial(_advise_on_everybody, desired),
         )
         if isinstance(group, Diagnostic):
             return group

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
-from reconciler.differ.compare import with_names
+from reconciler.differ.compare import Namer
 from reconciler.model.diagnostics import Location
 from reconciler.model.plan import Key, key_of
 from reconciler.model.ports import Directory
@@ -49,7 +49,7 @@ def _of_policy(
             continue
         key = key_of(assignment.target)
         shown.add(key)
-        named = with_names(assignment, directory)
+        named = Namer(directory).named(assignment)
         usages.append(
             Usage(
                 live.policy,

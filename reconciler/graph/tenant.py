@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import base64
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -233,7 +233,7 @@ class GraphTenant:
         without this route has no such policies (graph.md section 4).
         """
         try:
-            items = self._list(SETTINGS_CATALOG, "")
+            items = list(self._list(SETTINGS_CATALOG, ""))
         except GraphError as refused:
             _raise_unless_missing_route(refused)
             return []
@@ -253,10 +253,11 @@ class GraphTenant:
                 listed.append(_unreadable(to_read[id], result))
         return listed
 
-    def _list(self, family: Family, query: str) -> list[wire.PolicyItem | UnreadablePolicy]:
+    def _list(self, family: Family, query: str) -> Iterator[wire.PolicyItem | UnreadablePolicy]:
+        """Read a family's policies one by one, so that no more than a page is in memory as JSON."""
         attempted = f"reading {family.path}"
         pages = self._client.pages(Version.BETA, f"{family.path}{query}", attempted=attempted)
-        return [_policy_item(item, family, attempted) for item in pages]
+        return (_policy_item(item, family, attempted) for item in pages)
 
     def _with_assignments(
         self, policy: Policy, item: wire.PolicyItem

@@ -236,12 +236,14 @@ def names_another_policy(item: AssignmentItem, policy_id: str) -> bool:
     ``sourceId`` is its policy's id. An id that begins with the id of the policy set that made the
     assignment names no other policy.
     """
-    source_id = (item.source_id or NO_FILTER_ID).lower()
-    is_direct = (item.source or "").casefold() == DIRECT
-    if is_direct and source_id not in (policy_id.lower(), NO_FILTER_ID):
-        return True
+    own_id, source_id = policy_id.lower(), (item.source_id or NO_FILTER_ID).lower()
     owner = item.id.partition("_")[0].lower()
-    is_own = owner in (policy_id.lower(), source_id)
+    if owner == source_id == own_id:
+        return False
+    is_direct = (item.source or "").casefold() == DIRECT
+    if is_direct and source_id not in (own_id, NO_FILTER_ID):
+        return True
+    is_own = owner in (own_id, source_id)
     return "_" in item.id and is_guid(owner) and not is_own
 
 

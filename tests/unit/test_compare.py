@@ -2,7 +2,7 @@
 
 import pytest
 
-from reconciler.differ.compare import FieldChange, diff, explain, explain_update, with_names
+from reconciler.differ.compare import FieldChange, Namer, diff, explain, explain_update
 from reconciler.model.plan import Delete, Update
 from reconciler.model.state import Group, ResolvedState
 from tests.support import build
@@ -112,7 +112,7 @@ def test_an_update_is_explained_field_by_field():
         build.filtered(mode="exclude", name="A"),
     )
     update = Update(build.policy(), build.live(filter=before), build.group(), after, build.at())
-    named = with_names(update.live, build.directory(build.AssignmentFilter(build.CORPORATE, "A")))
+    named = Namer(build.directory(build.AssignmentFilter(build.CORPORATE, "A"))).named(update.live)
     update = Update(build.policy(), named, build.group(), after, build.at())
     assert explain_update(update) == (FieldChange("filter.mode", "include", "exclude"),)
 
@@ -136,8 +136,8 @@ def test_names_stand_beside_ids_and_an_unknown_id_stays_without():
     known = build.directory(
         Group(build.SALES, "Sales"), build.AssignmentFilter(build.CORPORATE, "Corporate")
     )
-    named = with_names(build.live(build.exclusion(), build.filtered()), known)
+    named = Namer(known).named(build.live(build.exclusion(), build.filtered()))
     assert (named.target.name, named.filter.name) == ("Sales", "Corporate")
-    ghost = with_names(build.live(build.group(build.FINANCE), build.filtered(build.KIOSKS)), known)
+    ghost = Namer(known).named(build.live(build.group(build.FINANCE), build.filtered(build.KIOSKS)))
     assert (ghost.target.name, ghost.filter.name) == (None, None)
-    assert with_names(build.live(build.scope_tag_group()), known).target.name is None
+    assert Namer(known).named(build.live(build.scope_tag_group())).target.name is None
