@@ -57,8 +57,7 @@ UnmaskTable: TypeAlias = ReadOnly[int, str]
 def location_of(file: str, lines: tuple[str, ...], line: int, column: int) -> Location:
     """Make a location that carries the text of its line."""
     text = lines[line - 1][:MAX_TEXT] if 0 < line <= len(lines) else ""
-    shown = text if text.isprintable() else _UNSHOWN.sub("\ufffd", text)
-    return Location(file, line, column, shown)
+    return Location(file, line, column, _UNSHOWN.sub("\ufffd", text))
 
 
 class _Unreadable(Exception):  # noqa: N818 - it ends the reading of one file, inside this module
