@@ -35,7 +35,7 @@ from reconciler.sandbox.fault_responses import (
 from reconciler.sandbox.faults import Fault, FaultKind, Faults
 from reconciler.sandbox.odata import without_metadata
 from reconciler.sandbox.routes import APPROVALS_PATH, BATCH_PATHS, dispatch
-from reconciler.sandbox.service import MODES, Service
+from reconciler.sandbox.service import COUNT_FORMS, MODES, Service
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -56,6 +56,7 @@ class SandboxApp:
         *,
         mode: str = "production",
         page_size: int = 25,
+        count_form: str = "digits",
         faults: Faults | None = None,
         on_write: Callable[[SandboxState], None] | None = None,
         on_exchange: Callable[[Exchange], None] | None = None,
@@ -65,10 +66,13 @@ class SandboxApp:
     ) -> None:
         """Serve `state`; `on_write` is called after each committed change, with the state's lock held.
 
+        `count_form` is how a `$batch` carries the number of a `$count` (`COUNT_FORMS`).
         `on_exchange` is told of every request once it is answered, and of every entry of a batch.
         """
         if mode not in MODES:
             raise ValueError(f"unknown mode {mode!r}; known: {', '.join(MODES)}")
+        if count_form not in COUNT_FORMS:
+            raise ValueError(f"unknown form {count_form!r}; known: {', '.join(COUNT_FORMS)}")
         if page_size < 1:
             raise ValueError("a page holds at least one entry")
         self.faults = Faults() if faults is None else faults
@@ -76,6 +80,7 @@ class SandboxApp:
             state=state,
             documented=mode == "documented",
             page_size=page_size,
+            count_form=count_form,
             faults=self.faults,
             on_write=on_write or (lambda _state: None),
             clock=clock,
@@ -233,6 +238,13 @@ class SandboxApp:
             "client-request-id": request.headers.get("client-request-id", request_id),
             "Date": http_date(self._service.clock()),
         }
+        if response.text is not None:
+            return Response(
+                response.text.content.encode(),
+                status=response.status,
+                headers=headers,
+                content_type=response.text.media_type,
+            )
         if response.body is None:
             sent = Response(status=response.status, headers=headers)
             del sent.headers["Content-Type"]

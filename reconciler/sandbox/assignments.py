@@ -20,8 +20,8 @@ from reconciler.sandbox.tenant_file import CATALOG
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from reconciler.sandbox.checks import JsonObject
     from reconciler.sandbox.targets import TargetRules
-    from reconciler.sandbox.tenant_file import JsonObject
 
 _TYPES = {
     False: "microsoft.graph.deviceCompliancePolicyAssignment",

@@ -13,7 +13,7 @@ from reconciler.sandbox.exchange import SandboxRequest, SandboxResponse, without
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from reconciler.sandbox.tenant_file import JsonObject
+    from reconciler.sandbox.checks import JsonObject
 
 MAX_ENTRIES = 20  # [D] section 6
 _METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE")
@@ -103,7 +103,13 @@ def _inner_request(request: SandboxRequest, entry: _BatchEntry) -> SandboxReques
     # The endpoint decides the version ([D] section 6): one in the url is looked up as a segment, and not found.
     path, _, query = f"/{entry.url.removeprefix('/')}".partition("?")
     return SandboxRequest(
-        entry.method, request.root, f"/{request.version}{path}", query, entry.headers, entry.body
+        entry.method,
+        request.root,
+        f"/{request.version}{path}",
+        query,
+        entry.headers,
+        entry.body,
+        in_batch=True,
     )
 
 
@@ -116,6 +122,9 @@ def _listed(own_id: str, response: SandboxResponse) -> JsonObject:
     if response.body is not None:
         listed["headers"]["Content-Type"] = "application/json"
         listed["body"] = response.body
+    if response.text is not None:
+        listed["headers"]["Content-Type"] = response.text.media_type
+        listed["body"] = response.text.in_batch
     return listed
 
 

@@ -10,6 +10,7 @@ from reconciler.sandbox.group_filter import parse_group_filter
 from reconciler.sandbox.odata import project
 
 if TYPE_CHECKING:
+    from reconciler.sandbox.checks import JsonObject
     from reconciler.sandbox.exchange import SandboxRequest
     from reconciler.sandbox.service import Service
 
@@ -88,12 +89,15 @@ def list_groups(service: Service, request: SandboxRequest) -> SandboxResponse:
 def get_group(service: Service, request: SandboxRequest, group_id: str) -> SandboxResponse:
     """`GET /groups/{id}`; the ids that Intune shows for all devices and all users find nothing ([O] section 5)."""
     options = request.options("$select")
+    group = existing_group(service, group_id)
+    shown = project(group, options, _GROUP | group.keys(), "microsoft.graph.group")
+    return SandboxResponse(200, {"@odata.context": request.context("groups/$entity"), **shown})
+
+
+def existing_group(service: Service, group_id: str) -> JsonObject:
+    """The group without its members; Refusal where there is none."""
     for group in service.state.groups:
         if group["id"].lower() == group_id.lower():
-            known = _GROUP | group.keys()
-            shown = project(group, options, known, "microsoft.graph.group")
-            return SandboxResponse(
-                200, {"@odata.context": request.context("groups/$entity"), **shown}
-            )
+            return group
     message = f"Resource '{group_id}' does not exist or one of its queried reference-property objects are not present."
     raise Refusal(404, "Request_ResourceNotFound", message)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from reconciler.sandbox.tenant_file import JsonObject
+    from reconciler.sandbox.checks import JsonObject
 
 _CODES: Mapping[int, str] = {
     400: "BadRequest",
@@ -59,6 +59,28 @@ def segment_not_found(segment: str) -> Refusal:
 def unauthenticated(message: str) -> Refusal:
     """The gateway turning a token down ([O] section 7)."""
     return Refusal(401, "InvalidAuthenticationToken", message)
+
+
+def directory_denied() -> Refusal:
+    """A permission that Entra ID asks for and the token does not carry ([O] section 7)."""
+    message = "Insufficient privileges to complete the operation."
+    return Refusal(403, "Authorization_RequestDenied", message)
+
+
+def conditional_access_denied() -> Refusal:
+    """The same where Conditional Access is read.
+
+    [O] https://github.com/hugobatista/zerotrust-ca-powertoys/issues/8
+    """
+    message = (
+        "You cannot perform the requested operation, required scopes are missing in the token."
+    )
+    return Refusal(403, "AccessDenied", message)
+
+
+def intune_denied() -> Refusal:
+    """A permission that Intune asks for and the token does not carry ([O] section 7)."""
+    return intune_refusal(403, "Application is not authorized to perform this operation.")
 
 
 def missing_policy(policy_id: str, *, catalog: bool) -> Refusal:

@@ -13,7 +13,7 @@ from reconciler.sandbox.odata import Options, next_link, page
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-    from reconciler.sandbox.tenant_file import JsonObject
+    from reconciler.sandbox.checks import JsonObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,7 @@ class SandboxRequest:
     headers: Mapping[str, str]
     """With names in lower case; never with the token."""
     body: bytes = b""
+    in_batch: bool = False
 
     @property
     def address(self) -> str:
@@ -71,12 +72,23 @@ class SandboxRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class TextBody:
+    """A body that is not sent as JSON."""
+
+    content: str
+    media_type: str
+    in_batch: object
+    """What stands for it as the `body` of a batch's entry."""
+
+
+@dataclass(frozen=True, slots=True)
 class SandboxResponse:
-    """What Graph sends back."""
+    """What Graph sends back: an object, or a text in its place."""
 
     status: int
     body: JsonObject | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    text: TextBody | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,13 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from reconciler.sandbox.checks import is_guid
 from reconciler.sandbox.errors import Refusal, bad_request
-from reconciler.sandbox.tenant_file import is_guid
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from reconciler.sandbox.tenant_file import JsonObject
+    from reconciler.sandbox.checks import JsonObject
 
 MAX_EXPRESSIONS = 15
 """Of the default query engine, every member of an `in` counted ([D] section 6)."""

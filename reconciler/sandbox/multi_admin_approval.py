@@ -15,8 +15,8 @@ from reconciler.sandbox.tenant_file import OPEN_STATUSES
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from reconciler.sandbox.checks import JsonObject
     from reconciler.sandbox.state import SandboxState
-    from reconciler.sandbox.tenant_file import JsonObject
 
 JUSTIFICATION = "x-msft-approval-justification"
 CODE = "x-msft-approval-code"

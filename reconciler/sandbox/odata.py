@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -13,8 +14,9 @@ from reconciler.sandbox.errors import bad_request
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from reconciler.sandbox.tenant_file import JsonObject
+    from reconciler.sandbox.checks import JsonObject
 
+_NOT_IN_BRACKETS = re.compile(r",(?![^(]*\))")
 _KEPT_WITHOUT_METADATA = ("@odata.nextLink", "@odata.count")
 
 
@@ -38,15 +40,13 @@ class Options:
             values[name] = value
         return cls(values)
 
-    @property
-    def expands_assignments(self) -> bool:
-        """Whether the assignments shall come along; Refusal for any other expansion."""
-        expand = self.values.get("$expand")
-        if expand not in (None, "assignments"):
-            raise bad_request(
-                f"Parsing OData Select and Expand failed: could not expand '{expand}'."
-            )
-        return expand is not None
+    def expanded(self, *allowed: str) -> frozenset[str]:
+        """What comes along; Refusal for an expansion that the route does not take."""
+        items = _NOT_IN_BRACKETS.split(self.values.get("$expand", ""))
+        names = frozenset(item.strip() for item in items) - {""}
+        for name in sorted(names.difference(allowed)):
+            raise bad_request(f"Parsing OData Select and Expand failed: could not expand '{name}'.")
+        return names
 
     @property
     def selected(self) -> tuple[str, ...] | None:

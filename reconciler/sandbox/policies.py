@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.sandbox.errors import intune_refusal, missing_policy
+from reconciler.sandbox.errors import intune_denied, intune_refusal, missing_policy
 from reconciler.sandbox.exchange import SandboxResponse, paged
 from reconciler.sandbox.odata import Options, next_link, page, project
 from reconciler.sandbox.targets import shown as shown_target
 from reconciler.sandbox.tenant_file import CATALOG, CLASSIC
 
 if TYPE_CHECKING:
+    from reconciler.sandbox.checks import JsonObject
     from reconciler.sandbox.exchange import SandboxRequest
     from reconciler.sandbox.service import Service
-    from reconciler.sandbox.tenant_file import JsonObject
 
 _BASE = frozenset(
     {"id", "displayName", "description", "createdDateTime", "lastModifiedDateTime", "version"}
@@ -69,16 +69,18 @@ _FILTER = frozenset(
     }
 )
 _FILTER_TYPE = "microsoft.graph.deviceAndAppManagementAssignmentFilter"
+_ACTIONS = "scheduledActionsForRule($expand=scheduledActionConfigurations)"
 _ASSIGNMENT = frozenset({"id", "target", "source", "sourceId"})
 
 
 def list_policies(service: Service, request: SandboxRequest, family: str) -> SandboxResponse:
     """`GET /deviceManagement/{family}`, paged."""
     options = request.options("$expand", "$select", "$top", "$skiptoken")
+    expands_assignments = bool(options.expanded("assignments"))
 
     def show(policy: JsonObject) -> JsonObject:
         entry = _shown_policy(service, request, family, policy, options)
-        if options.expands_assignments:
+        if expands_assignments:
             entry |= _expansion(service, request, family, policy["id"])
         return entry
 
@@ -98,10 +100,13 @@ def get_policy(
 ) -> SandboxResponse:
     """`GET /deviceManagement/{family}/{id}`."""
     options = request.options("$expand", "$select")
+    expanded = options.expanded("assignments", _ACTIONS)
     policy = existing_policy(service, family, policy_id)
     entry = _shown_policy(service, request, family, policy, options)
-    if options.expands_assignments:
+    if "assignments" in expanded:
         entry |= _expansion(service, request, family, policy["id"])
+    if _ACTIONS in expanded:
+        entry |= _actions(service, request, family, policy["id"])
     return SandboxResponse(
         200, {"@odata.context": request.context(f"deviceManagement/{family}/$entity"), **entry}
     )
@@ -220,6 +225,16 @@ def _expansion(
         url = f"{request.root}/{request.version}/deviceManagement/{family}/{policy_id}/assignments"
         expansion["assignments@odata.nextLink"] = next_link(url, options, part.next_token)
     return expansion
+
+
+def _actions(service: Service, request: SandboxRequest, family: str, policy_id: str) -> JsonObject:
+    """What `$expand` adds of the actions for noncompliance; for the settings catalog always nothing ([O] section 12)."""
+    name = "scheduledActionsForRule"
+    rules = [] if family == CATALOG else service.state.part_of_policy(policy_id, name)
+    if rules is None:
+        raise intune_denied()
+    context = request.context(f"deviceManagement/{family}('{policy_id}')/{name}")
+    return {f"{name}@odata.context": context, name: rules}
 
 
 def _shown_policy(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from werkzeug.exceptions import NotFound
 from werkzeug.routing import Map, Rule
 
-from reconciler.sandbox import approval_requests, directory, policies, writes
+from reconciler.sandbox import approval_requests, directory, impact, policies, writes
 from reconciler.sandbox.errors import Refusal, bad_request, no_route, segment_not_found
 from reconciler.sandbox.tenant_file import CATALOG
 
@@ -42,6 +42,19 @@ _ROUTES: Mapping[str, _Route] = {
     "organization": _Route({"GET": directory.list_organization}),
     "groups": _Route({"GET": directory.list_groups}),
     "group": _Route({"GET": directory.get_group}),
+    "user_count": _Route({"GET": impact.count_users}),
+    "device_count": _Route({"GET": impact.count_devices}),
+    "conditional_access": _Route({"GET": impact.list_conditional_access}),
+    "settings": _Route(
+        {"GET": impact.get_settings},
+        template="~/singleton/navigation",
+        beta_only="settings",
+    ),
+    "evaluate_filter": _Route(
+        {"POST": impact.evaluate_filter},
+        template="~/singleton/action",
+        beta_only="evaluateAssignmentFilter",
+    ),
     "filters": _Route(
         {"GET": policies.list_filters},
         template="~/singleton/navigation",
@@ -67,7 +80,10 @@ _ROUTES: Mapping[str, _Route] = {
         },
         template="~/singleton/navigation/key/navigation/key",
     ),
-    # Documented, and without a route in real tenants ([O] section 4).
+    "status_overview": _Route(
+        {"GET": impact.get_status_overview}, template="~/singleton/navigation/key/navigation"
+    ),
+    # Documented, and without a route in real tenants ([O] section 4): `$expand` on the policy shows them.
     "scheduled_actions": _Route(template="~/singleton/navigation/key/navigation"),
     "assign": _Route({"POST": writes.assign}, template="~/singleton/navigation/key/action"),
     "approval_policies": _Route(
@@ -91,17 +107,24 @@ _ROUTES: Mapping[str, _Route] = {
 _V = f"/<any({', '.join(repr(version) for version in VERSIONS)}):version>"
 _FAMILY = f"{_V}/deviceManagement/<any(deviceCompliancePolicies, compliancePolicies):family>"
 _POLICY = f"{_FAMILY}/<policy_id>"
+_MEMBERS = f"{_V}/groups/<group_id>/transitiveMembers"
 _MAP = Map(
     [
         Rule(f"{_V}/organization", endpoint="organization"),
         Rule(f"{_V}/groups", endpoint="groups"),
         Rule(f"{_V}/groups/<group_id>", endpoint="group"),
+        Rule(f"{_MEMBERS}/microsoft.graph.user/$count", endpoint="user_count"),
+        Rule(f"{_MEMBERS}/microsoft.graph.device/$count", endpoint="device_count"),
+        Rule(f"{_V}/identity/conditionalAccess/policies", endpoint="conditional_access"),
+        Rule(f"{_V}/deviceManagement/settings", endpoint="settings"),
+        Rule(f"{_V}/deviceManagement/evaluateAssignmentFilter", endpoint="evaluate_filter"),
         Rule(f"{_V}/deviceManagement/assignmentFilters", endpoint="filters"),
         Rule(f"{_V}/deviceManagement/assignmentFilters/<filter_id>", endpoint="filter"),
         Rule(_FAMILY, endpoint="policies"),
         Rule(_POLICY, endpoint="policy"),
         Rule(f"{_POLICY}/assignments", endpoint="assignments"),
         Rule(f"{_POLICY}/assignments/<assignment_id>", endpoint="assignment"),
+        Rule(f"{_POLICY}/deviceStatusOverview", endpoint="status_overview"),
         Rule(f"{_POLICY}/scheduledActionsForRule", endpoint="scheduled_actions"),
         Rule(f"{_POLICY}/assign", endpoint="assign"),
         Rule(f"{_POLICY}/microsoft.graph.assign", endpoint="assign"),

@@ -12,12 +12,15 @@ from reconciler.sandbox.multi_admin_approval import ApprovalQueue, QueuedWrite
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from reconciler.sandbox.checks import JsonObject
     from reconciler.sandbox.exchange import SandboxRequest
     from reconciler.sandbox.faults import Faults
     from reconciler.sandbox.state import SandboxState
-    from reconciler.sandbox.tenant_file import JsonObject
 
 MODES = ("production", "documented")
+COUNT_FORMS = ("digits", "digits-bom", "number", "base64", "base64-bom")
+"""How a `$batch` may carry the number of a `$count`: text or a number, and text with or without a
+byte-order mark or base64 around it. Which one Graph takes is [U] section 12."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,8 @@ class Service:
     documented: bool
     """As the reference page says, and not as observed in real tenants."""
     page_size: int
+    count_form: str
+    """One of `COUNT_FORMS`."""
     faults: Faults
     on_write: Callable[[SandboxState], None]
     clock: Callable[[], float]

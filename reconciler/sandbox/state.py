@@ -6,8 +6,10 @@ import copy
 import threading
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
+from reconciler.sandbox.impact_checks import HIDDEN
+from reconciler.sandbox.members import count_members
 from reconciler.sandbox.tenant_file import (
     OPEN_STATUSES,
     POLICY_LISTS,
@@ -22,10 +24,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from reconciler.sandbox.tenant_file import JsonObject
+    from reconciler.sandbox.checks import JsonObject
 
 __all__ = ["SandboxFileError", "SandboxState"]
 
+_BESIDE_PROPERTIES = ("assignments", "scheduledActionsForRule", "deviceStatusOverview")
+"""What a policy shows on request only."""
 _REMEMBERED = 20
 """How many earlier sets of each policy are kept, for a reading that lags."""
 _NOBODY = "00000000-0000-0000-0000-000000000000"
@@ -88,22 +92,51 @@ class SandboxState:
 
     @property
     def groups(self) -> list[JsonObject]:
-        """All groups, in the file's order."""
+        """All groups without their members, in the file's order."""
         with self.lock:
-            return [dict(group) for group in self._tenant["groups"]]
+            return [_without(group, "members") for group in self._tenant["groups"]]
 
     @property
     def filters(self) -> list[JsonObject]:
         """All assignment filters, in the file's order."""
         with self.lock:
             return [
-                dict(assignment_filter) for assignment_filter in self._tenant["assignmentFilters"]
+                _without(one, "matches", "badRule") for one in self._tenant["assignmentFilters"]
             ]
+
+    def rule(self, platform: str, rule: str) -> JsonObject | None:
+        """The filter of that platform and rule, with `matches` and `badRule` where the file has them."""
+        with self.lock:
+            for one in self._tenant["assignmentFilters"]:
+                if str(one.get("platform")).lower() == platform.lower() and one.get("rule") == rule:
+                    return dict(one)
+            return None
+
+    def count_members(self, group_id: str, kind: str, *, hidden: bool) -> int | None:
+        """How many `users` or `devices` a group has; None where that is not known (`members.py`)."""
+        with self.lock:
+            return count_members(self._tenant["groups"], group_id, kind, hidden=hidden)
+
+    def part(self, key: str) -> Any:
+        """What stands at the top of the file behind `key`, or None."""
+        with self.lock:
+            return copy.deepcopy(self._tenant.get(key))
+
+    def part_of_policy(self, policy_id: str, key: str) -> Any:
+        """What the file holds beside a policy's properties behind `key`, or None."""
+        with self.lock:
+            return copy.deepcopy(self._known(policy_id).get(key))
+
+    @property
+    def withheld_permissions(self) -> tuple[str, ...]:
+        """The permissions that the token does not carry; `Member.Read.Hidden` unless the file lists them."""
+        withheld = self.part("withheldPermissions")
+        return (HIDDEN,) if withheld is None else tuple(withheld)
 
     def policies(self, family: str) -> list[JsonObject]:
         """All policies of `deviceCompliancePolicies` or `compliancePolicies`, without their assignments, to be read and not changed."""
         with self.lock:
-            return [_without_assignments(policy) for policy in self._tenant[family]]
+            return [_without(policy, *_BESIDE_PROPERTIES) for policy in self._tenant[family]]
 
     def policy(self, family: str, policy_id: str) -> JsonObject | None:
         """One policy without its assignments, or None."""
@@ -112,7 +145,7 @@ class SandboxState:
             found = next(
                 (policy for policy in self._tenant[family] if policy["id"].lower() == wanted), None
             )
-            return None if found is None else _without_assignments(found)
+            return None if found is None else _without(found, *_BESIDE_PROPERTIES)
 
     def assignments_of(self, policy_id: str) -> list[JsonObject]:
         """What is really assigned, policy sets included; LookupError for an unknown policy."""
@@ -217,5 +250,5 @@ class SandboxState:
         return found
 
 
-def _without_assignments(policy: JsonObject) -> JsonObject:
-    return {key: value for key, value in policy.items() if key != "assignments"}
+def _without(entity: JsonObject, *keys: str) -> JsonObject:
+    return {key: value for key, value in entity.items() if key not in keys}

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from reconciler.sandbox.checks import is_guid
 from reconciler.sandbox.errors import bad_request, intune_refusal
-from reconciler.sandbox.tenant_file import is_guid
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from reconciler.sandbox.tenant_file import JsonObject
+    from reconciler.sandbox.checks import JsonObject
 
 FILTER_ID = "deviceAndAppManagementAssignmentFilterId"
 FILTER_MODE = "deviceAndAppManagementAssignmentFilterType"

@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import tempfile
-from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from reconciler.sandbox.checks import (
+    JsonObject,
+    check_choices,
+    entries_at,
+    guid_at,
+    moment_at,
+    object_at,
+    text_at,
+)
+from reconciler.sandbox.impact_checks import (
+    check_impact,
+    check_matches,
+    check_members,
+    check_policy_impact,
+)
 from reconciler.sandbox.json_file import read_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-JsonObject = dict[str, Any]
-"""One JSON object in Graph's own words; what the sandbox does not know is kept."""
+    from collections.abc import Callable
 
 CLASSIC = "deviceCompliancePolicies"
 CATALOG = "compliancePolicies"
@@ -38,17 +48,14 @@ _KNOWN_KEYS = (
     "multiAdminApproval",
     "operationApprovalRequests",
     "missingSegments",
+    "deviceManagement",
+    "conditionalAccessPolicies",
+    "withheldPermissions",
 )
-_GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 class SandboxFileError(ValueError):
     """The tenant file cannot be used; the message is one line that says where and why."""
-
-
-def is_guid(text: object) -> bool:
-    """Whether the value is a GUID in the form that Graph writes."""
-    return isinstance(text, str) and _GUID.fullmatch(text) is not None
 
 
 def read_tenant_file(path: Path) -> JsonObject:
@@ -83,7 +90,7 @@ def write_tenant_file(path: Path, document: JsonObject) -> None:
 
 def check_tenant(document: object) -> JsonObject:
     """Check a tenant's shape and fill in what may be left out; ValueError says what is wrong."""
-    tenant = _object(document, "the tenant")
+    tenant = object_at(document, "the tenant")
     unknown = sorted(
         key for key in tenant if key not in _KNOWN_KEYS and not key.startswith(("$", "_", "@"))
     )
@@ -104,48 +111,15 @@ def check_tenant(document: object) -> JsonObject:
     _check_no_policy_in_both(tenant)
     _check_all(tenant, "operationApprovalRequests", _check_approval_request)
     _check_approval_form(tenant.setdefault("multiAdminApproval", None))
-    missing = tenant["missingSegments"]
-    if not isinstance(missing, list) or any(one not in OPTIONAL_SEGMENTS for one in missing):
-        raise ValueError(f"missingSegments must be a list of {', '.join(OPTIONAL_SEGMENTS)}")
+    check_choices(tenant["missingSegments"], "missingSegments", OPTIONAL_SEGMENTS)
+    check_impact(tenant)
     return tenant
-
-
-def _object(value: object, where: str) -> JsonObject:
-    if not isinstance(value, dict):
-        raise ValueError(f"{where} must be an object")  # noqa: TRY004 - a mistake in a file
-    return value
-
-
-def _text(owner: JsonObject, key: str, where: str) -> str:
-    value = owner.get(key)
-    if not isinstance(value, str) or not value:
-        raise ValueError(
-            f"{where}.{key} must be a string that is not empty"
-            if key in owner
-            else f"{where}.{key} is missing"
-        )
-    return value
-
-
-def _guid(owner: JsonObject, key: str, where: str) -> str:
-    value = _text(owner, key, where)
-    if not is_guid(value):
-        raise ValueError(f"{where}.{key}: {value!r} is not a GUID")
-    return value
-
-
-def _entries(owner: JsonObject, key: str, where: str) -> Iterator[tuple[JsonObject, str]]:
-    value = owner[key]
-    if not isinstance(value, list):
-        raise ValueError(f"{where} must be a list")  # noqa: TRY004 - a mistake in a file
-    for index, entry in enumerate(value):
-        yield _object(entry, f"{where}[{index}]"), f"{where}[{index}]"
 
 
 def _check_all(tenant: JsonObject, key: str, check: Callable[[JsonObject, str], None]) -> None:
     seen: dict[str, str] = {}
-    for entry, where in _entries(tenant, key, key):
-        own = _guid(entry, "id", where).lower()
+    for entry, where in entries_at(tenant, key, key):
+        own = guid_at(entry, "id", where).lower()
         if own in seen:
             raise ValueError(f"{where}.id: {own!r} is also the id of {seen[own]}")
         seen[own] = where
@@ -153,37 +127,42 @@ def _check_all(tenant: JsonObject, key: str, check: Callable[[JsonObject, str], 
 
 
 def _check_organization(value: object) -> None:
-    organization = _object(value, "organization")
-    _guid(organization, "id", "organization")
-    _text(organization, "displayName", "organization")
+    organization = object_at(value, "organization")
+    guid_at(organization, "id", "organization")
+    text_at(organization, "displayName", "organization")
     organization.setdefault("verifiedDomains", [])
-    for domain, where in _entries(organization, "verifiedDomains", "organization.verifiedDomains"):
-        _text(domain, "name", where)
+    for domain, where in entries_at(
+        organization, "verifiedDomains", "organization.verifiedDomains"
+    ):
+        text_at(domain, "name", where)
 
 
 def _check_group(group: JsonObject, where: str) -> None:
-    _text(group, "displayName", where)
+    text_at(group, "displayName", where)
+    check_members(group, where)
 
 
 def _check_filter(assignment_filter: JsonObject, where: str) -> None:
-    _text(assignment_filter, "displayName", where)
-    _text(assignment_filter, "platform", where)
+    text_at(assignment_filter, "displayName", where)
+    text_at(assignment_filter, "platform", where)
+    check_matches(assignment_filter, where)
 
 
 def _check_policy(policy: JsonObject, where: str) -> None:
     if where.startswith(CLASSIC):
-        _text(policy, "displayName", where)
-        _text(policy, "@odata.type", where)
+        text_at(policy, "displayName", where)
+        text_at(policy, "@odata.type", where)
     else:
-        _text(policy, "name", where)
+        text_at(policy, "name", where)
     policy.setdefault("assignments", [])
     check_assignments(policy, where)
+    check_policy_impact(policy, where)
 
 
 def check_assignments(policy: JsonObject, where: str) -> None:
     """Check a policy's assignments and fill in what may be left out; ValueError says what is wrong."""
     seen: set[tuple[str, str]] = set()
-    for assignment, place in _entries(policy, "assignments", f"{where}.assignments"):
+    for assignment, place in entries_at(policy, "assignments", f"{where}.assignments"):
         _check_assignment(assignment, policy["id"], place)
         # One group may stand twice, once direct and once from a policy set ([O] section 2).
         own = (assignment["id"].lower(), assignment["source"])
@@ -193,13 +172,13 @@ def check_assignments(policy: JsonObject, where: str) -> None:
 
 
 def _check_assignment(assignment: JsonObject, policy_id: str, where: str) -> None:
-    _text(assignment, "id", where)
+    text_at(assignment, "id", where)
     # A source other than direct and policySets, or null, is served as it is: a client must not guess.
     if not isinstance(assignment.setdefault("source", "direct"), str | None):
         raise ValueError(f"{where}.source must be a string or null")  # noqa: TRY004 - a mistake in a file
     assignment.setdefault("sourceId", policy_id)
-    target = _object(assignment.get("target"), f"{where}.target")
-    _text(target, "@odata.type", f"{where}.target")
+    target = object_at(assignment.get("target"), f"{where}.target")
+    text_at(target, "@odata.type", f"{where}.target")
 
 
 def _check_no_policy_in_both(tenant: JsonObject) -> None:
@@ -214,18 +193,12 @@ def _check_no_policy_in_both(tenant: JsonObject) -> None:
 def _check_approval_request(request: JsonObject, where: str) -> None:
     if request.get("status") not in APPROVAL_STATUSES:
         raise ValueError(f"{where}.status must be one of {', '.join(APPROVAL_STATUSES)}")
-    until = _text(request, "expirationDateTime", where)
-    try:
-        has_zone = datetime.fromisoformat(until).tzinfo is not None
-    except ValueError:
-        has_zone = False
-    if not has_zone:
-        raise ValueError(f"{where}.expirationDateTime: {until!r} is not a time with its zone")
+    moment_at(request, "expirationDateTime", where)
 
 
 def _check_approval_form(value: object) -> None:
     if value is None:
         return
-    form = _object(value, "multiAdminApproval").get("form")
+    form = object_at(value, "multiAdminApproval").get("form")
     if form not in APPROVAL_FORMS:
         raise ValueError(f"multiAdminApproval.form must be one of {', '.join(APPROVAL_FORMS)}")

@@ -7,6 +7,8 @@ from typing import Any
 
 from reconciler.sandbox import Exchange, SandboxApp, SandboxState
 
+_READ_BY_POST = ("/$batch", "/evaluateAssignmentFilter")
+
 
 class RecordedSandbox(SandboxApp):
     """The embedded Graph, with a list of every request."""
@@ -24,8 +26,10 @@ class RecordedSandbox(SandboxApp):
         request = exchange.request
         line = (request.method, request.address, exchange.status)
         (self.batched if exchange.in_batch else self.requests).append(line)
-        is_write = request.method not in ("GET", "HEAD")
-        if is_write and not request.path.endswith("/$batch") and "/sandbox/" not in request.path:
+        is_write = request.method not in ("GET", "HEAD") and not request.path.endswith(
+            _READ_BY_POST
+        )
+        if is_write and "/sandbox/" not in request.path:
             body = _parsed(request.body)
             self.bodies.append((request.method, request.path, body, dict(request.headers)))
 

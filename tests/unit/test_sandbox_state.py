@@ -287,3 +287,25 @@ def test_the_shipped_tenant_is_consistent(shipped):
         assert (chosen is None) == (
             one["target"]["deviceAndAppManagementAssignmentFilterType"] == "none"
         )
+
+
+def test_the_shipped_tenant_has_figures_for_a_reviewer(shipped):
+    members = {
+        group["displayName"]: tuple(
+            shipped.count_members(group["id"], kind, hidden=False) for kind in ("users", "devices")
+        )
+        for group in shipped.groups
+    }
+    blocks = [
+        action["gracePeriodHours"]
+        for policy in shipped.policies("deviceCompliancePolicies")
+        for rule in shipped.part_of_policy(policy["id"], "scheduledActionsForRule")
+        for action in rule["scheduledActionConfigurations"]
+        if action["actionType"] == "block"
+    ]
+
+    assert [name for name, counts in members.items() if None in counts] == ["Executives"]
+    assert [name for name, counts in members.items() if counts == (0, 0)] == ["BYOD pilot users"]
+    assert members["Sales laptops"] == (0, 334)
+    assert len(blocks) == len(shipped.policies("deviceCompliancePolicies"))
+    assert {0, 12, 72} <= set(blocks)
