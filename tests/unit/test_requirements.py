@@ -22,6 +22,7 @@ ENTRY = re.compile(
 LOCKED = {name: version for name, version, _ in ENTRY.findall(LOCK)}
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 WANTED = [*PROJECT["project"]["dependencies"], *PROJECT["build-system"]["requires"]]
+TESTED_WITH = PROJECT["project"]["optional-dependencies"]["test"]
 
 
 @pytest.mark.parametrize("text", WANTED)
@@ -50,3 +51,19 @@ def test_the_bill_of_materials_names_what_is_locked():
     document = json.loads(made.stdout)
     assert document["metadata"]["component"]["name"] == "intune-reconciler"
     assert {each["name"]: each["version"] for each in document["components"]} == LOCKED
+
+
+def test_the_lowest_versions_are_those_of_every_bound():
+    printed = subprocess.run(
+        [sys.executable, ROOT / ".ci" / "lowest"], capture_output=True, text=True, check=True
+    )
+    lowest = [Requirement(line) for line in printed.stdout.splitlines()]
+    bounds = [Requirement(text) for text in [*PROJECT["project"]["dependencies"], *TESTED_WITH]]
+    assert [(each.name, f">={next(iter(each.specifier)).version}") for each in lowest] == [
+        (each.name, str(each.specifier)) for each in bounds
+    ]
+    assert all(str(each.specifier).startswith("==") for each in lowest)
+
+
+def test_the_build_that_is_tested_is_the_one_that_is_published():
+    assert set(PROJECT["build-system"]["requires"]) <= set(TESTED_WITH)
