@@ -109,9 +109,9 @@ def diff_policy(resolved: ResolvedPolicy, live: Sequence[Assignment]) -> Differe
                 changes.append(change)
         elif key in inherited:
             covered[key] = wanted
-            diagnostics.append(_covered(policy, wanted, inherited[key]))
+            diagnostics.append(_covered(wanted, inherited[key]))
         elif (opaque := _opaque_twin(wanted.target, direct)) is not None:
-            diagnostics.append(_refuse_opaque_twin(policy, wanted, opaque))
+            diagnostics.append(_refuse_opaque_twin(wanted, opaque))
         else:
             changes.append(
                 Create(policy, wanted.target, wanted.filter, wanted.location, wanted.broad)
@@ -278,13 +278,19 @@ def _maker_of(inherited: Assignment) -> str:
     return f"the policy set {set_id}" if is_guid(set_id) else "a policy set"
 
 
+def _how_to_change(inherited: Assignment) -> str:
+    if inherited.is_of_unknown_source:
+        return "look at it in the Intune portal: this program cannot tell where it comes from"
+    return "change the policy set in the Intune portal"
+
+
 def _stays(inherited: Assignment, removal: ResolvedRemoval) -> Diagnostic:
     return warning(
         "still-assigned-by-policy-set",
         f"the direct assignment is removed, and {_maker_of(inherited)} assigns this target too: "
         "that one stays",
         removal.location,
-        help="change the policy set in the Intune portal; until then later plans end with an error here",
+        help=f"{_how_to_change(inherited)}; until then later plans end with an error here",
     )
 
 
@@ -293,7 +299,7 @@ def _refuse_removal(removal: ResolvedRemoval, inherited: Assignment) -> Diagnost
         "removal-of-policy-set",
         f"this target is assigned by {_maker_of(inherited)} alone, and that cannot be removed here",
         removal.location,
-        help="change the policy set in the Intune portal",
+        help=_how_to_change(inherited),
     )
 
 
@@ -371,21 +377,19 @@ def _unknown_sources(resolved: ResolvedPolicy, live: Iterable[Assignment]) -> li
             f"({'; '.join(unknown)}), so the assign call is not used on it",
             resolved.location,
             help="where only the assign call works, change this policy in the Intune portal",
-            policy=resolved.live.policy.name,
         )
     ]
 
 
-def _covered(policy: Policy, wanted: ResolvedAssignment, by: Sequence[Assignment]) -> Diagnostic:
+def _covered(wanted: ResolvedAssignment, by: Sequence[Assignment]) -> Diagnostic:
     if all(each.is_of_unknown_source for each in by):
-        return _covered_from_elsewhere(policy, wanted, by[0])
+        return _covered_from_elsewhere(wanted, by[0])
     if wanted.filter is None:
         return warning(
             "inherited",
             "this target is already assigned through a policy set, so nothing is added",
             wanted.location,
             help="when the policy set no longer assigns it, the next plan adds it",
-            policy=policy.name,
         )
     return error(
         "inherited-without-filter",
@@ -393,20 +397,16 @@ def _covered(policy: Policy, wanted: ResolvedAssignment, by: Sequence[Assignment
         "without a filter",
         wanted.location,
         help="the filter cannot narrow what a policy set assigns: decide in the Intune portal which is meant",
-        policy=policy.name,
     )
 
 
-def _covered_from_elsewhere(
-    policy: Policy, wanted: ResolvedAssignment, live: Assignment
-) -> Diagnostic:
+def _covered_from_elsewhere(wanted: ResolvedAssignment, live: Assignment) -> Diagnostic:
     if wanted.filter == live.filter:
         return warning(
             "inherited",
             f'this target is already assigned, from the source "{live.source}", so nothing is added',
             wanted.location,
             help="look at it in the Intune portal: this program cannot tell where it comes from",
-            policy=policy.name,
         )
     return error(
         "inherited-with-other-filter",
@@ -414,20 +414,16 @@ def _covered_from_elsewhere(
         "which this program does not know",
         wanted.location,
         help="look at it in the Intune portal; until it is decided there, this policy is not planned",
-        policy=policy.name,
     )
 
 
-def _refuse_opaque_twin(
-    policy: Policy, wanted: ResolvedAssignment, opaque: Assignment
-) -> Diagnostic:
+def _refuse_opaque_twin(wanted: ResolvedAssignment, opaque: Assignment) -> Diagnostic:
     return error(
         "opaque-target",
         "the policy already has an assignment for this target, of a type that this version does "
         f"not know: {opaque.target.odata_type or 'no type'}, assignment {opaque.id}",
         wanted.location,
         help="look at it in the Intune portal; until it is decided there, this policy is not planned",
-        policy=policy.name,
     )
 
 
@@ -439,7 +435,6 @@ def _live_duplicate(policy: Policy, assignment: Assignment) -> Diagnostic:
         f"{describe_target(target)}",
         help="look at both in the Intune portal, and keep the one that is meant there; "
         "until then this policy is not changed",
-        policy=policy.name,
     )
 
 

@@ -97,6 +97,13 @@ def test_nothing_is_created_where_an_unreadable_assignment_has_its_id(target, ke
     assert strange.id in difference.diagnostics[0].message
 
 
+def test_an_unreadable_assignment_without_a_type_is_named_as_such():
+    strange = build.opaque(f"{build.WINDOWS}_{build.SALES}", odata_type=None)
+    (diagnostic,) = compare(build.want(), live=[strange]).diagnostics
+    assert diagnostic.policy == build.policy().name
+    assert diagnostic.message.endswith(f"not know: no type, assignment {strange.id}")
+
+
 def test_an_update_carries_the_lines_consent_and_place():
     plan = build.planned(
         build.want(build.all_devices(), broad=True, line=7),
