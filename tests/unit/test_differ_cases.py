@@ -15,6 +15,7 @@ import pytest
 
 from reconciler import loader
 from reconciler.differ.guardrails import Limits
+from reconciler.differ.risk import risk_of
 from reconciler.model.errors import ExitCode, ReconcilerError
 from reconciler.model.plan import Create, Delete, Update, key_of
 from reconciler.operations import applying, planning
@@ -182,8 +183,14 @@ def describe(plan):
     lines += [
         f"stop {stop.code} {place(stop.declared_at)}: {stop.message}" for stop in plan.stopped_by
     ]
+    lines += describe_risk(risk_of(plan))
     lines.append(f"exit: plan {plan_exit(plan)}, apply {apply_exit(plan)}")
     return "".join(f"{line}\n" for line in lines)
+
+
+def describe_risk(risk):
+    codes = " ".join(reason.code for reason in risk.reasons)
+    yield f"risk: {risk.level}{codes and f' ({codes})'}"
 
 
 def describe_policy(policy):

@@ -1,0 +1,182 @@
+"""Which plans are dangerous, which want a review, and what decides it (contract section 7)."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler.differ.risk import MANY_DEVICES, dangers_of, risk_of
+from reconciler.model.impact import (
+    ComplianceAction,
+    Impact,
+    PolicyImpact,
+    Reach,
+    RiskLevel,
+    TenantImpact,
+    Unknown,
+)
+from reconciler.model.plan import Create, Delete, Keep, Plan, PlanTenant, PolicyPlan, Update
+from reconciler.model.state import Cloud, Guardrails, Ownership, Writes
+from tests.support import build
+
+POLICY = build.policy()
+INCLUDE, EXCLUDE = build.filtered(), build.filtered(mode="exclude")
+OTHER = build.filtered(id=build.KIOSKS)
+OTHER_EXCLUDED = build.filtered(id=build.KIOSKS, mode="exclude")
+KEPT = build.group(build.FINANCE)
+REFUSED = Unknown("403")
+TENANT = TenantImpact(secure_by_default=False, conditional_access_policies=0, disabled_filters=())
+
+
+def create(target=None, filter=None):
+    return Create(POLICY, target or build.group(), filter, build.at(7))
+
+
+def delete(target=None, filter=None):
+    return Delete(POLICY, build.live(target or build.group(), filter))
+
+
+def update(before, after, target=None):
+    target = target or build.group()
+    return Update(POLICY, build.live(target, before), target, after, build.at(7))
+
+
+def plan_of(*changes, kept=(KEPT,), held=(), inherited=(), impact=None):
+    policy = PolicyPlan(
+        POLICY,
+        Ownership.ADDITIVE,
+        changes,
+        tuple(Keep(POLICY, build.live(target), build.at()) for target in kept),
+        (),
+        tuple(inherited),
+        held=held,
+    )
+    tenant = PlanTenant(build.TENANT, "prod", None, Cloud.GLOBAL)
+    return Plan(tenant, (policy,), Writes.AUTO, Guardrails(), complete=True, impact=impact)
+
+
+def judged(plan):
+    risk = risk_of(plan)
+    return risk.level.value, [reason.code for reason in risk.reasons]
+
+
+@pytest.mark.parametrize(
+    ("changes", "level", "codes"),
+    [
+        ([], "routine", []),
+        ([create()], "routine", []),
+        ([create(filter=INCLUDE)], "routine", []),
+        ([create(build.exclusion())], "review", ["exclusion-added"]),
+        ([create(build.all_devices(), INCLUDE)], "review", ["broad-with-filter"]),
+        ([create(build.all_users(), EXCLUDE)], "review", ["broad-with-filter"]),
+        ([create(build.all_devices())], "dangerous", ["reaches-everybody"]),
+        ([create(build.all_users())], "dangerous", ["reaches-everybody"]),
+        ([update(INCLUDE, None, build.all_devices())], "dangerous", ["reaches-everybody"]),
+        ([update(None, INCLUDE)], "review", ["filter-changed"]),
+        ([update(INCLUDE, OTHER)], "review", ["filter-changed"]),
+        ([update(EXCLUDE, OTHER)], "review", ["filter-changed"]),
+        ([update(INCLUDE, None)], "dangerous", ["filter-widened"]),
+        ([update(EXCLUDE, None)], "dangerous", ["filter-widened"]),
+        ([update(INCLUDE, OTHER_EXCLUDED)], "dangerous", ["filter-widened"]),
+        ([update(INCLUDE, EXCLUDE)], "dangerous", ["filter-inverted"]),
+        ([update(EXCLUDE, INCLUDE)], "dangerous", ["filter-inverted"]),
+        ([delete()], "dangerous", ["include-removed"]),
+        ([delete(build.exclusion())], "dangerous", ["exclusion-removed"]),
+        ([delete(build.exclusion()), create()], "dangerous", ["exclude-to-include"]),
+        ([delete(), create(build.exclusion())], "dangerous", ["include-to-exclude"]),
+    ],
+)  # fmt: skip
+def test_the_level_and_what_decided_it(changes, level, codes):
+    assert judged(plan_of(*changes)) == (level, codes)
+
+
+def test_the_last_include():
+    assert judged(plan_of(delete(), kept=())) == ("dangerous", ["last-include-removed"])
+
+
+def test_a_policy_with_exclusions_alone_reaches_nobody():
+    plan = plan_of(create(build.exclusion()), kept=())
+    risk = risk_of(plan)
+    assert judged(plan) == ("dangerous", ["reaches-nobody"])
+    assert (risk.reasons[0].policy, risk.reasons[0].declared_at) == (POLICY.name, None)
+
+
+def test_held_changes_do_not_count():
+    held = (delete(), create(build.all_devices()))
+    assert judged(plan_of(create(), held=held)) == ("routine", [])
+    assert judged(plan_of(kept=(), held=held)) == ("routine", [])
+
+
+def test_the_worst_comes_first_and_only_its_level_is_told():
+    plan = plan_of(
+        create(build.exclusion()),
+        delete(build.group(build.KIOSK_GROUP)),
+        create(build.all_users()),
+    )
+    assert judged(plan) == ("dangerous", ["reaches-everybody", "include-removed"])
+
+
+def impact(change, reach, *actions):
+    shown = tuple(ComplianceAction(*each) for each in actions) or REFUSED
+    return Impact(build.MADE_AT, TENANT, {POLICY.id: PolicyImpact(shown, None)}, {change: reach})
+
+
+BLOCK, LATER = ("block", 0.0), ("block", 0.5)
+
+
+@pytest.mark.parametrize(
+    ("change", "at_most", "action", "level"),
+    [
+        (create(), MANY_DEVICES + 1, BLOCK, "dangerous"),
+        (create(), MANY_DEVICES, BLOCK, "routine"),
+        (create(), MANY_DEVICES + 1, LATER, "routine"),
+        (create(), MANY_DEVICES + 1, ("notification", 0.0), "routine"),
+        (create(), None, BLOCK, "routine"),
+        (create(build.exclusion()), MANY_DEVICES + 1, BLOCK, "review"),
+        (update(None, INCLUDE), MANY_DEVICES + 1, BLOCK, "dangerous"),
+    ],
+)
+def test_many_devices_on_a_policy_that_blocks_at_once(change, at_most, action, level):
+    reach = Reach(0, 5000, None, at_most)
+    assert risk_of(plan_of(change, impact=impact(change, reach, action))).level == level
+
+
+def test_an_unknown_reach_wants_a_review():
+    change = create()
+    plan = plan_of(change, impact=impact(change, Reach(0, REFUSED, None, REFUSED), BLOCK))
+    assert judged(plan) == ("review", ["reach-unknown"])
+
+
+def test_without_impact_nothing_is_unknown():
+    assert judged(plan_of(create())) == ("routine", [])
+
+
+def test_a_change_with_two_dangers_is_one_to_look_at():
+    change = create(build.all_devices())
+    plan = plan_of(change, impact=impact(change, Reach(at_most=5000), BLOCK))
+    assert judged(plan) == ("dangerous", ["reaches-everybody", "blocks-at-once"])
+    assert [each.code for each in dangers_of(plan)] == ["reaches-everybody"]
+
+
+def test_numbers_move_no_digest():
+    change = create()
+    digests = {
+        plan_of(change, impact=measured).digest
+        for measured in (
+            None,
+            impact(change, Reach(0, 3, None, 3), BLOCK),
+            impact(change, Reach(9, REFUSED, None, None)),
+        )
+    }
+    assert len(digests) == 1
+
+
+def test_every_message_names_what_it_is_about():
+    for change in (
+        create(build.all_devices()),
+        update(INCLUDE, None),
+        delete(build.exclusion(name="Interns")),
+    ):
+        (reason,) = risk_of(plan_of(change)).reasons
+        assert reason.message
+        assert "{" not in reason.message
+    assert risk_of(plan_of(create())).level is RiskLevel.ROUTINE
