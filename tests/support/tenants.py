@@ -110,6 +110,65 @@ def tenant(policies, *, linux=(), groups=20, approval=None):
     }
 
 
+def with_figures(
+    document, *, members=None, matches=None, withheld=None, block_after=24, secure_by_default=False
+):
+    """Give a tenant what a plan's impact is read from; what is already there stays.
+
+    `members` maps group numbers to what the tenant file holds (``{"users": 3, "devices": 0}``), None
+    to nothing; each other group has ten devices. `matches` maps filter ids to numbers, None to
+    nothing; each other filter matches 100 devices. Every classic policy blocks after `block_after`
+    hours, and has 90 compliant devices and 10 that are not. One Conditional Access policy of two is
+    enabled and requires a compliant device.
+    """
+    members = {group(number): value for number, value in (members or {}).items()}
+    for one in document["groups"]:
+        _hold(one, "members", members.get(one["id"], {"users": 0, "devices": 10}))
+    for one in document["assignmentFilters"]:
+        one.setdefault("rule", f'(device.category -eq "{one["displayName"]}")')
+        _hold(one, "matches", (matches or {}).get(one["id"], 100))
+    for policy in document["deviceCompliancePolicies"]:
+        policy.setdefault("scheduledActionsForRule", [actions(("block", block_after))])
+        policy.setdefault("deviceStatusOverview", overview(compliant=90, noncompliant=10))
+    return {
+        "deviceManagement": {"settings": {"secureByDefault": secure_by_default}},
+        "conditionalAccessPolicies": [
+            {
+                "id": guid(6, number),
+                "displayName": f"Require a compliant device {number}",
+                "state": state,
+                "grantControls": {"operator": "OR", "builtInControls": ["compliantDevice"]},
+            }
+            for number, state in enumerate(("enabled", "enabledForReportingButNotEnforced"))
+        ],
+        **({} if withheld is None else {"withheldPermissions": withheld}),
+        **document,
+    }
+
+
+def actions(*pairs):
+    """A policy's rule, with its actions for noncompliance and the hours before each."""
+    configurations = [{"actionType": kind, "gracePeriodHours": hours} for kind, hours in pairs]
+    return {"ruleName": "PasswordRequired", "scheduledActionConfigurations": configurations}
+
+
+def overview(*, compliant, noncompliant, at="2026-11-24T16:08:00Z"):
+    """How a policy does, as Graph shows it."""
+    return {
+        "pendingCount": 0,
+        "notApplicableCount": 0,
+        "successCount": compliant,
+        "errorCount": 0,
+        "failedCount": noncompliant,
+        "lastUpdateDateTime": at,
+    }
+
+
+def _hold(entity, key, value):
+    if value is not None:
+        entity.setdefault(key, value)
+
+
 def declare(folder, policies, *, writes="auto", ownership="additive", limits=200, domain=TENANT):
     """Write a tenant root: per policy name, the YAML lines below ``include`` and ``exclude``."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -9,6 +9,7 @@ import json
 import pytest
 
 from reconciler.sandbox import Fault, Faults, SandboxFileError, SandboxState
+from tests.support import tenants
 from tests.unit.test_sandbox_builder import (
     AOSP,
     CATALOG,
@@ -314,6 +315,23 @@ def test_settings_and_conditional_access():
     with graph_of(tenant()) as graph:
         assert code_of(graph.get(SETTINGS)) == (403, "Forbidden")
         assert code_of(graph.get(ACCESS)) == (403, "AccessDenied")
+
+
+def test_a_tenant_of_the_other_tests_is_given_figures():
+    document = tenants.tenant({1: [tenants.target("allDevices")]}, groups=4)
+    document["groups"][0]["visibility"] = "HiddenMembership"
+    members = {2: {"users": 3, "devices": 1, "groups": [tenants.group(3)]}}
+    figures = tenants.with_figures(document, members=members, matches={tenants.CORPORATE: None})
+    rules = {one["id"]: one["rule"] for one in document["assignmentFilters"]}
+
+    with graph_of(figures) as graph:
+        assert code_of(counted(graph, tenants.group(1), "device")) == DENIED
+        assert counted(graph, tenants.group(2), "device").text == "11"
+        assert evaluated(graph, rules[tenants.KIOSKS]).json()["TotalRowCount"] == 100
+        assert evaluated(graph, rules[tenants.CORPORATE]).status_code == 403
+        policy = graph.get(f"{CLASSIC}/{tenants.policy_id(1)}?{ACTIONS}").json()
+        assert policy["scheduledActionsForRule"] == [tenants.actions(("block", 24))]
+        assert len(graph.get(ACCESS).json()["value"]) == 2
 
 
 def test_a_filter_shows_its_evaluation_mode():

@@ -92,7 +92,25 @@ def command(
     (.../POLICY-ID/assignments), by whatever route they are read.
 
     In the tenant FILE, "missingSegments" lists what the tenant's cloud lacks: "compliancePolicies",
-    "assignmentFilters".
+    "assignmentFilters". What a plan's impact is read from may stand in it, too. What it does not
+    hold is refused with 403:
+
+    \b
+    groups          "members": {"users": N, "devices": N, "groups": [IDS]};
+                    a list of ids may stand for N
+    assignmentFilters
+                    "matches": how many devices; "badRule": true
+    deviceCompliancePolicies
+                    "scheduledActionsForRule", "deviceStatusOverview"
+    deviceManagement
+                    {"settings": {"secureByDefault": false}}
+    conditionalAccessPolicies
+                    a list, each with "id", "displayName", "state" and
+                    "grantControls"
+    withheldPermissions
+                    a list of "Device.Read.All", "Policy.Read.All",
+                    "DeviceManagementApps.Read.All", "Member.Read.Hidden";
+                    the last one alone if it is not written
     """  # noqa: D301 - click wants the control character before a block that keeps its lines
     app = _app(file, mode=sandbox_mode, page_size=page_size, faults=faults, keep=keep)
     server = _server(app, host, port, verbose=console.verbose > 0 and not console.log_json)
