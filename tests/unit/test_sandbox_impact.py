@@ -8,7 +8,7 @@ import json
 
 import pytest
 
-from reconciler.sandbox import Fault, Faults, SandboxFileError, SandboxState
+from reconciler.sandbox import Fault, Faults, SandboxApp, SandboxFileError, SandboxState
 from tests.support import tenants
 from tests.unit.test_sandbox_builder import (
     AOSP,
@@ -373,11 +373,20 @@ def test_a_write_keeps_the_figures(tmp_path):
     assert SandboxState.load(kept).to_json() == SandboxState(with_figures()).to_json()
 
 
-def test_a_tenant_as_it_was_read_has_no_figures():
-    state = SandboxState.as_read({"groups": tenant()["groups"]})
+def test_the_graph_of_a_snapshot_refuses_what_nobody_read():
+    read = {key: value for key, value in tenant().items() if key != "organization"}
 
-    assert state.count_members(SALES, "users", hidden=True) is None
-    assert (state.part("deviceManagement"), state.part("conditionalAccessPolicies")) == (None, None)
+    with client(SandboxApp(SandboxState.as_read(read))) as graph:
+        refused = [
+            counted(graph, SALES, "user"),
+            evaluated(graph),
+            graph.get(f"{CLASSIC}/{WINDOWS}?{ACTIONS}"),
+            graph.get(f"{CLASSIC}/{WINDOWS}/deviceStatusOverview"),
+            graph.get(SETTINGS),
+            graph.get(ACCESS),
+        ]
+
+    assert [response.status_code for response in refused] == [403] * 6
 
 
 @pytest.mark.parametrize(
