@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler import __version__
 from reconciler.cli.entry import cli
 
 TOP = Path(__file__).parents[1]
@@ -34,7 +35,7 @@ _LOADED = """
 import json, sys
 from reconciler.cli.entry import run
 code = run(sys.argv[1:])
-print(json.dumps([code, sorted({name.partition(".")[0] for name in sys.modules})]), file=sys.stderr)
+print(json.dumps([code, sorted(sys.modules)]), file=sys.stderr)
 """
 
 
@@ -45,6 +46,11 @@ def name(path):
 
 def loaded_by(*arguments):
     """Run the command line in a fresh interpreter; gives the packages that it has imported."""
+    return {module.partition(".")[0] for module in modules_loaded_by(*arguments)}
+
+
+def modules_loaded_by(*arguments):
+    """The same for modules, by their whole names."""
     ran = subprocess.run(
         [sys.executable, "-c", _LOADED, *arguments],
         capture_output=True,
@@ -52,9 +58,9 @@ def loaded_by(*arguments):
         check=True,
         cwd=TOP,
     )
-    code, packages = json.loads(ran.stderr.splitlines()[-1])
+    code, modules = json.loads(ran.stderr.splitlines()[-1])
     assert code == 0
-    return set(packages)
+    return set(modules)
 
 
 @pytest.mark.parametrize(
@@ -68,6 +74,13 @@ def test_validating_takes_neither_the_network_s_nor_the_sandbox_s_libraries():
     loaded = loaded_by("validate", "desired-state")
     assert loaded & {"httpx", "msal", "requests", "werkzeug", "jinja2", "cryptography"} == set()
     assert loaded >= {"pydantic", "ruamel"}
+
+
+def test_a_plan_in_text_loads_neither_the_json_documents_nor_what_writes():
+    loaded = modules_loaded_by("plan", "desired-state", "--sandbox")
+    assert not [each for each in loaded if each.startswith("reconciler.applier")]
+    assert not [each for each in loaded if each.startswith("reconciler.documents")]
+    assert loaded & {"msal", "requests", "cryptography", "reconciler.views.markdown"} == set()
 
 
 def test_the_views_and_the_core_never_print():
@@ -170,9 +183,10 @@ def test_the_contracts_of_the_layers_hold():
     assert ran.returncode == 0, ran.stdout
 
 
-def test_the_console_script_is_declared_and_leads_to_the_command():
+def test_the_console_script_and_the_version_are_declared():
     project = tomllib.loads((TOP / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert project["scripts"] == {"reconciler": "reconciler.cli:main"}
+    assert project["version"] == __version__
     [script] = metadata.entry_points(group="console_scripts", name="reconciler")
     assert script.load().__module__ == "reconciler.cli.entry"
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from reconciler import __version__
 from reconciler.cli import github_actions, render
 from reconciler.cli.console import Console, is_terminal
 from reconciler.cli.each_root import each_root, refuse_several, worst
@@ -26,13 +27,12 @@ from reconciler.cli.plan_files import read_plan
 from reconciler.cli.pull_request_approval import refuse_unapproved
 from reconciler.cli.session import Invocation
 from reconciler.cli.usage_advice import note_expanded_glob, refuse_expanded_glob
-from reconciler.cli.version import version
-from reconciler.documents import SavedPlan
 from reconciler.loader.source_files import TENANT_FILE
 from reconciler.model import wording
 from reconciler.model.errors import ConfigError, ExitCode, Interrupted, UsageError
 from reconciler.model.plan import Plan
 from reconciler.model.result import ApplyResult
+from reconciler.model.saved_plan import SavedPlan
 from reconciler.model.text import visible
 from reconciler.operations.applying import (
     ApplyOptions,
@@ -163,7 +163,7 @@ class ApplyCommand:
             journal=self.journal,
             state_folder=root / STATE_FOLDER,
             approval_codes=self.approval_codes,
-            reconciler_version=version(),
+            reconciler_version=__version__,
         )
 
     def _report(self, result: ApplyResult | None) -> ExitCode:
@@ -214,7 +214,7 @@ class _ConsoleReviewer:
         """Show the plan before the result; on stdout only where both are text for people."""
         self.failures.digest = plan.digest
         console, output = self.command.console, self.command.output
-        saved = SavedPlan(plan, self.invocation.clock.now(), version())
+        saved = SavedPlan(plan, self.invocation.clock.now(), __version__)
         text = render.plan(saved, "text", console, root=self.root)
         if output.format_ == "text" and output.out is None:
             self._show_on_stdout(text)

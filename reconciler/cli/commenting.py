@@ -14,7 +14,7 @@ from reconciler.cli.github_connection import open_github
 from reconciler.cli.github_context import context
 from reconciler.cli.plan_files import read_text
 from reconciler.cli.pull_request_approval import push_of
-from reconciler.documents import Failure, SavedPlan, Validation, read_document
+from reconciler.documents import Failure, Validation, read_document
 from reconciler.documents.validation import CheckedRoot
 from reconciler.github import author as authors
 from reconciler.github.comments import PostAction, Posted, check_body
@@ -27,6 +27,7 @@ from reconciler.model.diagnostics import has_errors
 from reconciler.model.errors import ConfigError, ExitCode, PlanFileError, UsageError
 from reconciler.model.plan import Plan
 from reconciler.model.result import ApplyResult
+from reconciler.model.saved_plan import SavedPlan
 from reconciler.model.text import visible
 from reconciler.model.wording import describe_counts
 from reconciler.operations import commenting

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Literal
 
 from reconciler.cli.console import write_file
-from reconciler.documents.failures import Failure, dumps_failure
 from reconciler.model.errors import (
     ConfigError,
     ReconcilerError,
@@ -43,6 +42,8 @@ class FailureFile:
         """Write why the command failed in this root; the file names the tenant as plans do."""
         if self.path is None:
             return
+        from reconciler.documents.failures import Failure, dumps_failure
+
         diagnostics = error.diagnostics if isinstance(error, InvalidFilesError) else ()
         failure = Failure(
             command=self.command,

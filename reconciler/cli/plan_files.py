@@ -7,9 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from reconciler.documents import Document, SavedPlan, loads, read_document
+from reconciler.documents import Document, loads, read_document
 from reconciler.documents.envelope import decode
 from reconciler.model.errors import ConfigError, StalePlanError
+from reconciler.model.saved_plan import SavedPlan
 
 T = TypeVar("T")
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+from reconciler import __version__
 from reconciler.cli import github_actions, render
 from reconciler.cli.console import Console, write_file
 from reconciler.cli.each_root import code_of, each_root, refuse_several
@@ -22,12 +23,10 @@ from reconciler.cli.options import (
 from reconciler.cli.progress import RootProgress
 from reconciler.cli.session import Invocation
 from reconciler.cli.usage_advice import note_expanded_glob, refuse_expanded_glob
-from reconciler.cli.version import version
-from reconciler.documents import SavedPlan, dumps
 from reconciler.model.errors import ConfigError, ExitCode, ReconcilerError, UsageError
 from reconciler.model.plan import Plan
-from reconciler.operations.applying import expect_digest
-from reconciler.operations.planning import PlanRequest, make_plan
+from reconciler.model.saved_plan import SavedPlan
+from reconciler.operations.planning import PlanRequest, expect_digest, make_plan
 from reconciler.operations.roots import label_at, tenant_roots
 from reconciler.operations.selection import Selection
 from reconciler.operations.side_by_side import share, try_each
@@ -165,7 +164,7 @@ class PlanCommand:
             return failure
 
     def _kept(self, plan: Plan, invocation: Invocation, *, several: bool) -> _Made:
-        saved = SavedPlan(plan, invocation.clock.now(), version())
+        saved = SavedPlan(plan, invocation.clock.now(), __version__)
         return _Made(saved, self._save(saved, several=several))
 
     def _present(self, made: _Made, root: Path) -> ExitCode:
@@ -189,6 +188,8 @@ class PlanCommand:
                 f"its plan would overwrite {file}, that of another tenant root; give each "
                 "tenant.yaml a label of its own"
             )
+        from reconciler.documents import dumps
+
         write_file(file, dumps(saved))
         self.written.add(spelling)
         return file

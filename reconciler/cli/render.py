@@ -6,17 +6,20 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
+from reconciler import __version__
 from reconciler.cli.console import Console, is_terminal
-from reconciler.cli.version import version
-from reconciler.documents import Document, Failure, SavedPlan, Validation, dumps
 from reconciler.model.diagnostics import Diagnostic
 from reconciler.model.errors import UsageError
 from reconciler.model.result import ApplyResult
+from reconciler.model.saved_plan import SavedPlan
 from reconciler.model.text import visible
 from reconciler.views import tenants_table
 from reconciler.views.tenants_table import TenantRow
+
+if TYPE_CHECKING:  # the documents are pydantic's, and most views are not made of them
+    from reconciler.documents import Document, Failure, Validation
 
 _RESULT_FORMATS = ("text", "json", "markdown")
 _VALIDATION_FORMATS = (*_RESULT_FORMATS, "github", "sarif")
@@ -24,6 +27,8 @@ _VALIDATION_FORMATS = (*_RESULT_FORMATS, "github", "sarif")
 
 def document(shown: Document, format_: str, console: Console, *, root: str = "") -> str:
     """Render a saved document. Raises `UsageError` where its kind has no such view."""
+    from reconciler.documents import Failure, Validation
+
     match shown:
         case SavedPlan():
             return plan(shown, format_, console, root=root)
@@ -68,6 +73,8 @@ def plan(saved: SavedPlan, format_: str, console: Console, *, root: str = "") ->
     """Render a plan; ``root`` is where its files lie, for annotations and links."""
     match format_:
         case "json":
+            from reconciler.documents import dumps
+
             return dumps(saved)
         case "markdown":
             from reconciler.cli.github_context import context
@@ -85,7 +92,7 @@ def plan(saved: SavedPlan, format_: str, console: Console, *, root: str = "") ->
         case "sarif":
             from reconciler.views import sarif
 
-            return sarif.render_plan(saved.plan, root=root, version=version())
+            return sarif.render_plan(saved.plan, root=root, version=__version__)
         case _:
             from reconciler.views import text
 
@@ -166,7 +173,7 @@ def diagnostics_text(
         from reconciler.views import sarif
 
         placed = [_under(d, _prefix(root)) for root, ds in found for d in ds]
-        return sarif.render(placed, root="", version=version())
+        return sarif.render(placed, root="", version=__version__)
     from reconciler.views.validation import render
 
     on_screen = is_terminal(sys.stdout)

@@ -1,4 +1,4 @@
-"""The release that is installed, and the option that prints it."""
+"""The option that prints which release is installed."""
 
 from __future__ import annotations
 
@@ -7,14 +7,9 @@ from typing import Any, TypeVar
 
 import click
 
+from reconciler import __version__
+
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-def version() -> str:
-    """Read the version from the package's metadata."""
-    from importlib import metadata
-
-    return metadata.version("intune-reconciler")
 
 
 def version_option(function: F) -> F:
@@ -31,5 +26,5 @@ def version_option(function: F) -> F:
 
 def _print(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
     if value and not ctx.resilient_parsing:
-        click.echo(f"reconciler {version()}")
+        click.echo(f"reconciler {__version__}")
         ctx.exit()

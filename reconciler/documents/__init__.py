@@ -7,11 +7,12 @@ from typing import TypeAlias
 from reconciler.documents import envelope
 from reconciler.documents.envelope import Kind
 from reconciler.documents.failures import Failure, failure_of
-from reconciler.documents.plans import SavedPlan, dumps, loads, plan_of
+from reconciler.documents.plans import dumps, loads, plan_of
 from reconciler.documents.results import result_of
 from reconciler.documents.validation import Validation, validation_of
 from reconciler.model.errors import PlanFileError
 from reconciler.model.result import ApplyResult
+from reconciler.model.saved_plan import SavedPlan
 
 __all__ = ["Document", "Failure", "SavedPlan", "Validation", "dumps", "loads", "read_document"]
 

@@ -8,8 +8,6 @@ is what the review of the digest is for.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
@@ -19,16 +17,7 @@ from reconciler.documents.envelope import FORMAT_VERSION, Kind
 from reconciler.documents.models import PlanModel
 from reconciler.documents.writing import json_text, plan_json
 from reconciler.model.errors import StalePlanError
-from reconciler.model.plan import Plan
-
-
-@dataclass(frozen=True, slots=True)
-class SavedPlan:
-    """A plan with the moment when the tenant had been read, and the release that made it."""
-
-    plan: Plan
-    created_at: datetime
-    reconciler_version: str
+from reconciler.model.saved_plan import SavedPlan
 
 
 def dumps(saved: SavedPlan) -> str:

@@ -18,7 +18,6 @@ from pydantic_core import PydanticCustomError
 from reconciler.loader.declarations import Checked, PolicyReader, check, hold_of
 from reconciler.loader.desired_checks import check_policies, check_targets
 from reconciler.loader.document import Document, read
-from reconciler.loader.lock_file import read_lock
 from reconciler.loader.overrides import add_defaults, join_overrides
 from reconciler.loader.scalar_types import checked_label
 from reconciler.loader.schema import GuardrailsShape, TenantFile
@@ -207,7 +206,11 @@ def _extend(files: SourceFiles, document: Document, tenant: Mapping) -> None:
 
 def _lock(files: SourceFiles) -> tuple[Lock | None, tuple[Diagnostic, ...]]:
     content = files.read(files.lock) if files.lock else None
-    return read_lock(content, LOCK_FILE) if content is not None else (None, ())
+    if content is None:
+        return None, ()
+    from reconciler.loader.lock_file import read_lock  # noqa: PLC0415 - most roots have no lock
+
+    return read_lock(content, LOCK_FILE)
 
 
 def _policies(

@@ -34,7 +34,7 @@ from reconciler.model.state import (
 from reconciler.model.text import visible
 from reconciler.model.wording import describe_filter, describe_target
 from reconciler.operations.connect import Connection, Session, connect
-from reconciler.operations.planning import PlanRequest, open_plan
+from reconciler.operations.planning import PlanRequest, expect_digest, open_plan
 from reconciler.operations.tenant_check import check_tenant, identify
 
 _GROUP_KINDS = frozenset({TargetKind.GROUP, TargetKind.EXCLUSION_GROUP})
@@ -169,15 +169,6 @@ def refuse_unsafe(plan: Plan, *, is_saved: bool = False) -> None:
         reasons = "; ".join(stop.message for stop in plan.stopped_by)
         kept = ". A saved plan keeps its limits: a change of them needs a new plan"
         raise GuardrailError(f"stopped before the first write: {reasons}{kept if is_saved else ''}")
-
-
-def expect_digest(plan: Plan, expected: str | None) -> None:
-    """Raise `StalePlanError` where the plan is not the one that was approved."""
-    if expected is not None and expected != plan.digest:
-        raise StalePlanError(
-            f"the plan's digest is {plan.digest}, not the expected {expected}: what would be done "
-            "is not what was approved. Review the plan above and approve its digest"
-        )
 
 
 def tighten(plan: Plan, limits: Limits) -> Plan:

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from reconciler.documents import SavedPlan
 from reconciler.documents.failures import Failure
 from reconciler.github import comments
 from reconciler.github.api import GitHubApi
@@ -29,6 +28,7 @@ from reconciler.github.pulls import PullRequest
 from reconciler.github.statuses import Record, RecordKind, set_status
 from reconciler.model.plan import Plan, change_lines
 from reconciler.model.result import ApplyResult
+from reconciler.model.saved_plan import SavedPlan
 from reconciler.model.wording import describe_counts
 from reconciler.operations.pull_request_approval import Push, read_approvals_of_merges
 from reconciler.views import apply_markdown, markdown, markdown_failure

@@ -8,12 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 
-from reconciler.applier.pending import make_state_folder
-from reconciler.documents import envelope, snapshots
-from reconciler.documents.snapshots import Snapshot
 from reconciler.graph.auth.sign_in import asks_a_person, choose
 from reconciler.graph.auth.token_source import TokenSource
 from reconciler.graph.client import GraphClient
@@ -26,6 +24,9 @@ from reconciler.model.state import Cloud
 from reconciler.runtime.deadline import Deadline
 from reconciler.runtime.http_client import open_client
 from reconciler.runtime.retry import Backoff
+
+if TYPE_CHECKING:
+    from reconciler.documents.snapshots import Snapshot
 
 STATE_FOLDER = ".reconciler"
 _SANDBOX_GRAPH = "http://sandbox.localhost"
@@ -183,6 +184,8 @@ def _read_snapshot(access: SnapshotAccess, clock: Clock) -> Snapshot:
         raise ConfigError(
             f"the snapshot {access.file} cannot be read: {fault.strerror or fault}"
         ) from fault
+    from reconciler.documents import envelope, snapshots  # noqa: PLC0415 - pydantic's models
+
     source = str(access.file)
     snapshot = snapshots.loads(envelope.decode(content, source=source), source=source)
     age = clock.now() - snapshot.created_at
@@ -256,6 +259,8 @@ def _sandbox(access: SandboxAccess, clock: Clock, faults: list[str]) -> httpx.Ba
 
     def keep(state: SandboxState) -> None:
         try:
+            from reconciler.applier.pending import make_state_folder  # noqa: PLC0415 - for writes alone
+
             make_state_folder(kept.parent)
             state.save(kept)
             for old in kept.parent.glob(f"{_kept_prefix(access)}*.json"):

@@ -22,6 +22,7 @@ from reconciler.graph.impact import read_impact
 from reconciler.graph.parallel import three_in_parallel
 from reconciler.graph.probes import multi_admin_approval_now
 from reconciler.model.diagnostics import Diagnostic, has_errors, sort_diagnostics, warning
+from reconciler.model.errors import StalePlanError
 from reconciler.model.impact import Impact
 from reconciler.model.plan import Plan, PlanTenant, PolicyPlan
 from reconciler.model.ports import Directory, GroupSearch, Reader
@@ -165,6 +166,15 @@ def _impact(
     questions = questions_of(policies, directory)
     readings = read_impact(connection.client, questions, session.clock.now())
     return impact_of(policies, readings, directory)
+
+
+def expect_digest(plan: Plan, expected: str | None) -> None:
+    """Raise `StalePlanError` where the plan is not the one that was approved."""
+    if expected is not None and expected != plan.digest:
+        raise StalePlanError(
+            f"the plan's digest is {plan.digest}, not the expected {expected}: what would be done "
+            "is not what was approved. Review the plan above and approve its digest"
+        )
 
 
 def read_tenant(

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from datetime import UTC
 
 from reconciler.differ.risk import Concern, RiskCode, dangers_of
-from reconciler.documents import SavedPlan
 from reconciler.model import wording
 from reconciler.model.diagnostics import Diagnostic, sort_diagnostics
 from reconciler.model.plan import Delete, Plan, PolicyPlan
+from reconciler.model.saved_plan import SavedPlan
 from reconciler.model.state import Assignment, Policy
 from reconciler.model.wording import Names
 from reconciler.views.escaping import markdown_code, markdown_prose

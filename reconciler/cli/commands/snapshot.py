@@ -66,9 +66,9 @@ def _save(
     *,
     all_groups: bool,
 ) -> ExitCode:
+    from reconciler import __version__
     from reconciler.cli.console import write_file
     from reconciler.cli.session import Invocation
-    from reconciler.cli.version import version
     from reconciler.model.text import visible
     from reconciler.operations.snapshotting import run_snapshot
 
@@ -78,7 +78,7 @@ def _save(
             root,
             invocation.session(root, sandbox),
             all_groups=all_groups,
-            reconciler_version=version(),
+            reconciler_version=__version__,
         )
     finally:
         invocation.progress.end()

@@ -15,8 +15,8 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from reconciler.differ.risk import dangers_of
-from reconciler.documents import SavedPlan
 from reconciler.model import wording
+from reconciler.model.saved_plan import SavedPlan
 from reconciler.views.escaping import visible_name
 from reconciler.views.headline import headline_of
 from reconciler.views.html import page

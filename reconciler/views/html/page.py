@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC
 
 from reconciler.differ.risk import Concern
-from reconciler.documents import SavedPlan
 from reconciler.model.diagnostics import Diagnostic, Location, sort_diagnostics
 from reconciler.model.plan import Plan
+from reconciler.model.saved_plan import SavedPlan
 from reconciler.model.text import visible
 from reconciler.model.wording import Names
 from reconciler.views.escaping import visible_name
