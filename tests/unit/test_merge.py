@@ -6,6 +6,7 @@ import pytest
 
 from reconciler.applier.merge import (
     ChangeState,
+    Judgement,
     has_same_properties,
     is_third_state,
     judge,
@@ -77,18 +78,19 @@ def there(filter=None, target=None):
 )
 def test_an_operation_is_judged_by_what_is_there_now(change, live, state, reason):
     judgement = judge(change, by_key(live) if live else {})
-    assert (judgement.state, judgement.reason) == (state, reason)
+    assert (judgement.change, judgement.state, judgement.reason) == (change, state, reason)
 
 
 def test_an_exclusion_is_not_created_on_an_included_group():
     change = Create(POLICY, build.exclusion(), None, build.at())
     judgement = judge(change, by_key(there()))
-    assert (judgement.state, judgement.reason) == (CONFLICT, "the group is included meanwhile")
+    assert judgement == Judgement(change, CONFLICT, "the group is included meanwhile")
 
 
 def test_a_policy_set_that_covers_a_create_makes_it_done_unless_it_has_a_filter():
     inherited = {key_of(build.group())}
-    assert judge(CREATE, {}, inherited).state is DONE
+    assert judge(CREATE, {}, inherited) == Judgement(CREATE, DONE)
+    assert judge_all([CREATE], {}, inherited) == (Judgement(CREATE, DONE),)
     conflict = judge(CREATE_FILTERED, {}, inherited)
     assert (conflict.change, conflict.state) == (CREATE_FILTERED, CONFLICT)
     assert conflict.reason == "a policy set assigns it meanwhile, without a filter"
@@ -125,12 +127,20 @@ def test_a_merge_refuses_what_is_not_to_do():
 
 
 def test_what_is_live_is_sent_as_it_was_read_and_what_is_new_is_not():
-    strange, foreign = build.opaque(future=1), build.live(build.group(build.FINANCE), future=2)
-    sent = merge(by_key(strange, foreign), [CREATE])
+    strange = replace(build.opaque(future=1), raw_properties='{"beside": 3}')
+    foreign = build.live(build.group(build.FINANCE), build.filtered(), future=2)
+    sent = merge(by_key(strange, foreign), [CREATE_FILTERED])
     assert sent == (
-        AssignmentToSend(CREATE.target, None),
-        AssignmentToSend(foreign.target, None, foreign.raw_target),
-        AssignmentToSend(strange.target, None, strange.raw_target),
+        AssignmentToSend(CREATE.target, build.filtered()),
+        AssignmentToSend(foreign.target, foreign.filter, foreign.raw_target),
+        AssignmentToSend(strange.target, None, strange.raw_target, strange.raw_properties),
+    )
+
+
+def test_an_update_sends_the_live_assignment_with_the_other_filter():
+    live = build.live(filter=build.filtered(), future=1)
+    assert merge(by_key(live), [UPDATE]) == (
+        AssignmentToSend(live.target, UPDATE.after, live.raw_target),
     )
 
 
@@ -220,6 +230,12 @@ def test_a_reading_that_lags_is_no_third_state(shown):
 )
 def test_what_was_neither_before_nor_after_the_write_is_a_third_state(shown):
     assert is_third_state(BEFORE, EXPECTED, by_key(*shown))
+
+
+def test_nulls_annotations_and_the_spelling_of_ids_are_no_properties():
+    was = build.opaque(id="x", groupId=build.SALES)
+    spelt = build.opaque(id="x", groupId=build.SALES.upper(), **{"a": None, "b@odata.bind": "c"})
+    assert has_same_properties(was, spelt)
 
 
 def test_another_type_is_another_property_and_another_spelling_of_it_is_none():
