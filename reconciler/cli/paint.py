@@ -32,6 +32,8 @@ _RULES = (
     _Rule(re.compile(r"^\s*! "), partial(click.style, fg="red", bold=True), goes_on=1),
     _Rule(re.compile(r": error: |^error: "), partial(click.style, fg="red", bold=True)),
     _Rule(re.compile(r": warning: |^warning: "), partial(click.style, fg="yellow")),
+    _Rule(re.compile(r"^Risk: (at least )?dangerous"), partial(click.style, fg="red", bold=True)),
+    _Rule(re.compile(r"^Risk: "), partial(click.style, bold=True)),
     _Rule(re.compile(r"^(Plan: |No changes\.)"), partial(click.style, bold=True), goes_on=0),
     _Rule(
         re.compile(r"^Apply (complete|incomplete|waiting for approval): "),

@@ -5,9 +5,38 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from reconciler.differ.risk import Concern, RiskCode
-from reconciler.model.plan import Change
+from reconciler.model.impact import Risk, RiskLevel, RiskReason
+from reconciler.model.plan import Change, Plan
 from reconciler.model.state import TargetKind
 from reconciler.model.wording import count_of
+
+_BROAD_TARGET = "broad-target"
+"""The code of the warning, and of the guardrail, for a target that reaches everybody."""
+
+
+def risk_words(plan: Plan, risk: Risk) -> str:
+    """Name the level of a risk for a title; "" where there is nothing to judge.
+
+    What errors keep out of an incomplete plan could only raise its risk.
+    """
+    if plan.is_empty or (not plan.complete and risk.level is RiskLevel.ROUTINE):
+        return ""
+    return risk.level.value if plan.complete else f"at least {risk.level.value}"
+
+
+def untold_reasons(plan: Plan, risk: Risk) -> tuple[RiskReason, ...]:
+    """The reasons of a risk that no diagnostic and no stop of the plan states already."""
+    diagnosed = {(each.code, each.policy) for each in plan.diagnostics}
+    broad = {
+        *(each.location for each in plan.diagnostics if each.code == _BROAD_TARGET),
+        *(stop.declared_at for stop in plan.stopped_by if stop.code == _BROAD_TARGET),
+    }
+    return tuple(
+        reason
+        for reason in risk.reasons
+        if (reason.code, reason.policy) not in diagnosed
+        and not (reason.code == RiskCode.REACHES_EVERYBODY and reason.declared_at in broad)
+    )
 
 
 def headline_of(dangers: Iterable[Concern]) -> str:

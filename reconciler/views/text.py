@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from reconciler.differ.risk import risk_of
 from reconciler.model import wording
+from reconciler.model.impact import Risk, RiskLevel
 from reconciler.model.plan import Change, Plan, PolicyPlan
 from reconciler.model.policy_types import title_of
 from reconciler.model.state import Assignment, Ownership, Target
 from reconciler.model.text import visible
 from reconciler.model.wording import NO_NAMES, Names
+from reconciler.views.headline import risk_words, untold_reasons
+from reconciler.views.impact_text import NO_IMPACT, ImpactText
 from reconciler.views.validation import render as render_diagnostics
 from reconciler.views.validation import under
 from reconciler.views.wrapping import wrapped
@@ -21,6 +25,8 @@ from reconciler.views.wrapping import wrapped
 _MIN_WIDTH = 40
 _WIDEST_COLUMN = 60
 """Characters; a longer target pushes its own details to the right, and no others."""
+_MOST_REASONS = 3
+"""Reasons of the risk that the closing lists."""
 
 
 def render(
@@ -34,22 +40,25 @@ def render(
     """
     width = max(width, _MIN_WIDTH)
     names = Names.of_plan(plan)
+    impact = ImpactText.of(plan)
+    risk = risk_of(plan)
     diagnostics = render_diagnostics(
         plan.open_diagnostics, width=width, root=root, on_screen=on_screen
     )
     blocks = [
-        _heading(plan, width),
-        *(_policy(policy, names, width, verbose, root) for policy in _shown(plan, verbose)),
+        _heading(plan, risk, width),
+        *(_policy(policy, names, impact, width, verbose, root) for policy in _shown(plan, verbose)),
         _held(plan, names, width, root),
         _scheduled(plan, names, root),
         diagnostics.rstrip("\n"),
         _stops(plan, width, root),
-        _closing(plan, width, verbose),
+        _tenant(impact, width),
+        _closing(plan, risk, width, verbose),
     ]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
-def _heading(plan: Plan, width: int) -> str:
+def _heading(plan: Plan, risk: Risk, width: int) -> str:
     tenant = plan.tenant
     name = f"{tenant.display_name}, " if tenant.display_name else ""
     lines = [visible(f"Tenant {tenant.label} ({name}{tenant.id})")]
@@ -57,25 +66,34 @@ def _heading(plan: Plan, width: int) -> str:
         globs = ", ".join(f'"{glob}"' for glob in plan.selection)
         lines.append(visible(f"Limited to policies matching {globs}; nothing else was looked at."))
     if not plan.is_empty:
-        lines.append(_changes_title(plan))
+        lines.append(_changes_title(plan, risk))
     return "\n".join(line for text in lines for line in wrapped(text, width))
 
 
-def _changes_title(plan: Plan) -> str:
-    if not plan.complete:
-        return "Changes (blocked by the errors below):"
-    return "Changes (blocked by a guardrail):" if plan.stopped_by else "Apply would do this:"
+def _changes_title(plan: Plan, risk: Risk) -> str:
+    what = "Apply would do this" if plan.applyable else "Changes"
+    notes = []
+    if not plan.applyable:
+        notes.append(
+            "blocked by the errors below" if not plan.complete else "blocked by a guardrail"
+        )
+    level = risk_words(plan, risk)
+    notes += [f"risk: {level}"] if level else []
+    return f"{what} ({', '.join(notes)}):" if notes else f"{what}:"
 
 
 def _shown(plan: Plan, verbose: bool) -> Iterator[PolicyPlan]:
     return (policy for policy in plan.policies if verbose or policy.changes)
 
 
-def _policy(plan: PolicyPlan, names: Names, width: int, verbose: bool, root: str) -> str:
+def _policy(
+    plan: PolicyPlan, names: Names, impact: ImpactText, width: int, verbose: bool, root: str
+) -> str:
     policy = plan.policy
     owned = ", authoritative" if plan.ownership is Ownership.AUTHORITATIVE else ""
     lines = [visible(f"{names.policy(policy)}  ({title_of(policy)}{owned})")]
-    lines += render_changes(plan.changes, names, width=width, indent=2, root=root)
+    lines += wrapped(visible(impact.consequence(policy)), width, first="  ", other="    ")
+    lines += render_changes(plan.changes, names, impact, width=width, indent=2, root=root)
     if verbose:
         lines += [_left_as_is("unchanged", keep.assignment, names) for keep in plan.kept]
         lines += [_left_as_is("unmanaged", entry.assignment, names) for entry in plan.unmanaged]
@@ -127,6 +145,7 @@ def _target(target: Target, names: Names) -> str:
 def render_changes(
     changes: Sequence[Change],
     names: Names = NO_NAMES,
+    impact: ImpactText = NO_IMPACT,
     *,
     width: int,
     indent: int,
@@ -134,8 +153,8 @@ def render_changes(
 ) -> list[str]:
     """Write one policy's changes, one a line where that fits; their details stand in a column.
 
-    Each line begins with the sign of the change. ``root`` is put before the places in the files;
-    without it they are left out.
+    Each line begins with the sign of the change; below it stands whom it reaches, where that was
+    read. ``root`` is put before the places in the files; without it they are left out.
     """
     heads = [
         visible(f"{' ' * indent}{wording.sign_of(change)} {_target(change.target, names)}")
@@ -145,6 +164,8 @@ def render_changes(
     lines: list[str] = []
     for head, change in zip(heads, changes, strict=True):
         lines += _on_one_line_or_below(head, _details(change, names, root), column, width)
+        below = " " * (indent + 4)
+        lines += wrapped(visible(impact.reach(change)), width, first=below, other=f"{below}  ")
     return lines
 
 
@@ -175,9 +196,33 @@ def _stops(plan: Plan, width: int, root: str) -> str:
     return "\n".join(lines)
 
 
-def _closing(plan: Plan, width: int, verbose: bool) -> str:
+def _tenant(impact: ImpactText, width: int) -> str:
+    """What noncompliance means in the tenant, and what could not be had for several changes."""
+    lines = [visible(text) for text in (impact.tenant(), *impact.not_known()) if text]
+    return "\n".join(line for text in lines for line in wrapped(text, width, other="  "))
+
+
+def _risk(plan: Plan, risk: Risk, width: int) -> Iterator[str]:
+    """The risk, and what decides it, without what stands above as a warning."""
+    level = risk_words(plan, risk)
+    if not level:
+        return
+    listed = [f"{each.policy}: {each.message}" for each in untold_reasons(plan, risk)]
+    if risk.reasons and not listed:
+        yield f"Risk: {level}, for the reasons above."
+        return
+    yield f"Risk: {level}{':' if listed else '.'}"
+    sign = "  ! " if risk.level is RiskLevel.DANGEROUS else "  "
+    for text in listed[:_MOST_REASONS]:
+        yield from wrapped(visible(text), width, first=sign, other="    ")
+    rest = len(risk.reasons) - min(len(listed), _MOST_REASONS)
+    if rest:
+        yield f"  and {rest} more, above"
+
+
+def _closing(plan: Plan, risk: Risk, width: int, verbose: bool) -> str:
     if not plan.complete:
-        return "\n".join(_closing_incomplete(plan, width, verbose))
+        return "\n".join(_closing_incomplete(plan, risk, width, verbose))
     if plan.is_empty:
         what = "these policies" if plan.selection else "the files"
         besides = ", beside what is held," if plan.summary.held else ""
@@ -185,12 +230,13 @@ def _closing(plan: Plan, width: int, verbose: bool) -> str:
     else:
         result = f"Plan: {wording.describe_counts(plan.summary)}."
     held = wording.describe_held(plan.summary)
-    lines = [*wrapped(result, width), *([f"Held: {held}."] if held else [])]
+    lines = [*wrapped(result, width), *_risk(plan, risk, width)]
+    lines += [f"Held: {held}."] if held else []
     lines += _left_alone(plan, width, verbose)
     return "\n".join([*lines, f"Digest: {plan.digest}"])
 
 
-def _closing_incomplete(plan: Plan, width: int, verbose: bool) -> Iterator[str]:
+def _closing_incomplete(plan: Plan, risk: Risk, width: int, verbose: bool) -> Iterator[str]:
     """Print neither zeros nor a digest: together they read as if nothing had to be done."""
     yield from wrapped(
         "This plan is incomplete: the errors above keep policies from being planned, "
@@ -204,6 +250,7 @@ def _closing_incomplete(plan: Plan, width: int, verbose: bool) -> Iterator[str]:
     if not plan.is_empty:
         others = ", for the other policies" if left_out else ""
         yield from wrapped(f"Plan: {wording.describe_counts(plan.summary)}{others}.", width)
+        yield from _risk(plan, risk, width)
     if plan.policies:
         yield from _left_alone(plan, width, verbose)
     yield from wrapped("Digest: none, as an incomplete plan cannot be approved.", width)

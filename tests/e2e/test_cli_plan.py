@@ -112,7 +112,7 @@ def test_an_unknown_group_makes_the_plan_incomplete_and_the_nearest_name_is_give
         in (ran.stdout)
     )
     assert '"Sales laptops"' in ran.stdout
-    assert "Changes (blocked by the errors below):\n" in ran.stdout
+    assert "Changes (blocked by the errors below, risk: at least review):\n" in ran.stdout
     assert "This plan is incomplete" in ran.stdout
     found = run("plan", "--sandbox", "--format", "json", cwd=tmp_path)
     assert (found.code, found.json["complete"], found.json["applyable"]) == (1, False, False)

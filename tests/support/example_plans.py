@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import date
 
 from reconciler.model.diagnostics import Location, error, warning
+from reconciler.model.impact import ComplianceAction, PolicyImpact, Reach, Unknown
 from reconciler.model.plan import (
     Create,
     Plan,
@@ -18,6 +19,13 @@ from reconciler.model.state import (
     Hold,
     Target,
     TargetKind,
+)
+from tests.support.build_impact import (
+    FORBIDDEN,
+    blocking,
+    devices,
+    uncounted,
+    with_impact,
 )
 from tests.support.build_plans import (
     ALL_DEVICES,
@@ -126,6 +134,27 @@ def ordinary() -> Plan:
                 policy=MACS.name,
             ),
         ),
+    )
+
+
+def counted() -> Plan:
+    """The ordinary plan, with what its changes reach; of Linux nothing is known."""
+    made = ordinary()
+    reach = {
+        "Sales laptops": devices(1240, matches=3410),
+        "Break glass devices": devices(12),
+        "Design Macs": Reach(120, 30, 310, 310),
+        "Developers": uncounted(),
+    }
+    catalog = "Graph does not show the actions of a settings catalog policy"
+    return with_impact(
+        made,
+        {change: reach[change.target.name or ""] for change in made.changes},
+        {
+            WINDOWS: blocking(pending=3),
+            MACS: PolicyImpact((ComplianceAction("block", 0.5),), None),
+            LINUX: PolicyImpact(Unknown(catalog), FORBIDDEN),
+        },
     )
 
 

@@ -20,7 +20,7 @@ from tests.support import build_plans, example_plans
 from tests.support.run_cli import plain
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "text"
-PLANS = ("ordinary", "unchanged", "broad_and_deleting", "incomplete", "held")
+PLANS = ("ordinary", "unchanged", "broad_and_deleting", "incomplete", "held", "counted")
 WIDTHS = (40, 80, 120)
 
 
@@ -36,6 +36,28 @@ def check(name, found):
 def test_a_plan_reads_as_it_always_did(name, width):
     made = getattr(example_plans, name)()
     check(f"{name}.{width}", text.render(made, width=width, root="desired-state"))
+
+
+def test_what_a_change_reaches_stands_below_it():
+    shown = text.render(example_plans.counted(), width=80)
+    change = '  + include group "Sales laptops"\n      filter: include "Corporate owned"\n'
+    change += "      policies/windows.yaml:7\n"
+    assert (
+        f"{change}      reaches at most 1,240 devices: 1,240 in the group, filter matches 3,410\n"
+        in shown
+    )
+    policy = "Windows 11 - Baseline  (Windows 10/11)\n"
+    policy += "  noncompliant: block at once; today 2,049 compliant, 64 not, 3 pending, as of\n"
+    assert f"{policy}    09:12 UTC\n" in shown
+
+
+@pytest.mark.parametrize("width", [40, 80])
+def test_impact_is_wrapped_to_the_screen(width):
+    shown = text.render(example_plans.counted(), width=width)
+    words = ("reaches", "noncompliant", "In this tenant", "Not known")
+    assert [
+        line for line in shown.splitlines() if line.strip().startswith(words) and len(line) > width
+    ] == []
 
 
 @pytest.mark.parametrize("width", [80, 120])
@@ -123,7 +145,9 @@ def test_a_deleted_exclusion_says_what_it_means():
         '- exclude group "Contractors"\n      no longer excluded: its members may then be reached\n'
         in shown
     )
-    assert shown.count("may then be reached") == 1
+    changes, _, closing = shown.partition("\nApply would stop")
+    assert changes.count("may then be reached") == 1
+    assert closing.count("may then be reached") == 1
 
 
 def test_an_incomplete_plan_without_changes_does_not_look_like_one_with_nothing_to_do():
