@@ -5,7 +5,7 @@ Contract section 7. Only bounds are computed, and no numbers of overlapping grou
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from reconciler.model.diagnostics import Diagnostic, warning
 from reconciler.model.impact import (
@@ -17,7 +17,7 @@ from reconciler.model.impact import (
     Reach,
     Unknown,
 )
-from reconciler.model.plan import Change, Delete, PolicyPlan, filter_after
+from reconciler.model.plan import Change, Delete, PolicyPlan, Update, filter_after
 from reconciler.model.ports import Directory
 from reconciler.model.state import (
     VIRTUAL_GROUPS,
@@ -31,6 +31,7 @@ from reconciler.model.wording import Names, describe_target
 _GROUP_KINDS = frozenset({TargetKind.GROUP, TargetKind.EXCLUSION_GROUP})
 _NO_FILTER = Unknown("the filter does not exist")
 _NO_RULE = Unknown("Graph does not show the rule of the filter")
+_NOT_COUNTED_BEFORE = Unknown("the filter before the change was not counted")
 _NOT_ASKED = Unknown("it was not asked for")
 _NOT_COUNTED = {
     TargetKind.COLLECTION: Unknown("Graph does not count a Configuration Manager collection"),
@@ -88,6 +89,31 @@ def reach_of(change: Change, readings: ImpactReadings, directory: Directory) -> 
             members, matches if filter and filter.mode is FilterMode.INCLUDE else None
         ),
     )
+
+
+def bounds_before(impact: Impact) -> dict[Change, Known[int] | None]:
+    """Bound each update in devices as it stood before, from what was read for the plan.
+
+    None where nothing bounded it. The filter before is known where another change uses it, or
+    where the update alters its mode alone.
+    """
+    used = ((filter_in_use(change), reach) for change, reach in impact.reach.items())
+    matches = {filter.id: reach.filter_matches for filter, reach in used if filter}
+    return {
+        change: _bound_before(change.live.filter, reach, matches)
+        for change, reach in impact.reach.items()
+        if isinstance(change, Update)
+    }
+
+
+def _bound_before(
+    filter: Filter | None, reach: Reach, matches: Mapping[str, Known[int] | None]
+) -> Known[int] | None:
+    users, devices = reach.users, reach.devices
+    members = None if users is None or devices is None else MemberCounts(users, devices)
+    narrows = filter is not None and filter.mode is FilterMode.INCLUDE
+    included = matches.get(filter.id, _NOT_COUNTED_BEFORE) if filter and narrows else None
+    return _at_most(members, included)
 
 
 def _is_countable(target: Target) -> bool:

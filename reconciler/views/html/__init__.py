@@ -20,7 +20,14 @@ from reconciler.model.saved_plan import SavedPlan
 from reconciler.views.escaping import visible_name
 from reconciler.views.headline import headline_of
 from reconciler.views.html import page
-from reconciler.views.html.blocks import held_blocks, policy_blocks, scheduled_rows, target_rows
+from reconciler.views.html.blocks import (
+    SIGNS,
+    Facts,
+    held_blocks,
+    policy_blocks,
+    scheduled_rows,
+    target_rows,
+)
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -30,9 +37,11 @@ def render(saved: SavedPlan) -> str:
     """Write the page."""
     plan = saved.plan
     state, meaning = page.state_of(plan)
-    blocks = policy_blocks(plan)
-    dangers = dangers_of(plan)
-    changes = sum(len(block.changes) for block in blocks)
+    facts = Facts.of_plan(plan)
+    figures = facts.figures
+    blocks = policy_blocks(plan, facts)
+    changed = [block for block in blocks if block.changes]
+    warnings, risk = page.warnings(plan), page.risk(plan, blocks, figures)
     return _template().render(
         plan=plan,
         saved=saved,
@@ -43,14 +52,16 @@ def render(saved: SavedPlan) -> str:
         limits=wording.describe_limits(plan.guardrails),
         errors=page.errors(plan),
         stops=page.stops(plan),
-        warnings=page.warnings(plan),
-        warnings_open=len(page.warnings(plan)) <= page.MOST_OPEN_WARNINGS,
-        changed=[block for block in blocks if block.changes],
+        warnings=warnings,
+        warnings_open=len(warnings) <= page.MOST_OPEN_WARNINGS and not risk.worst,
+        changed=changed,
+        parts=page.parts_of(changed),
         unchanged=[block for block in blocks if not block.changes],
-        is_folded=changes > page.MOST_OPEN_CHANGES,
-        headline=headline_of(dangers),
-        dangers=page.dangers(plan, dangers, blocks),
-        targets=target_rows(plan, blocks),
+        is_folded=sum(len(block.changes) for block in changed) > page.MOST_OPEN_CHANGES,
+        headline=headline_of(dangers_of(plan)),
+        risk=risk,
+        figures=figures,
+        targets=target_rows(plan, blocks, figures),
         held=held_blocks(plan),
         scheduled=scheduled_rows(plan),
     )
@@ -67,6 +78,7 @@ def _template() -> Template:
     environment.filters["shown"] = visible_name
     style, script = _own("style.css"), _own("script.js")
     environment.globals |= {
+        "signs": SIGNS,
         "style": Markup(style),  # noqa: S704 - both are ours
         "script": Markup(script),  # noqa: S704
         "style_hash": _hash(style),

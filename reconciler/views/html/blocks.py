@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from reconciler.differ.risk import dangers_of
 from reconciler.model import wording
 from reconciler.model.diagnostics import Location
 from reconciler.model.plan import (
@@ -23,10 +24,11 @@ from reconciler.model.plan import (
 )
 from reconciler.model.policy_types import title_of
 from reconciler.model.result import count
-from reconciler.model.state import Assignment, Filter, Ownership, Target, TargetKind
+from reconciler.model.state import Assignment, Filter, Ownership, Policy, Target, TargetKind
 from reconciler.model.text import visible
 from reconciler.model.wording import Names
 from reconciler.views.escaping import visible_name
+from reconciler.views.html.figures import Consequence, Figures, Members, ReachRow
 
 
 class State(StrEnum):
@@ -87,6 +89,8 @@ class Entry:
     effect: str = ""
     source: str = ""
     place: str = ""
+    danger: str = ""
+    reach: ReachRow | None = None
 
     @property
     def sign(self) -> str:
@@ -96,7 +100,11 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class PolicyBlock:
-    """A policy with what changes on it and what stays; ``anchor`` is its id within the page."""
+    """A policy with what changes on it and what stays; ``anchor`` is its id within the page.
+
+    ``dangers`` counts what makes the plan dangerous on it, and ``danger`` is the one that no change
+    brings.
+    """
 
     anchor: str
     label: CellLabel
@@ -105,6 +113,9 @@ class PolicyBlock:
     tally: tuple[tuple[State, int], ...]
     changes: tuple[Entry, ...]
     rest: tuple[Entry, ...]
+    dangers: int = 0
+    danger: str = ""
+    consequence: Consequence | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,16 +141,45 @@ class TargetRow:
     included: tuple[PolicyMark, ...]
     excluded: tuple[PolicyMark, ...]
     changes: int
+    members: Members | None = None
 
 
-def policy_blocks(plan: Plan) -> tuple[PolicyBlock, ...]:
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the plan says beside its changes: names that clash, dangers, and numbers where read."""
+
+    names: Names
+    dangers: Mapping[tuple[Policy, Change | None], str]
+    figures: Figures | None
+
+    @classmethod
+    def of_plan(cls, plan: Plan) -> Facts:
+        """Look through the whole plan once."""
+        dangers = {
+            (each.policy, each.change): each.code.value.replace("-", " ")
+            for each in dangers_of(plan)
+        }
+        return cls(Names.of_plan(plan), dangers, Figures.of_plan(plan))
+
+    def entry(self, change: Change) -> Entry:
+        """Show one change with its danger and its reach."""
+        return replace(
+            entry_of(change, self.names),
+            danger=self.dangers.get((change.policy, change), ""),
+            reach=self.figures.reach(change) if self.figures else None,
+        )
+
+
+def policy_blocks(plan: Plan, facts: Facts | None = None) -> tuple[PolicyBlock, ...]:
     """Every policy of the plan, in its order."""
-    names = Names.of_plan(plan)
-    return tuple(_block(policy, number, names) for number, policy in enumerate(plan.policies))
+    facts = facts or Facts.of_plan(plan)
+    return tuple(_block(policy, number, facts) for number, policy in enumerate(plan.policies))
 
 
-def _block(plan: PolicyPlan, number: int, names: Names) -> PolicyBlock:
-    policy, summary = plan.policy, count(plan.changes)
+def _block(plan: PolicyPlan, number: int, facts: Facts) -> PolicyBlock:
+    policy, summary, names = plan.policy, count(plan.changes), facts.names
+    changes = tuple(map(facts.entry, plan.changes))
+    danger = facts.dangers.get((policy, None), "")
     tally = (
         (State.ADD, summary.create),
         (State.CHANGE, summary.update),
@@ -151,8 +191,11 @@ def _block(plan: PolicyPlan, number: int, names: Names) -> PolicyBlock:
         platform=visible_name(title_of(policy)),
         is_authoritative=plan.ownership is Ownership.AUTHORITATIVE,
         tally=tuple((state, number) for state, number in tally if number),
-        changes=tuple(entry_of(change, names) for change in plan.changes),
+        changes=changes,
         rest=tuple(_rest(state, live, names) for state, live in _left_alone(plan)),
+        dangers=sum(bool(entry.danger) for entry in changes) + bool(danger),
+        danger=danger,
+        consequence=facts.figures.consequence(policy) if facts.figures else None,
     )
 
 
@@ -268,7 +311,9 @@ def target_label(target: Target, names: Names) -> CellLabel:
     )
 
 
-def target_rows(plan: Plan, blocks: Sequence[PolicyBlock]) -> tuple[TargetRow, ...]:
+def target_rows(
+    plan: Plan, blocks: Sequence[PolicyBlock], figures: Figures | None = None
+) -> tuple[TargetRow, ...]:
     """A row for each target in use; those with most changes first, then by name.
 
     A group that one policy includes and another excludes has one row. Opaque targets are left out:
@@ -288,6 +333,14 @@ def target_rows(plan: Plan, blocks: Sequence[PolicyBlock]) -> tuple[TargetRow, .
                 mark = PolicyMark(entry.state, block.label, block.anchor, entry.filter)
                 side[key].append(mark)
     rows = [_row(targets[key], included[key], excluded[key], names) for key in targets]
+    if figures is not None:
+        changes: dict[Key, list[Change]] = defaultdict(list)
+        for change in plan.changes:
+            changes[_of_both_sides(change.target)].append(change)
+        rows = [
+            replace(row, members=figures.members(target, changes[key]))
+            for row, (key, target) in zip(rows, targets.items(), strict=True)
+        ]
     return tuple(sorted(rows, key=lambda row: (-row.changes, row.label.name, row.label.id)))
 
 

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 
-from reconciler.differ.risk import Concern
+from reconciler.differ.risk import Concern, RiskCode, concerns_of, risk_of
 from reconciler.model.diagnostics import Diagnostic, Location, sort_diagnostics
 from reconciler.model.plan import Plan
 from reconciler.model.saved_plan import SavedPlan
 from reconciler.model.text import visible
-from reconciler.model.wording import Names
 from reconciler.views.escaping import visible_name
-from reconciler.views.html.blocks import CellLabel, Entry, PolicyBlock, entry_of
+from reconciler.views.html.blocks import CellLabel, PolicyBlock
+from reconciler.views.html.figures import Bar, Figures
 
 MOST_OPEN_CHANGES = 40
 """A plan with more folds its policies, so that the page stays short enough to look over."""
 
+MOST_LISTED_POLICIES = 50
+"""A plan that changes more of them folds them in parts too."""
+
+POLICIES_OF_A_PART = 25
+
 MOST_OPEN_WARNINGS = 5
+
+MOST_OPEN_REASONS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +40,23 @@ class DiagnosticRow:
 
 
 @dataclass(frozen=True, slots=True)
-class DangerRow:
-    """A change to look at first, with its policy, for the list above a folded plan."""
+class ReasonRow:
+    """A reason of the plan's risk; ``bound`` is how many devices its change reaches, where read."""
 
     policy: CellLabel
     anchor: str
-    entry: Entry
+    message: str
+    place: str
+    bound: Bar | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RiskBlock:
+    """The risk of a plan, and what decided it: the worst reasons, and the rest to unfold."""
+
+    level: str
+    worst: tuple[ReasonRow, ...]
+    rest: tuple[ReasonRow, ...]
 
 
 def state_of(plan: Plan) -> tuple[str, str]:
@@ -73,22 +91,61 @@ def stops(plan: Plan) -> list[DiagnosticRow]:
 
 
 def warnings(plan: Plan) -> list[DiagnosticRow]:
-    """What a reviewer should know; what stops the plan is told as a stop alone."""
-    return [_row(each) for each in sort_diagnostics(plan.open_diagnostics) if not each.is_error]
-
-
-def dangers(
-    plan: Plan, dangers: Iterable[Concern], blocks: Iterable[PolicyBlock]
-) -> list[DangerRow]:
-    """What to look at first, the worst first; a folded plan shows it above its policies."""
-    names = Names.of_plan(plan)
-    by_id = {policy.policy.id: block for policy, block in zip(plan.policies, blocks, strict=True)}
+    """What a reviewer should know, without what a stop or a reason of the risk tells already."""
+    told = {
+        (_CODES.get(reason.code, reason.code), reason.policy) for reason in risk_of(plan).reasons
+    }
     return [
-        DangerRow(block.label, block.anchor, entry_of(each.change, names))
-        for each in dangers
-        if each.change is not None
-        for block in [by_id[each.policy.id]]
+        _row(each)
+        for each in sort_diagnostics(plan.open_diagnostics)
+        if not each.is_error and (each.code, each.policy) not in told
     ]
+
+
+_CODES = {RiskCode.REACHES_EVERYBODY.value: "broad-target"}
+"""The codes of warnings that have another name than the same reason of a risk."""
+
+
+def parts_of(blocks: Sequence[PolicyBlock]) -> list[Sequence[PolicyBlock]]:
+    """Cut a long list of policies into parts; none where the list is short."""
+    if len(blocks) <= MOST_LISTED_POLICIES:
+        return []
+    starts = range(0, len(blocks), POLICIES_OF_A_PART)
+    return [blocks[start : start + POLICIES_OF_A_PART] for start in starts]
+
+
+def risk(plan: Plan, blocks: Iterable[PolicyBlock], figures: Figures | None) -> RiskBlock:
+    """What to look at first, the worst first. A bound that the reason itself names is left out."""
+    judged = risk_of(plan)
+    by_id = {policy.policy.id: block for policy, block in zip(plan.policies, blocks, strict=True)}
+    concerns = [each for each in concerns_of(plan) if each.code.level is judged.level]
+    worse = {each.change for each in concerns if each.code is not RiskCode.REACH_UNKNOWN}
+    rows = [
+        ReasonRow(
+            by_id[concern.policy.id].label,
+            by_id[concern.policy.id].anchor,
+            visible(reason.message),
+            _place(reason.declared_at),
+            _bound(concern, figures),
+        )
+        for concern, reason in zip(concerns, judged.reasons, strict=True)
+        if concern.code is not RiskCode.REACH_UNKNOWN or concern.change not in worse
+    ]
+    shown = len(rows) if len(rows) <= MOST_OPEN_REASONS + 1 else MOST_OPEN_REASONS
+    return RiskBlock(judged.level.value, tuple(rows[:shown]), tuple(rows[shown:]))
+
+
+_TELL_THEIR_BOUND = frozenset(
+    {RiskCode.REACHES_EVERYBODY, RiskCode.BLOCKS_AT_ONCE, RiskCode.REACH_UNKNOWN}
+)
+
+
+def _bound(concern: Concern, figures: Figures | None) -> Bar | None:
+    is_told = concern.code in _TELL_THEIR_BOUND
+    if concern.change is None or figures is None or is_told:
+        return None
+    reach = figures.reach(concern.change)
+    return reach.bound if reach else None
 
 
 def _row(diagnostic: Diagnostic) -> DiagnosticRow:

@@ -15,6 +15,7 @@
     head: text(block.querySelector("summary")),
     rows: every("[data-row]", block).map((row) => ({ row, words: text(row) })),
   }));
+  const parts = every("[data-part]");
   const targets = every("#targets tbody tr").map((row) => ({ row, words: text(row) }));
 
   const show = () => {
@@ -30,6 +31,7 @@
       block.hidden = !(all || hits);
       shown += block.hidden ? 0 : 1;
     }
+    for (const part of parts) part.hidden = every("[data-block]", part).every((it) => it.hidden);
     for (const { row, words } of targets) row.hidden = !words.includes(wanted);
     for (const [details, open] of wasOpen) details.open = wanted ? true : open;
     count.textContent = wanted ? `${shown} of ${blocks.length} policies match` : "";
@@ -59,24 +61,28 @@
   });
 
   const setAll = (open) => () => {
-    for (const block of policies) block.open = open;
+    for (const details of [...parts, ...policies]) details.open = open;
   };
   document.getElementById("open-all").addEventListener("click", setAll(true));
   document.getElementById("close-all").addEventListener("click", setAll(false));
 
   const reveal = () => {
-    const target = /^#policy-\d+$/.test(location.hash) && document.querySelector(location.hash);
+    const target = /^#(policy|unknown)-\d+$/.test(location.hash) && document.querySelector(location.hash);
     for (let at = target; at; at = at.parentElement) if (at.matches("details")) at.open = true;
-    if (target) target.closest("details").scrollIntoView();
+    if (target) (target.closest("details") ?? target).scrollIntoView();
   };
 
   const body = document.querySelector("#targets tbody");
   const sort = (head, direction) => {
     const key = head.dataset.sort;
-    const value = (row) => (key === "name" ? row.dataset.name : Number(row.dataset[key]));
-    const order = (a, b) =>
-      key === "name" ? value(a).localeCompare(value(b)) : value(a) - value(b);
-    const rows = [...body.rows].sort((a, b) => (direction === "ascending" ? 1 : -1) * order(a, b));
+    const value = (row) => row.dataset[key];
+    const order = (a, b) => (key === "name" ? a.localeCompare(b) : Number(a) - Number(b));
+    const sign = direction === "ascending" ? 1 : -1;
+    const rows = [...body.rows].sort((first, second) => {
+      const [a, b] = [value(first), value(second)];
+      if (!a || !b) return (a ? 0 : 1) - (b ? 0 : 1); // what is not known stands last in any order
+      return sign * order(a, b);
+    });
     body.append(...rows);
     for (const other of every("#targets th[data-sort]")) other.removeAttribute("aria-sort");
     head.setAttribute("aria-sort", direction);
