@@ -61,8 +61,8 @@ _CONDITIONAL_ACCESS = (
 _FILTER_STATES = "deviceManagement/assignmentFilters?$select=id,evaluationMode"
 _ACTIONS = "?$expand=scheduledActionsForRule($expand=scheduledActionConfigurations)"
 _MEMBERS = {
-    "users": ("user", "GroupMember.Read.All, and Member.Read.Hidden for hidden members"),
-    "devices": ("device", "Device.Read.All, and Member.Read.Hidden for hidden members"),
+    "users": ("user", "GroupMember.Read.All, or Member.Read.Hidden where members are hidden"),
+    "devices": ("device", "Device.Read.All, or Member.Read.Hidden where members are hidden"),
 }
 """The type and the permission of each kind of member; which one counting devices needs is not certain."""
 

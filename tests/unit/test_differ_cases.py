@@ -2,7 +2,7 @@
 
 Nothing in between is replaced: the loader reads the YAML, the client asks the embedded Graph.
 ``desired.yaml`` holds the policies, after a ``---`` where it begins with what stands in
-``tenant.yaml``. ``UPDATE_CASES=1`` rewrites every expected.txt; read the difference before keeping it.
+``tenant.yaml``. The impact is read where live.json has members of groups. ``UPDATE_CASES=1`` rewrites every expected.txt; read the difference before keeping it.
 """
 
 import json
@@ -17,6 +17,7 @@ from reconciler import loader
 from reconciler.differ.guardrails import Limits
 from reconciler.differ.risk import risk_of
 from reconciler.model.errors import ExitCode, ReconcilerError
+from reconciler.model.impact import Unknown
 from reconciler.model.plan import Create, Delete, Update, key_of
 from reconciler.operations import applying, planning
 from reconciler.operations.connect import SandboxAccess, Session, connect, kept_file
@@ -68,9 +69,12 @@ def test_after_an_apply_the_plan_is_empty_and_nothing_live_is_lost(case, tmp_pat
 ABOUT_CHANGES = frozenset(
     [
         "broad-target",
+        "empty-group",
         "exclude-to-include",
         "exclusion-removed",
+        "filter-disabled",
         "filter-inverted",
+        "filter-matches-nothing",
         "filter-widened",
         "include-to-exclude",
         "last-include-removed",
@@ -109,6 +113,7 @@ class Planner:
             connection=self.connection,
             selection=Selection(),
             limits=Limits(),
+            impact='"members"' in self.session.sandbox.file.read_text(encoding="utf-8"),
         )
 
     def apply(self, plan):
@@ -178,7 +183,8 @@ def targets(tenant_file):
 
 
 def describe(plan):
-    lines = [line for policy in plan.policies for line in describe_policy(policy)]
+    reach = plan.impact.reach if plan.impact else {}
+    lines = [line for policy in plan.policies for line in describe_policy(policy, reach)]
     lines += [describe_diagnostic(diagnostic) for diagnostic in plan.diagnostics]
     lines += [
         f"stop {stop.code} {place(stop.declared_at)}: {stop.message}" for stop in plan.stopped_by
@@ -193,10 +199,12 @@ def describe_risk(risk):
     yield f"risk: {risk.level}{codes and f' ({codes})'}"
 
 
-def describe_policy(policy):
+def describe_policy(policy, reach):
     yield f"{policy.policy.name} ({policy.policy.platform}) {policy.ownership}"
     for change in policy.changes:
         yield f"  {describe_change(change)}"
+        if change in reach:
+            yield f"    {describe_reach(reach[change])}"
     if policy.hold:
         yield f"  held until {policy.hold.until}: {policy.hold.reason}"
     for change in policy.held:
@@ -211,6 +219,16 @@ def describe_policy(policy):
     for change in policy.inherited:
         covers = f", covers {place(change.declared_at)}" if change.declared_at else ""
         yield f"  inherited {describe_live(change.assignment)}, from {change.assignment.source}{covers}"
+
+
+def describe_reach(reach):
+    members = {
+        name: getattr(reach, name) for name in ("users", "devices", "filter_matches", "at_most")
+    }
+    return "reach " + ", ".join(
+        f"{name} unknown ({value.reason})" if isinstance(value, Unknown) else f"{name} {value}"
+        for name, value in members.items()
+    )
 
 
 def describe_change(change):
