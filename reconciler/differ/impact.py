@@ -170,7 +170,7 @@ def _diagnostics_of(change: Change, impact: Impact, names: Names) -> Iterator[Di
     target = describe_target(change.target, names)
     policy = names.policy(change.policy)
     if reach.users == 0 and reach.devices == 0:
-        message = f"{target}: the group has no members now"
+        message = f"{target}: no members of the group can be seen now"
         help = "check that this is the group that is meant"
         yield warning("empty-group", message, change.declared_at, help=help, policy=policy)
     filter = filter_after(change)
