@@ -18,7 +18,6 @@ from reconciler.differ.lint import lint
 from reconciler.differ.lock import check_lock
 from reconciler.differ.resolve import referenced_groups, resolve
 from reconciler.differ.schedule import lines_in_force
-from reconciler.graph.impact import read_impact
 from reconciler.graph.parallel import three_in_parallel
 from reconciler.graph.probes import multi_admin_approval_now
 from reconciler.model.diagnostics import Diagnostic, has_errors, sort_diagnostics, warning
@@ -162,6 +161,8 @@ def _impact(
     """Ask the tenant what the changes reach; None without changes, and where a snapshot stands for it."""
     if session.snapshot is not None or not any(policy.changes for policy in policies):
         return None
+    from reconciler.graph.impact import read_impact  # noqa: PLC0415 - models for changes alone
+
     session.progress.stage("Asking what the changes reach")
     questions = questions_of(policies, directory)
     readings = read_impact(connection.client, questions, session.clock.now())
