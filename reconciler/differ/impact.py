@@ -31,7 +31,7 @@ from reconciler.model.wording import Names, describe_target
 _GROUP_KINDS = frozenset({TargetKind.GROUP, TargetKind.EXCLUSION_GROUP})
 _NO_FILTER = Unknown("the filter does not exist")
 _NO_RULE = Unknown("Graph does not show the rule of the filter")
-_NOT_COUNTED_BEFORE = Unknown("the filter before the change was not counted")
+_NOT_COUNTED_BEFORE = Unknown("the filter before was not counted")
 _NOT_ASKED = Unknown("it was not asked for")
 _NOT_COUNTED = {
     TargetKind.COLLECTION: Unknown("Graph does not count a Configuration Manager collection"),

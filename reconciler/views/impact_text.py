@@ -165,7 +165,7 @@ class ImpactText:
         return f"{what} not known" + ("" if self._is_common(reason) else f" ({reason})")
 
     def _is_common(self, reason: str) -> bool:
-        return any(each.reason == _without_ids(reason) for each in self.common)
+        return any(each.reason == without_ids(reason) for each in self.common)
 
     def _reasons(self, reach: Reach) -> str:
         """The reasons that are not common, each with what it is about."""
@@ -178,7 +178,7 @@ class ImpactText:
     def _actions(self, found: PolicyImpact) -> str:
         if isinstance(found.actions, Unknown):
             return self._gap("actions", found.actions)
-        return f"noncompliant: {', '.join(dict.fromkeys(map(_action, found.actions)))}"
+        return f"noncompliant: {', '.join(dict.fromkeys(map(describe_action, found.actions)))}"
 
     def _today(self, found: PolicyImpact, day: date) -> str:
         if isinstance(found.today, Unknown):
@@ -234,7 +234,8 @@ def _has_numbers(reach: Reach) -> bool:
     return any(isinstance(each, int) for each in (reach.users, reach.devices, reach.filter_matches))
 
 
-def _action(action: ComplianceAction) -> str:
+def describe_action(action: ComplianceAction) -> str:
+    """Say what is done about a device that does not comply, as in ``block after 3 days``."""
     name = _ACTIONS.get(action.type.casefold(), action.type)
     if action.after_days == 0:
         return f"{name} at once"
@@ -287,8 +288,8 @@ def _common_reasons(plan: Plan, impact: Impact) -> tuple[CommonReason, ...]:
     ):
         for gaps in holders:
             for label, reason in gaps.items():
-                what.setdefault(_without_ids(reason), {})[label] = None
-            counter.update({_without_ids(reason) for reason in gaps.values()})
+                what.setdefault(without_ids(reason), {})[label] = None
+            counter.update({without_ids(reason) for reason in gaps.values()})
     found = [
         CommonReason(reason, tuple(labels), changes[reason], policies[reason])
         for reason, labels in what.items()
@@ -313,7 +314,8 @@ def _gaps(members: Mapping[str, object]) -> Mapping[str, str]:
     return {what: each.reason for what, each in members.items() if isinstance(each, Unknown)}
 
 
-def _without_ids(reason: str) -> str:
+def without_ids(reason: str) -> str:
+    """Make reasons alike that differ only in the ids of objects."""
     return _GUID.sub("ID", reason)
 
 

@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.differ.impact import impact_diagnostics, impact_of, questions_of, reach_of
+from reconciler.differ.impact import (
+    bounds_before,
+    impact_diagnostics,
+    impact_of,
+    questions_of,
+    reach_of,
+)
 from reconciler.model.impact import (
     ImpactReadings,
     MemberCounts,
@@ -83,6 +89,27 @@ def test_a_delete_reaches_what_stands_before_it():
 def test_an_update_reaches_what_stands_after_it():
     change = Update(POLICY, build.live(build.group(), INCLUDE), build.group(), None, build.at())
     assert reach_of(change, readings((0, 90), 12), DIRECTORY) == Reach(0, 90, None, 90)
+
+
+@pytest.mark.parametrize("target", [build.group(), build.all_devices()])
+@pytest.mark.parametrize("members", [(0, 1240), (3, 1240), (REFUSED, REFUSED)])
+@pytest.mark.parametrize("before", [None, INCLUDE, EXCLUDE])
+def test_an_update_was_bounded_before_it_as_an_addition_of_what_it_was(target, members, before):
+    change = Update(POLICY, build.live(target, before), target, build.filtered(), build.at())
+    read = readings(members, 12)
+    impact = impact_of([plan_of(change)], read, DIRECTORY)
+    expected = reach_of(create(target, before), read, DIRECTORY).at_most
+    assert bounds_before(impact) == {change: expected}
+
+
+def test_a_filter_that_only_stood_before_was_not_counted():
+    target = build.group()
+    other = build.filtered(id=build.KIOSKS)
+    change = Update(POLICY, build.live(target, other), target, INCLUDE, build.at())
+    with_users = impact_of([plan_of(change)], readings((3, 1240), 12), DIRECTORY)
+    assert bounds_before(with_users) == {change: Unknown("the filter before was not counted")}
+    without = impact_of([plan_of(change)], readings((0, 1240), 12), DIRECTORY)
+    assert bounds_before(without) == {change: 1240}
 
 
 @pytest.mark.parametrize("target", [build.collection(), build.scope_tag_group()])

@@ -28,7 +28,7 @@ from reconciler.model.state import Assignment, Filter, Ownership, Policy, Target
 from reconciler.model.text import visible
 from reconciler.model.wording import Names
 from reconciler.views.escaping import visible_name
-from reconciler.views.html.figures import Consequence, Figures, Members, ReachRow
+from reconciler.views.html.figures import Bar, Consequence, Figures, Members, ReachRow, widest
 
 
 class State(StrEnum):
@@ -116,6 +116,7 @@ class PolicyBlock:
     dangers: int = 0
     danger: str = ""
     consequence: Consequence | None = None
+    widest: Bar | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +197,7 @@ def _block(plan: PolicyPlan, number: int, facts: Facts) -> PolicyBlock:
         dangers=sum(bool(entry.danger) for entry in changes) + bool(danger),
         danger=danger,
         consequence=facts.figures.consequence(policy) if facts.figures else None,
+        widest=widest(entry.reach for entry in changes),
     )
 
 

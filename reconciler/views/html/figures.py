@@ -29,6 +29,7 @@ from reconciler.model.plan import Change, Create, Delete, Plan, Update
 from reconciler.model.state import Policy, Target, TargetKind
 from reconciler.model.text import visible
 from reconciler.model.wording import count_of
+from reconciler.views.impact_text import ImpactText, describe_action, without_ids
 
 T = TypeVar("T")
 
@@ -75,6 +76,15 @@ class ReachRow:
     def bound(self) -> Bar:
         """What the change reaches: after it, for a delete before it."""
         return next(bar for bar in reversed(self.bars) if bar.form is not BarForm.ABSENT)
+
+
+_BY_BOUND = (BarForm.ABSENT, BarForm.KNOWN, BarForm.UNKNOWN, BarForm.OPEN)
+
+
+def widest(rows: Iterable[ReachRow | None]) -> Bar | None:
+    """The bar of the include that may reach most; what is not known may be more than what is."""
+    bars = [row.bound for row in rows if row is not None and not row.is_exclusion]
+    return max(bars, key=lambda bar: (_BY_BOUND.index(bar.form), bar.percent), default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +134,7 @@ class Figures:
     """The impact of a plan, ready to stand beside its rows. ``full`` is the longest bar, in devices."""
 
     impact: Impact
+    text: ImpactText
     before: Mapping[Change, Known[int] | None]
     full: int
     notes: tuple[UnknownNote, ...]
@@ -144,7 +155,7 @@ class Figures:
             UnknownNote(numbers[reason], visible(reason), ", ".join(_concerns(kinds)))
             for reason, kinds in notes.items()
         )
-        return cls(impact, before, full, tuple(rows), numbers)
+        return cls(impact, ImpactText.of(plan), before, full, tuple(rows), numbers)
 
     @property
     def read_at(self) -> str:
@@ -162,12 +173,12 @@ class Figures:
         before, after = Bar("before", BarForm.ABSENT, absent), Bar("after", BarForm.ABSENT, absent)
         match change:
             case Create():
-                after = self._bar("after", target, reach.at_most)
+                after = self._bar("after", change, reach.at_most)
             case Update():
-                before = self._bar("before", target, self.before[change])
-                after = self._bar("after", target, reach.at_most)
+                before = self._bar_before(change)
+                after = self._bar("after", change, reach.at_most)
             case Delete():
-                before = self._bar("before", target, reach.at_most)
+                before = self._bar("before", change, reach.at_most)
         members, matches = tuple(self._members(reach)), self._filter(reach.filter_matches)
         return ReachRow(is_exclusion, (before, after), members, matches)
 
@@ -213,18 +224,29 @@ class Figures:
             _known(reach.users),
         )
 
-    def _bar(self, when: str, target: Target, bound: Known[int] | None) -> Bar:
+    def _bar(self, when: str, change: Change, bound: Known[int] | None) -> Bar:
+        words = visible(self.text.bound(change)) or _everybody(change.target)
+        return self._drawn(when, bound, words)
+
+    def _bar_before(self, change: Update) -> Bar:
+        """The reading counts what stands after an update; the bound before it follows from it."""
+        bound = self.before[change]
         if bound is None:
-            return Bar(when, BarForm.OPEN, Figure(_NO_BOUND.get(target.kind, "no upper bound")))
-        verb = "leaves out " if target.kind is TargetKind.EXCLUSION_GROUP else ""
-        figure = self._figure(bound, partial(_counted, f"{verb}at most {{}}", "device"), NOT_KNOWN)
+            return self._drawn("before", bound, _everybody(change.target))
+        verb = "left out" if change.target.kind is TargetKind.EXCLUSION_GROUP else "reached"
+        words = self._figure(bound, partial(_counted, f"{verb} at most {{}}", "device"), NOT_KNOWN)
+        return self._drawn("before", bound, words.words)
+
+    def _drawn(self, when: str, bound: Known[int] | None, words: str) -> Bar:
+        if bound is None:
+            return Bar(when, BarForm.OPEN, Figure(words))
         if isinstance(bound, Unknown):
-            return Bar(when, BarForm.UNKNOWN, figure)
-        return Bar(when, BarForm.KNOWN, figure, _share(bound, self.full))
+            return Bar(when, BarForm.UNKNOWN, Figure(words, self._note(bound)))
+        return Bar(when, BarForm.KNOWN, Figure(words), _share(bound, self.full))
 
     def _members(self, reach: Reach) -> Iterator[Figure]:
         if isinstance(reach.users, Unknown) and reach.users == reach.devices:
-            yield Figure(NOT_KNOWN, self.numbers[reach.users.reason])
+            yield Figure(NOT_KNOWN, self._note(reach.users))
             return
         for value, noun in ((reach.devices, "device"), (reach.users, "user")):
             if value is not None:
@@ -243,7 +265,10 @@ class Figures:
         """Write a known value, or the words for an unknown one with the number of its reason."""
         if not isinstance(value, Unknown):
             return Figure(write(value))
-        return Figure(unknown, self.numbers[value.reason])
+        return Figure(unknown, self._note(value))
+
+    def _note(self, unknown: Unknown) -> int:
+        return self.numbers[without_ids(unknown.reason)]
 
 
 _NO_BOUND = {
@@ -252,6 +277,10 @@ _NO_BOUND = {
 }
 _ACCESS_UNKNOWN = "How many enabled Conditional Access policies require a compliant device"
 _SECURE_UNKNOWN = "How a device without any compliance policy counts"
+
+
+def _everybody(target: Target) -> str:
+    return _NO_BOUND.get(target.kind, "no upper bound")
 
 
 def _known(value: Known[int] | None) -> int | None:
@@ -271,13 +300,8 @@ def _time(moment: datetime) -> str:
 
 
 def _actions(actions: tuple[ComplianceAction, ...]) -> str:
-    return ", ".join(map(_action, actions)) or "no action"
-
-
-def _action(action: ComplianceAction) -> str:
-    days = action.after_days
-    delay = count_of(int(days), "day") if days == int(days) else f"{days * 24:g} hours"
-    return f"{visible(action.type)} {f'after {delay}' if days else 'at once'}"
+    words = dict.fromkeys(visible(describe_action(each)) for each in actions)
+    return ", ".join(words) or "no action"
 
 
 def _as_of(today: StatusOverview | None) -> str:
@@ -291,7 +315,7 @@ def _segments(today: StatusOverview) -> Iterator[Segment]:
     states = {
         "compliant": today.compliant,
         "not compliant": today.noncompliant,
-        "error": today.error,
+        "in error": today.error,
         "pending": today.pending,
         "not applicable": today.not_applicable,
     }
@@ -327,7 +351,7 @@ def _notes(impact: Impact, before: Mapping[Change, Known[int] | None]) -> dict[s
     notes: dict[str, Counter[str]] = {}
     for kind, value in _values(impact, before):
         if isinstance(value, Unknown):
-            notes.setdefault(value.reason, Counter())[kind] += 1
+            notes.setdefault(without_ids(value.reason), Counter())[kind] += 1
     return notes
 
 
