@@ -126,12 +126,13 @@ class ImpactText:
         day = self.impact.read_at.astimezone(UTC).date()
         return f"{self._actions(found)}; {self._today(found, day)}"
 
-    def tenant(self) -> str:
-        """Say what noncompliance means in the whole tenant, as sentences."""
+    def tenant(self, *, with_time: bool = True) -> str:
+        """Say what noncompliance means in the whole tenant, as a sentence."""
         if self.impact is None:
             return ""
-        read_at = f"{self.impact.read_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-        return f"In this tenant (read {read_at}): {'; '.join(_tenant(self.impact.tenant))}."
+        time = f" (read {self.impact.read_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC)"
+        facts = "; ".join(_tenant(self.impact.tenant))
+        return f"In this tenant{time if with_time else ''}: {facts}."
 
     def not_known(self) -> tuple[str, ...]:
         """Say what is not known for several changes or policies, one sentence for each reason."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC
 
-from reconciler.differ.risk import Concern, RiskCode, dangers_of
+from reconciler.differ.risk import Concern, RiskCode, dangers_of, risk_of
 from reconciler.model import wording
 from reconciler.model.diagnostics import Diagnostic, sort_diagnostics
 from reconciler.model.plan import Delete, Plan, PolicyPlan
@@ -20,7 +20,8 @@ from reconciler.model.saved_plan import SavedPlan
 from reconciler.model.state import Assignment, Policy
 from reconciler.model.wording import Names
 from reconciler.views.escaping import markdown_code, markdown_prose
-from reconciler.views.headline import headline_of
+from reconciler.views.headline import headline_of, risk_words
+from reconciler.views.impact_text import ImpactText
 from reconciler.views.markdown_context import (
     Context,
     is_address,
@@ -32,41 +33,23 @@ from reconciler.views.markdown_context import (
     where,
 )
 from reconciler.views.markdown_diff import Diff, render_diff
+from reconciler.views.markdown_first import look_first, told_by
 from reconciler.views.markdown_held import not_written_now
 from reconciler.views.markdown_layout import alert, capital, folded, row, size, that_fit
 from reconciler.views.markdown_names import MarkdownNames
 
 _NOTICE_ROOM = 500
-_MOST_ATTENTION = 8
-_FEWER_ATTENTION = 5
-_MANY_CHANGES = 30
-"""Dangers that are listed, in a plan with at most so many changes and in a larger one. All of them
-have a line among the changes as well, and a comment on 60 changes has to stay readable."""
-
 _MOST_PLACES = 12
-
-_SENTENCES = {
-    RiskCode.REACHES_EVERYBODY: "**Reaches everybody:** {policy}, {name}, without a filter",
-    RiskCode.EXCLUDE_TO_INCLUDE: "**Exclude becomes include:** {policy}, {name}",
-    RiskCode.EXCLUSION_REMOVED: "**No longer excluded:** {policy}, {name} may then be reached",
-    RiskCode.FILTER_INVERTED: "**Filter inverted:** {policy}, {name}, {filter}",
-    RiskCode.FILTER_WIDENED: "**Filter widened:** {policy}, {name}, {filter}",
-    RiskCode.LAST_INCLUDE_REMOVED: "**Reaches nobody:** {policy} has no include left after {name}",
-    RiskCode.INCLUDE_TO_EXCLUDE: "**Include becomes exclude:** {policy}, {name}",
-    RiskCode.INCLUDE_REMOVED: "**No longer assigned:** {policy}, {name}",
-    RiskCode.BLOCKS_AT_ONCE: "**Blocks at once:** {policy}, {name}",
-}
-"""Each fits on one line at 830 pixels, with names of a usual length."""
 
 
 def render(saved: SavedPlan, context: Context) -> str:
     """Write the plan."""
     plan = saved.plan
     names = Names.of_plan(plan)
-    dangers = dangers_of(plan)
+    impact = ImpactText.of(plan)
     head = [
         marker(context, plan.tenant.label, plan.digest, plan.summary),
-        f"## {_title(plan, dangers)}",
+        f"## {_title(plan)}",
         *note(context),
         capital(" · ".join(_facts(saved, context))),
         *_selection(plan),
@@ -74,19 +57,21 @@ def render(saved: SavedPlan, context: Context) -> str:
     foot = [*_left_alone(plan), _next(plan, context), _fine_print(saved)]
     room = context.room - _NOTICE_ROOM - size([*head, *foot])
     trouble = _trouble(plan, context, room // 3)
-    first = _look_first(plan, dangers, MarkdownNames(names), context, room // 4)
-    warnings = _warnings(plan, dangers, context, room // 8)
-    room -= size([*trouble, *first, *warnings])
-    diff = render_diff(plan.policies, names, room)
+    first = look_first(plan, MarkdownNames(names), impact, context, room // 4)
+    tenant = _in_this_tenant(impact, room // 8)
+    warnings = _warnings(plan, first.listed, MarkdownNames(names), context, room // 8)
+    room -= size([*trouble, *first.blocks, *tenant, *warnings])
+    diff = render_diff(plan.policies, names, room, impact)
     room -= size(diff.blocks)
-    blocks = [*trouble, *first, *_changes(diff, context), *warnings]
+    blocks = [*trouble, *first.blocks, *tenant, *_changes(diff, context), *warnings]
     later = not_written_now(plan, MarkdownNames(names), room)
     room -= size(later)
-    details = _details(plan, MarkdownNames(names), context, room)
+    consequences = ImpactText() if diff.tells_consequences else impact
+    details = _details(plan, MarkdownNames(names), consequences, context, room)
     return "\n\n".join([*head, *blocks, *later, *details, *foot]) + "\n"
 
 
-def _title(plan: Plan, dangers: tuple[Concern, ...]) -> str:
+def _title(plan: Plan) -> str:
     label = markdown_code(plan.tenant.label, longest=100)
     counts = wording.describe_counts(plan.summary)
     if plan.is_empty and plan.complete:
@@ -97,8 +82,10 @@ def _title(plan: Plan, dangers: tuple[Concern, ...]) -> str:
         state = "Plan incomplete"
     elif plan.stopped_by:
         state = "Plan stopped by a guardrail"
-    matters = headline_of(dangers)
-    return " · ".join([f"{state}: {counts}", *([matters] if matters else []), label])
+    level = risk_words(plan, risk_of(plan))
+    matters = headline_of(dangers_of(plan))
+    risk = [f"risk: {level}"] if level else []
+    return " · ".join([f"{state}: {counts}", *risk, *([matters] if matters else []), label])
 
 
 def _facts(saved: SavedPlan, context: Context) -> Iterator[str]:
@@ -106,6 +93,8 @@ def _facts(saved: SavedPlan, context: Context) -> Iterator[str]:
     name = f"{markdown_code(tenant.display_name)} " if tenant.display_name else ""
     yield f"tenant {name}({markdown_code(tenant.id)})"
     yield f"read {saved.created_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    if saved.plan.impact is None and not saved.plan.is_empty:
+        yield "reach not read"
     yield from where(context)
     if is_address(context.report_url):
         yield link("HTML report", context.report_url)
@@ -139,56 +128,30 @@ def _trouble(plan: Plan, context: Context, room: int) -> list[str]:
     return [alert("CAUTION", title, items, room // 2) for title, items in blocks if items]
 
 
-def _look_first(
-    plan: Plan,
-    dangers: tuple[Concern, ...],
-    names: MarkdownNames,
-    context: Context,
-    room: int,
+def _in_this_tenant(impact: ImpactText, room: int) -> list[str]:
+    """What noncompliance means in the tenant, and what is not known for several changes."""
+    texts = (impact.tenant(with_time=False), *impact.not_known())
+    lines = [markdown_prose(text) for text in texts if text]
+    shown = list(that_fit(lines, room))
+    return ["\\\n".join(shown)] if shown else []
+
+
+def _warnings(
+    plan: Plan, listed: tuple[Concern, ...], names: MarkdownNames, context: Context, room: int
 ) -> list[str]:
-    """List the dangers, one line each, the worst first."""
-    if not dangers:
-        return []
-    entries = [f"- {_describe_danger(each, plan, names, context)}" for each in dangers]
-    is_large = sum(len(policy.changes) for policy in plan.policies) > _MANY_CHANGES
-    most = _FEWER_ATTENTION if is_large else _MOST_ATTENTION
-    shown = list(that_fit(entries[:most], room))
-    rest = len(entries) - len(shown)
-    if rest:
-        shown.append(f"- … and {rest} more of this kind, among the changes below")
-    return ["\n".join(["### Look at these first", "", *shown])]
-
-
-def _describe_danger(danger: Concern, plan: Plan, names: MarkdownNames, context: Context) -> str:
-    change = danger.change
-    policy = link(names.policy(danger.policy), policy_url(danger.policy, plan.tenant.cloud))
-    if change is None:
-        return f"**Reaches nobody:** {policy} has no include"
-    text = _SENTENCES[danger.code].format(
-        policy=policy,
-        name=names.target_name(change.target),
-        filter=names.filter_of(change),
-    )
-    is_linked = is_address(context.repository_url) and bool(context.commit)
-    if isinstance(change, Delete) or not is_linked:
-        return text
-    return f"{text} ({place(change.declared_at, context, text=f'line {change.declared_at.line}')})"
-
-
-def _warnings(plan: Plan, dangers: tuple[Concern, ...], context: Context, room: int) -> list[str]:
     """List what the plan warns of, without what stands above already."""
-    stops = {(stop.code, stop.declared_at) for stop in plan.stopped_by}
-    shown = {
+    broad = {
         each.change.declared_at
-        for each in dangers
+        for each in listed
         if each.code is RiskCode.REACHES_EVERYBODY and each.change is not None
     }
+    told = told_by(listed, names)
     found = [
         each
-        for each in sort_diagnostics(plan.diagnostics)
+        for each in sort_diagnostics(plan.open_diagnostics)
         if not each.is_error
-        and (each.code, each.location) not in stops
-        and not (each.code == "broad-target" and each.location in shown)
+        and (each.code, each.policy) not in told
+        and not (each.code == "broad-target" and each.location in broad)
     ]
     items = [describe_diagnostic(each, context) for each in found]
     return [alert("WARNING", "Warnings:", items, room)] if items else []
@@ -213,20 +176,26 @@ def _changes(diff: Diff, context: Context) -> list[str]:
     if not diff.total:
         return []
     notice = []
-    if diff.shown < diff.total or diff.left_out:
+    if not (diff.is_whole and diff.tells_reach):
         source = "the HTML report" if context.report_url else "the plan file"
         run = "of the workflow run linked above" if context.run_url else "of the run that made it"
         unnamed = f" {diff.left_out} policies are not named." if diff.left_out else ""
+        reach = "" if diff.tells_reach else " Their reach is left out."
         text = (
             f"> [!IMPORTANT]\n> **Shown here: {diff.shown} of {diff.total} changes**, as GitHub "
-            f"limits the size of a comment.{unnamed} The whole plan is in {source} {run}."
+            f"limits the size of a comment.{unnamed}{reach} The whole plan is in {source} {run}."
         )
         notice = [text]
     return [*notice, "### Assignments that would change", *diff.blocks]
 
 
-def _details(plan: Plan, names: MarkdownNames, context: Context, room: int) -> list[str]:
-    """Show the links and what is left alone, folded; a plan without changes does without."""
+def _details(
+    plan: Plan, names: MarkdownNames, impact: ImpactText, context: Context, room: int
+) -> list[str]:
+    """Show the links and what is left alone, folded; a plan without changes does without.
+
+    ``impact`` holds the consequences that the changes do not show.
+    """
     if plan.is_empty:
         return []
     summary = plan.summary
@@ -241,7 +210,17 @@ def _details(plan: Plan, names: MarkdownNames, context: Context, room: int) -> l
         for p in plan.policies
         for each in p.inherited
     ]
+    consequences = [
+        row(names.policy(policy.policy), markdown_prose(impact.consequence(policy.policy)))
+        for policy in changed
+        if impact.consequence(policy.policy)
+    ]
     tables = (
+        (
+            "Consequences: what noncompliance with the changed policies means, and how they do today",
+            ("Policy", "Consequence"),
+            consequences,
+        ),
         (
             "Links: the changed policies in the Intune admin center, and their lines in the files",
             ("Policy", "Declared at"),

@@ -8,6 +8,10 @@ The obvious way, a table or a block for each policy, is too tall: a policy with 
 100 pixels, and a line of code takes 20. So small policies share one open block of at most
 `_OPEN_LINES` lines. Policies with many changes, and all that is over that number, are folded.
 
+The impact stands with what it is about: the consequence below the heading of its policy (``#``, grey),
+the reach on the line of its change, or below it where that line would be too wide. Where all that is too
+tall, the basis of the reach goes first, then the consequences, then the reach. `Diff` tells what is left.
+
 Every policy is named with its counts before any change is written, as far as the room goes. Then
 changes are added in the order of the plan while they fit. Where fewer than two thirds would fit,
 several groups of one policy share a line.
@@ -20,7 +24,7 @@ quotation marks in it are escaped, and doubled spaces are written out.
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -40,6 +44,7 @@ from reconciler.model.wording import (
     not_in_directory,
 )
 from reconciler.views.escaping import fenced, shortened, visible_name
+from reconciler.views.impact_text import NO_IMPACT, ImpactText
 
 Named = TypeVar("Named", Target, Filter)
 
@@ -51,18 +56,30 @@ _LONGEST_NAME = 160
 _GROUP_KINDS = (TargetKind.GROUP, TargetKind.EXCLUSION_GROUP)
 _PACKED_WIDTH = 96
 """Columns that are seen without scrolling, at 830 pixels."""
+_WIDEST = 130
+"""Columns of a line that holds a policy, its one change and its reach: platforms may scroll out of it."""
 _OVERHEAD = 160
 """Characters around a folded block."""
 
 
 @dataclass(frozen=True, slots=True)
 class Diff:
-    """``shown`` of ``total`` changes are in ``blocks``, and ``left_out`` policies are not named."""
+    """``shown`` of ``total`` changes are in ``blocks``, and ``left_out`` policies are not named.
+
+    ``tells_reach`` and ``tells_consequences`` are false where the impact was read and had no room.
+    """
 
     blocks: tuple[str, ...]
     shown: int
     total: int
     left_out: int = 0
+    tells_reach: bool = True
+    tells_consequences: bool = True
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every change is shown."""
+        return self.shown == self.total and not self.left_out
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,18 +96,42 @@ class _Section:
         return sum(number for _, number in self.lines)
 
 
-def render_diff(policies: Sequence[PolicyPlan], names: Names, room: int) -> Diff:
+def render_diff(
+    policies: Sequence[PolicyPlan], names: Names, room: int, impact: ImpactText = NO_IMPACT
+) -> Diff:
     """Write the changes within ``room`` characters."""
-    changed = [_escaped(policy) for policy in policies if policy.changes]
+    changed = [policy for policy in policies if policy.changes]
     total = sum(len(policy.changes) for policy in changed)
+    if impact.impact is not None:
+        diff = _with_impact(changed, names, impact, total, room)
+        if diff is not None:
+            return diff
     sections = [_section(policy, names) for policy in changed]
-    if sum(1 + len(section.lines) for section in sections) > _OPEN_LINES:
-        sections = [_on_one_line(section) for section in sections]
+    if sum(map(_height, sections)) > _OPEN_LINES:
+        sections = [_on_one_line(section, _PACKED_WIDTH) for section in sections]
     diff = _fit(sections, total, room)
     if diff.shown * 3 < total * 2:
         packed = _fit([_packed(policy, names) for policy in changed], total, room)
         diff = packed if packed.shown > diff.shown else diff
-    return diff
+    is_told = impact.impact is None
+    return replace(diff, tells_reach=is_told, tells_consequences=is_told)
+
+
+def _with_impact(
+    changed: Sequence[PolicyPlan], names: Names, impact: ImpactText, total: int, room: int
+) -> Diff | None:
+    """Write every change with as much of the impact as there is room for; None where there is none."""
+    for reach in (impact.reach, impact.bound):
+        sections = [
+            _section(policy, names, reach, impact, widest=_PACKED_WIDTH) for policy in changed
+        ]
+        if sum(map(_height, sections)) <= _OPEN_LINES:
+            diff = _fit(sections, total, room)
+            if diff.is_whole:
+                return diff
+    sections = [_on_one_line(_section(policy, names, impact.bound), _WIDEST) for policy in changed]
+    diff = _fit(sections, total, room)
+    return replace(diff, tells_consequences=False) if diff.is_whole else None
 
 
 def _escaped(policy: PolicyPlan) -> PolicyPlan:
@@ -133,10 +174,27 @@ def _escaped_name(named: Named) -> Named:
     return replace(named, name=name)
 
 
-def _section(policy: PolicyPlan, names: Names) -> _Section:
+def _section(
+    policy: PolicyPlan,
+    names: Names,
+    reach: Callable[[Change], str] | None = None,
+    impact: ImpactText = NO_IMPACT,
+    *,
+    widest: int | None = None,
+) -> _Section:
+    """Write a policy; a reach that makes its line wider than ``widest`` stands below it."""
     name = _name_of(policy, names)
-    lines = tuple((_line(change, names), 1) for change in policy.changes)
-    return _Section(name, f"@@ {name} @@", lines, describe_counts(count(policy.changes)))
+    consequence = impact.consequence(policy.policy)
+    heading = f"@@ {name} @@" + (f"\n# {_one_line(consequence)}" if consequence else "")
+    lines = tuple(
+        (_line(_escaped_change(each), names, reach(each) if reach else "", widest), 1)
+        for each in policy.changes
+    )
+    return _Section(name, heading, lines, describe_counts(count(policy.changes)))
+
+
+def _one_line(text: str) -> str:
+    return shortened(visible(text), 3 * _LONGEST_NAME)
 
 
 def _name_of(policy: PolicyPlan, names: Names) -> str:
@@ -144,10 +202,14 @@ def _name_of(policy: PolicyPlan, names: Names) -> str:
     return f"{name}  ({shortened(visible(title_of(policy.policy)), _LONGEST_NAME)})"
 
 
-def _line(change: Change, names: Names) -> str:
+def _line(change: Change, names: Names, reach: str, widest: int | None) -> str:
     details = [describe_filter_change(change, names), describe_effect(change)]
     parts = [_target(change, names), *(each for each in details if each)]
-    return f"{_sign(change)} {shortened(visible('   '.join(parts)), 3 * _LONGEST_NAME)}"
+    line = f"{_sign(change)} {_one_line('   '.join(parts))}"
+    if not reach:
+        return line
+    is_wide = widest is not None and len(line) + len(reach) + 3 > widest
+    return f"{line}\n#   {_one_line(reach)}" if is_wide else f"{line}   {_one_line(reach)}"
 
 
 def _target(change: Change, names: Names) -> str:
@@ -165,12 +227,12 @@ def _sign(change: Change) -> str:
             return "-"
 
 
-def _on_one_line(section: _Section) -> _Section:
-    """Put a policy with a single change on one line, where that is seen without scrolling."""
+def _on_one_line(section: _Section, width: int) -> _Section:
+    """Put a policy with a single change on one line, where that is at most so wide."""
     if len(section.lines) != 1:
         return section
     line = f"{section.lines[0][0]}   on {section.name}"
-    if len(line) > _PACKED_WIDTH:
+    if len(line) > width:
         return section
     return _Section(section.name, line, (("", 1),), section.counts)
 
@@ -178,6 +240,7 @@ def _on_one_line(section: _Section) -> _Section:
 def _packed(policy: PolicyPlan, names: Names) -> _Section:
     """Put the groups that get the same change on common lines; a name in quotes is a group's."""
     plain = _section(policy, names)
+    policy = _escaped(policy)
     name = shortened(visible_name(names.policy(policy.policy)), _LONGEST_NAME)
     rows: dict[tuple[str, str], list[str]] = {}
     lines: list[tuple[str, int]] = []
@@ -260,7 +323,11 @@ def _arrange(
 
 
 def _height(section: _Section) -> int:
-    return 1 + sum(1 for line, _ in section.lines if line)
+    return sum(line.count("\n") + 1 for line in (section.heading, *_texts(section)))
+
+
+def _texts(section: _Section) -> Iterator[str]:
+    return (line for line, _ in section.lines if line)
 
 
 def _cost_of_name(section: _Section) -> int:

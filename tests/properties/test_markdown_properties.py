@@ -13,6 +13,13 @@ from markdown_it import MarkdownIt
 
 from reconciler.documents.failures import Failure
 from reconciler.model.diagnostics import Location, error, warning
+from reconciler.model.impact import (
+    ComplianceAction,
+    PolicyImpact,
+    Reach,
+    TenantImpact,
+    Unknown,
+)
 from reconciler.views import html, markdown
 from reconciler.views.escaping import markdown_cell, markdown_code, markdown_prose, visible_name
 from reconciler.views.markdown_context import Context
@@ -21,6 +28,7 @@ from reconciler.views.markdown_failure import (
     render_fork_report,
     render_validation,
 )
+from tests.support.build_impact import with_impact
 from tests.support.build_plans import (
     TENANT,
     create,
@@ -79,6 +87,22 @@ def a_plan(names):
     return saved(plan(made, diagnostics=found, selection=(second,), tenant=tenant))
 
 
+def a_counted_plan(names):
+    """The plan of `a_plan`, in which every reason that a number is not known is one of the names."""
+    made = a_plan(names)
+    why = [Unknown(name) for name in names]
+    reach = {
+        change: Reach(why[n], why[-1 - n], why[n + 1], why[n])
+        for n, change in enumerate(made.plan.changes)
+    }
+    policies = {
+        each.policy: PolicyImpact((ComplianceAction(names[0], 0.5),), why[1])
+        for each in made.plan.policies
+    }
+    tenant = TenantImpact(why[2], why[3], why[4])
+    return replace(made, plan=with_impact(made.plan, reach, policies, tenant))
+
+
 def parsed(text):
     return MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(text)
 
@@ -114,6 +138,22 @@ def test_names_never_act(names):
     assert len(blocks) == 1 + 2 * 4
     assert blocks[0].strip() == text.splitlines()[0]
     assert sum(token.type == "heading_open" for token in tokens) == 3
+
+
+@examples(150)
+@given(st.lists(NAMES, min_size=5, max_size=5))
+def test_no_reason_acts(names):
+    text = markdown.render(a_counted_plan(names), LINKED)
+    children = [child for token in parsed(text) for child in token.children or ()]
+    assert {child.type for child in children} <= {
+        "text", "code_inline", "strong_open", "strong_close", "em_open", "em_close",
+        "softbreak", "hardbreak", "link_open", "link_close",
+    }  # fmt: skip
+    assert not [c.content for c in children if c.type == "text" and ACTS.search(c.content)]
+    [fence] = [token for token in parsed(text) if token.type == "fence"]
+    signs = "".join(line[:1] for line in fence.content.splitlines())
+    assert re.fullmatch(r"@#-#?!#?\+#?", signs)
+    assert not re.search("[\u202a-\u202e\u2066-\u2069\u200b]", fence.content)
 
 
 @examples(150)
@@ -207,6 +247,7 @@ def test_a_sentence_stays_a_sentence(text):
 def test_the_budget_holds_for_any_names(names, budget):
     context = Context(budget=budget, commit=names[0], on_merge=names[1], root=names[2])
     assert len(markdown.render(a_plan(names), context)) <= budget
+    assert len(markdown.render(a_counted_plan(names), context)) <= budget
 
 
 def test_the_budget_holds_for_the_hostile_plan():

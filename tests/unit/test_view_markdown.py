@@ -20,7 +20,9 @@ from reconciler.model.state import (
 )
 from reconciler.views import markdown, markdown_failure
 from reconciler.views.markdown_context import Context, marker_prefix, policy_url
+from tests.support.build_impact import blocking, devices, uncounted, with_impact
 from tests.support.build_plans import (
+    MACS,
     WINDOWS,
     at,
     create,
@@ -36,7 +38,7 @@ from tests.support.build_plans import (
     update,
     without,
 )
-from tests.support.example_plans import STATES, large, ordinary, unchanged
+from tests.support.example_plans import STATES, counted, large, ordinary, unchanged
 from tests.support.golden import assert_golden
 
 CONTEXT = Context(
@@ -49,6 +51,10 @@ CONTEXT = Context(
 @pytest.mark.parametrize("name", STATES)
 def test_the_page_is_as_reviewed(name):
     assert_golden(f"markdown/{name}.md", markdown.render(saved(STATES[name]()), CONTEXT))
+
+
+def test_the_page_with_the_impact_is_as_reviewed():
+    assert_golden("markdown/counted.md", markdown.render(saved(counted()), CONTEXT))
 
 
 def test_a_plan_too_large_keeps_its_counts_and_says_what_is_missing():
@@ -108,6 +114,85 @@ def test_sixty_changes_are_all_open():
         assert len(set(re.findall(r"^\+ .*(Group \d+-\d+)", opened, re.MULTILINE))) == 60
         [block] = re.findall(r"```diff\n(.*?)\n```", opened, re.DOTALL)
         assert len(block.splitlines()) <= 106
+
+
+def large_and_counted(changes, per_policy):
+    made = large(changes, per_policy=per_policy)
+    reach = {change: devices(400 + n) for n, change in enumerate(made.changes)}
+    return with_impact(made, reach)
+
+
+def test_sixty_changes_are_all_open_with_their_reach():
+    for per_policy in (1, 2, 10, 60):
+        text = markdown.render(saved(large_and_counted(60, per_policy)), CONTEXT)
+        opened = re.sub(r"<details>.*?</details>", "", text, flags=re.DOTALL)
+        assert len(set(re.findall(r"at most (\d+) devices", opened))) == 60
+        [block] = re.findall(r"```diff\n(.*?)\n```", opened, re.DOTALL)
+        assert len(block.splitlines()) <= 106
+        assert text.count("noncompliant: block after") == len(
+            large(60, per_policy=per_policy).policies
+        )
+
+
+@pytest.mark.parametrize("per_policy", [2, 7, 10, 50, 2_000])
+def test_of_two_thousand_changes_the_reach_goes_before_a_change_does(per_policy):
+    made = large_and_counted(2_000, per_policy)
+    text = markdown.render(saved(made), replace(CONTEXT, budget=65_000))
+    plain = markdown.render(saved(replace(made, impact=None)), replace(CONTEXT, budget=65_000))
+    assert len(text) <= 65_000
+    groups, without_impact = (set(re.findall(r"Group \d+-\d+", each)) for each in (text, plain))
+    assert len(groups) >= len(without_impact) * 0.95
+    assert "Their reach is left out." in text
+
+
+def test_a_plan_says_that_its_reach_was_not_read():
+    assert " · reach not read · " in markdown.render(saved(ordinary()), CONTEXT)
+    assert "reach not read" not in markdown.render(saved(counted()), CONTEXT)
+    assert "reach not read" not in markdown.render(saved(unchanged()), CONTEXT)
+
+
+def test_a_plan_to_review_lists_what_to_review():
+    first, _, rest = markdown.render(saved(ordinary()), CONTEXT).partition("### Assignments that")
+    assert "- **Filter changed:** [`macOS - FileVault`](" in first
+    assert "- **New exclusion:** [`Windows 11 - Baseline`](" in first
+    assert "Look at these first" not in rest
+
+
+def test_a_routine_plan_lists_nothing_to_look_at_first():
+    made = plan(policy_plan(WINDOWS, create(WINDOWS, group("Sales laptops"))))
+    text = markdown.render(saved(made), CONTEXT)
+    assert "Look at these first" not in text
+    assert " · risk: routine · `contoso-prod`" in text
+
+
+def test_what_is_not_known_stands_before_the_changes():
+    changes = [create(WINDOWS, group(f"Group {n}")) for n in range(3)]
+    made = with_impact(plan(policy_plan(WINDOWS, *changes)), dict.fromkeys(changes, uncounted()))
+    first, _, rest = markdown.render(saved(made), CONTEXT).partition("### Assignments that")
+    assert "Not known: members of the group, for 3 changes (403: needs `Device.Read.All`)." in first
+    assert "403" not in rest
+
+
+def test_a_danger_says_whom_it_reaches_and_whether_the_policy_blocks_at_once():
+    change = delete(WINDOWS, excluded("Contractors"))
+    other = delete(MACS, group("Executives"))
+    made = plan(policy_plan(WINDOWS, change), policy_plan(MACS, other, keep(MACS, group("B"))))
+    made = with_impact(
+        made, {change: devices(310), other: devices(12)}, dict.fromkeys((WINDOWS, MACS), blocking())
+    )
+    first, _, _ = markdown.render(saved(made), CONTEXT).partition("### Assignments that")
+    assert "left out at most 310 devices · the policy blocks at once\n" in first
+    assert "`Executives` · reached at most 12 devices\n" in first
+
+
+def test_a_warning_that_stands_above_is_not_repeated():
+    change = delete(WINDOWS, excluded("Contractors"))
+    found = tuple(
+        warning(code, "it says so", policy=WINDOWS.name)
+        for code in ("exclusion-removed", "only-exclusions")
+    )
+    text = markdown.render(saved(plan(policy_plan(WINDOWS, change), diagnostics=found)), CONTEXT)
+    assert text.count("it says so") == 1
 
 
 def test_policies_with_many_changes_are_folded_by_name():
@@ -221,7 +306,7 @@ def test_what_matters_is_in_the_title_and_comes_first(change, title, line):
     made = plan(policy_plan(WINDOWS, keep(WINDOWS, group("Left")), change), guardrails=limits)
     text = markdown.render(saved(made), CONTEXT)
     heading = text.splitlines()[2]
-    assert heading.endswith(f" to remove · {title} · `contoso-prod`")
+    assert heading.endswith(f" to remove · risk: dangerous · {title} · `contoso-prod`")
     first, _, rest = text.partition("### Assignments that would change")
     assert line in first
     assert "Look at these first" in first
