@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
@@ -147,8 +147,10 @@ def is_terminal(stream: TextIO | None) -> bool:
     return stream is not None and bool(stream.isatty())
 
 
-def write_file(path: Path, text: str, *, is_private: bool = True) -> None:
+def write_file(path: Path, text: str | Iterable[str], *, is_private: bool = True) -> None:
     """Write a file whole or not at all, and its folder where that is missing.
+
+    ``text`` may come in parts.
 
     A private file is for its owner alone. What is no plain file, /dev/stdout for one, is written
     into and never replaced. Raises `ConfigError` where that fails.
@@ -156,7 +158,8 @@ def write_file(path: Path, text: str, *, is_private: bool = True) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists() and (path.is_symlink() or not path.is_file()):
-            path.write_text(text, encoding="utf-8", newline="\n")
+            with path.open("w", encoding="utf-8", newline="\n") as file:
+                file.writelines([text] if isinstance(text, str) else text)
             return
         write_whole(path, text, mode=0o600 if is_private else 0o666)
     except FileExistsError:

@@ -26,11 +26,10 @@ def read_saved(path: Path) -> Document:
 
 
 def _parsed(path: Path, parse: Callable[..., T]) -> T:
-    content = _read(path)
     try:
-        return parse(decode(content, source=str(path)), source=str(path))
+        return parse(read_text(path), source=str(path))
     except StalePlanError as altered:
-        if not json.detect_encoding(content).startswith("utf-16"):
+        if not json.detect_encoding(_read(path)).startswith("utf-16"):
             raise
         raise StalePlanError(
             f"{altered}. The file is UTF-16, as Windows PowerShell's > writes it, and that can "

@@ -188,9 +188,9 @@ class PlanCommand:
                 f"its plan would overwrite {file}, that of another tenant root; give each "
                 "tenant.yaml a label of its own"
             )
-        from reconciler.documents import dumps
+        from reconciler.documents import dump_parts
 
-        write_file(file, dumps(saved))
+        write_file(file, dump_parts(saved))
         self.written.add(spelling)
         return file
 

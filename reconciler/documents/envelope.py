@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from pydantic import ValidationError
 
 from reconciler.model.errors import PlanFileError
+from reconciler.model.text import escape_json
 
 FORMAT_VERSION = "1.0"
 
@@ -98,11 +100,63 @@ def expect_kind(document: Mapping[str, Any], expected: Kind, *, source: str) -> 
         raise PlanFileError(f"{source} is {_TITLES[kind]}, not {_TITLES[expected]}")
 
 
+@dataclass(frozen=True, slots=True)
+class LongList:
+    """A list with an entry for each assignment of a tenant: each entry is made when it is written.
+
+    All of them at once, as values and as text, would take ten times the memory of the plan.
+    """
+
+    make: Callable[[], Iterator[dict[str, Any]]]
+    """Gives the entries from the first one on, as often as it is called."""
+
+
 def checksum(document: Mapping[str, Any]) -> str:
     """Hash a document's canonical JSON without its ``checksum``; every other member counts."""
-    rest = {key: value for key, value in document.items() if key != "checksum"}
-    canonical = json.dumps(rest, sort_keys=True, separators=(",", ":"))
-    return "sha256:" + hashlib.sha256(canonical.encode()).hexdigest()
+    digest = hashlib.sha256()
+    for part in _canonical_parts({k: v for k, v in document.items() if k != "checksum"}):
+        digest.update(part.encode())
+    return f"sha256:{digest.hexdigest()}"
+
+
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+_READABLE = json.JSONEncoder(indent=2, ensure_ascii=False)
+_ON_ONE_LINE = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
+
+
+def _canonical_parts(document: Mapping[str, Any]) -> Iterator[str]:
+    """Canonical JSON (keys sorted, no blanks) piece by piece; lists entry by entry."""
+    for number, key in enumerate(sorted(document)):
+        value = document[key]
+        yield f"{',' if number else '{'}{_CANONICAL.encode(key)}:"
+        if isinstance(value, list | LongList):
+            entries = value.make() if isinstance(value, LongList) else value
+            yield from _joined(map(_CANONICAL.encode, entries), "[", ",", "]")
+        else:
+            yield _CANONICAL.encode(value)
+    yield "}"
+
+
+def _joined(texts: Iterable[str], start: str, between: str, end: str) -> Iterator[str]:
+    yield start
+    for number, text in enumerate(texts):
+        yield f"{between}{text}" if number else text
+    yield end
+
+
+def json_parts(document: Mapping[str, Any]) -> Iterator[str]:
+    """Write a document as JSON text, piece by piece, with a final newline; harmless on a terminal.
+
+    An entry of a `LongList` takes one line.
+    """
+    for number, (key, value) in enumerate(document.items()):
+        yield f"{',' if number else '{'}\n  {_READABLE.encode(key)}: "
+        if isinstance(value, LongList):
+            lines = (f"\n    {escape_json(_ON_ONE_LINE.encode(entry))}" for entry in value.make())
+            yield from _joined(lines, "[", ",", "\n  ]")
+        else:
+            yield escape_json(_READABLE.encode(value)).replace("\n", "\n  ")
+    yield "\n}\n"
 
 
 def unreadable(source: str, kind: Kind, why: Exception) -> PlanFileError:

@@ -220,6 +220,32 @@ class UntouchedModel(LiveModel):
     )
 
 
+class PolicyNameModel(Model):
+    """A policy that stands whole among the policies of the document."""
+
+    id: str = Field(description="Object id, in lower case.")
+    name: str = Field(description="Display name in Intune when the plan was made.")
+
+
+class UnchangedModel(Model):
+    """A declared assignment that the tenant has as declared."""
+
+    policy: PolicyNameModel = Field(description="The policy that has it.")
+    assignment_id: str = Field(description="Graph's id of the assignment.")
+    source: str = Field(description="Where it comes from: direct.")
+    target: TargetModel = Field(description="Whom it reaches.")
+    graph_target: dict[str, Any] | None = Field(
+        default=None,
+        description="Graph's own JSON of the target. Left out where it is that of the last entry "
+        "above with the same target and filter.",
+    )
+    graph_properties: dict[str, Any] = Field(
+        default_factory=dict,
+        description="As of a live assignment. Left out where there is nothing.",
+    )
+    declared_at: LocationModel | None = Field(description="The line that declares it.")
+
+
 class DiagnosticModel(Model):
     """An error or a warning."""
 
@@ -412,7 +438,7 @@ class PlanModel(Model):
         description="What the tenant answered about the changes; null where it was not asked: without "
         "changes, with --no-impact, or from a snapshot.",
     )
-    unchanged: tuple[UntouchedModel, ...] = Field(
+    unchanged: tuple[UnchangedModel, ...] = Field(
         description="Declared, and in the tenant as declared."
     )
     unmanaged: tuple[UntouchedModel, ...] = Field(

@@ -7,7 +7,7 @@ is what the review of the digest is for.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, MutableMapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -15,13 +15,18 @@ from pydantic import ValidationError
 from reconciler.documents import envelope, reading
 from reconciler.documents.envelope import FORMAT_VERSION, Kind
 from reconciler.documents.models import PlanModel
-from reconciler.documents.writing import json_text, plan_json
+from reconciler.documents.writing import plan_json
 from reconciler.model.errors import StalePlanError
 from reconciler.model.saved_plan import SavedPlan
 
 
 def dumps(saved: SavedPlan) -> str:
     """Write the plan as JSON text, with a final newline."""
+    return "".join(dump_parts(saved))
+
+
+def dump_parts(saved: SavedPlan) -> Iterator[str]:
+    """Write the same text piece by piece, so that a large plan is never in memory as text."""
     document = {
         "kind": Kind.PLAN.value,
         "format_version": FORMAT_VERSION,
@@ -30,7 +35,7 @@ def dumps(saved: SavedPlan) -> str:
         **plan_json(saved.plan),
     }
     document["checksum"] = envelope.checksum(document)
-    return json_text(document)
+    return envelope.json_parts(document)
 
 
 def loads(text: str, *, source: str) -> SavedPlan:
@@ -40,20 +45,25 @@ def loads(text: str, *, source: str) -> SavedPlan:
     where it was one and has been altered.
     """
     document = envelope.parse(text, source=source)
+    del text  # a large plan is in memory once
     envelope.expect_kind(document, Kind.PLAN, source=source)
     return plan_of(document, source=source)
 
 
-def plan_of(document: Mapping[str, Any], *, source: str) -> SavedPlan:
-    """Read a plan from its parsed document. Raises as `loads` does."""
+def plan_of(document: MutableMapping[str, Any], *, source: str) -> SavedPlan:
+    """Read a plan from its parsed document, which is used up. Raises as `loads` does."""
     if document.get("checksum") != envelope.checksum(document):
         raise StalePlanError(
             f"{source} was altered after it was written (its checksum does not fit); "
             "make a new plan, and edit the YAML instead of the plan"
         )
+    # Entry by entry further on: at once, a large plan would be in memory as JSON and as models too.
+    unchanged = document.get("unchanged")
+    if isinstance(unchanged, list):
+        document["unchanged"] = []
     try:
         model = PlanModel.model_validate(document)
-        plan = reading.plan(model)
+        plan = reading.plan(model, unchanged if isinstance(unchanged, list) else [])
     except (ValidationError, reading.IncoherentPlanError) as invalid:
         raise envelope.unreadable(source, Kind.PLAN, invalid) from None
     if plan.digest != model.digest:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
+
+from pydantic import ValidationError
 
 from reconciler.documents.impact import impact_of, reach_of
 from reconciler.documents.models import (
@@ -19,7 +21,7 @@ from reconciler.documents.models import (
     PolicyModel,
     ScheduledModel,
     TargetModel,
-    UntouchedModel,
+    UnchangedModel,
 )
 from reconciler.model.diagnostics import Diagnostic, Location, Severity, sort_diagnostics
 from reconciler.model.impact import Impact
@@ -62,14 +64,18 @@ class IncoherentPlanError(ValueError):
     """The document has the right shape and contradicts itself; ``str()`` says where."""
 
 
-def plan(document: PlanModel) -> Plan:
-    """Rebuild the plan. Raises `IncoherentPlanError`."""
+def plan(document: PlanModel, unchanged: list[Any]) -> Plan:
+    """Rebuild the plan. Raises `IncoherentPlanError`.
+
+    ``unchanged`` are the JSON entries of that member, and ``document`` is without them. The list is
+    emptied on the way.
+    """
     tenant, limits = document.tenant, document.guardrails
     diagnostics = (
         *(diagnostic_of(item, Severity.ERROR) for item in document.errors),
         *(diagnostic_of(item, Severity.WARNING) for item in document.warnings),
     )
-    policies = _policies(document)
+    policies = _policies(document, unchanged)
     return Plan(
         tenant=PlanTenant(tenant.id, tenant.label, tenant.display_name, tenant.cloud),
         policies=policies,
@@ -102,12 +108,12 @@ def _impact(document: PlanModel, policies: Sequence[PolicyPlan]) -> Impact | Non
     return impact_of(document.impact, reach)
 
 
-def _policies(document: PlanModel) -> tuple[PolicyPlan, ...]:
+def _policies(document: PlanModel, entries: list[Any]) -> tuple[PolicyPlan, ...]:
     policies = {item.id: _policy(item) for item in document.policies}
     changes = _by_policy(document.changes, policies)
     held = _by_policy(document.held, policies)
     scheduled = _by_policy(document.scheduled, policies)
-    unchanged = _by_policy(document.unchanged, policies)
+    unchanged = _unchanged(entries, policies)
     unmanaged = _by_policy(document.unmanaged, policies)
     inherited = _by_policy(document.inherited, policies)
     return tuple(
@@ -115,7 +121,7 @@ def _policies(document: PlanModel) -> tuple[PolicyPlan, ...]:
             policy=policies[item.id],
             ownership=item.ownership,
             changes=tuple(change(c, policies[item.id]) for c in changes[item.id]),
-            kept=tuple(_keep(u, policies[item.id]) for u in unchanged[item.id]),
+            kept=tuple(unchanged[item.id]),
             unmanaged=tuple(Unmanaged(policies[item.id], _live(u)) for u in unmanaged[item.id]),
             inherited=tuple(
                 Inherited(policies[item.id], _live(u), _location(u.declared_at))
@@ -180,8 +186,39 @@ def _change(change: ChangeModel, policy: Policy) -> Change:
     return Update(policy, live, _target(after), _filter(after), declared_at, change.broad)
 
 
-def _keep(item: UntouchedModel, policy: Policy) -> Keep:
-    return Keep(policy, _live(item), _required(_location(item.declared_at), "declared_at"))
+def _unchanged(entries: list[Any], policies: Mapping[str, Policy]) -> Mapping[str, list[Keep]]:
+    """Read the assignments that are as declared, by policy; equal targets are kept once."""
+    grouped: dict[str, list[Keep]] = defaultdict(list)
+    known: dict[tuple[Target, Filter | None], Assignment] = {}
+    entries.reverse()
+    for number in range(len(entries)):
+        try:
+            item = UnchangedModel.model_validate(entries.pop())
+        except ValidationError as invalid:
+            place = ".".join(str(part) for part in invalid.errors()[0]["loc"])
+            raise IncoherentPlanError(f"unchanged.{number}.{place}") from None
+        if item.policy.id not in policies:
+            raise IncoherentPlanError(f"policy {item.policy.id} is not among policies")
+        key = _target(item.target), _filter(item.target)
+        live = known[key] = _unchanged_assignment(item, known.get(key))
+        declared_at = _required(_location(item.declared_at), "declared_at")
+        grouped[item.policy.id].append(Keep(policies[item.policy.id], live, declared_at))
+    return grouped
+
+
+def _unchanged_assignment(item: UnchangedModel, before: Assignment | None) -> Assignment:
+    """Read one; ``before`` is the last one above it with the same target and filter."""
+    target, filter = _target(item.target), _filter(item.target)
+    if item.graph_target is not None:
+        raw_target = json.dumps(item.graph_target, separators=(",", ":"))
+    else:
+        raw_target = _required(before, "graph_target").raw_target
+    if before is not None and before.target.name == target.name:
+        target = before.target
+    if filter and before is not None and before.filter and before.filter.name == filter.name:
+        filter = before.filter
+    beside = json.dumps(item.graph_properties, separators=(",", ":"))
+    return Assignment(item.assignment_id, target, filter, item.source, raw_target, beside)
 
 
 def _live(item: LiveModel) -> Assignment:

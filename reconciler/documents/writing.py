@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import fields
+from functools import partial
 from typing import Any
 
 from reconciler.differ.compare import explain_update
 from reconciler.differ.risk import risk_of
+from reconciler.documents.envelope import LongList
 from reconciler.documents.impact import impact_json, reach_json
 from reconciler.model.diagnostics import Diagnostic, Location, Severity
 from reconciler.model.impact import Impact, Risk
@@ -17,7 +19,6 @@ from reconciler.model.plan import (
     Create,
     Delete,
     Inherited,
-    Keep,
     Plan,
     PlanTenant,
     PolicyPlan,
@@ -38,7 +39,7 @@ def json_text(document: object) -> str:
 
 
 def plan_json(plan: Plan) -> dict[str, Any]:
-    """Write a plan, without what belongs to the moment it was made in."""
+    """Write a plan, without what belongs to the moment it was made in; for `envelope.json_parts`."""
     return {
         "tenant": tenant_json(plan.tenant),
         "complete": plan.complete,
@@ -53,7 +54,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "held": [_held_json(change, p.hold) for p in plan.policies for change in p.held],
         "scheduled": [_scheduled_json(line) for p in plan.policies for line in p.scheduled],
         "impact": _impact_json(plan),
-        "unchanged": [_untouched(change) for p in plan.policies for change in p.kept],
+        "unchanged": LongList(partial(_unchanged, plan)),
         "unmanaged": [_untouched(change) for p in plan.policies for change in p.unmanaged],
         "inherited": [_untouched(change) for p in plan.policies for change in p.inherited],
         "errors": _diagnostics(plan.diagnostics, Severity.ERROR),
@@ -214,7 +215,22 @@ def _live(assignment: Assignment) -> dict[str, Any]:
     }
 
 
-def _untouched(change: Keep | Unmanaged | Inherited) -> dict[str, Any]:
+def _unchanged(plan: Plan) -> Iterator[dict[str, Any]]:
+    """Write the assignments that are as declared, which are most: what stands above is left out."""
+    graph_targets: dict[tuple[Target, Filter | None], str] = {}
+    for policy in plan.policies:
+        for keep in policy.kept:
+            document: dict[str, Any] = {"policy": {"id": keep.policy.id, "name": keep.policy.name}}
+            document |= _live(keep.assignment)
+            key = keep.assignment.target, keep.assignment.filter
+            if graph_targets.get(key) == keep.assignment.raw_target:
+                del document["graph_target"]
+            graph_targets[key] = keep.assignment.raw_target
+            document["declared_at"] = location_json(keep.declared_at)
+            yield document
+
+
+def _untouched(change: Unmanaged | Inherited) -> dict[str, Any]:
     declared_at = None if isinstance(change, Unmanaged) else change.declared_at
     document = {"policy": policy_json(change.policy)} | _live(change.assignment)
     if declared_at is not None:

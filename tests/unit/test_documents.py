@@ -13,7 +13,7 @@ from reconciler.documents.results import dumps_result, result_schema
 from reconciler.documents.validation import CheckedRoot, Validation, dumps_validation
 from reconciler.model.diagnostics import error, warning
 from reconciler.model.errors import ExitCode, PlanFileError, StalePlanError
-from reconciler.model.plan import Delete, Stop
+from reconciler.model.plan import Delete, Keep, Stop
 from reconciler.model.result import ApplyResult, PolicyOutcome, Status
 from reconciler.model.state import AssignmentFilter, TargetKind
 from tests.support import build
@@ -229,6 +229,9 @@ def lacking(edit):
         (lambda d: d["changes"][3].update(after=None), "a change lacks after"),
         (lambda d: d["changes"][3].update(declared_at=None), "a change lacks declared_at"),
         (lambda d: d["unchanged"][0].update(declared_at=None), "lacks declared_at"),
+        (lambda d: d["unchanged"][0].pop("graph_target"), "lacks graph_target"),
+        (lambda d: d["unchanged"][0].pop("target"), "unchanged.0.target"),
+        (lambda d: d.pop("unchanged"), "unchanged"),
         (lambda d: d["policies"].clear(), "is not among policies"),
     ],
 )
@@ -236,6 +239,21 @@ def test_a_document_that_contradicts_itself_is_refused_with_its_reason(edit, why
     message = refusal(lacking(edit))
     assert why in message
     assert message.endswith("make a new plan")
+
+
+def keep(live):
+    return Keep(build.policy(), live, build.at())
+
+
+def test_an_unchanged_assignment_takes_one_line_and_repeats_no_graph_target():
+    kept = [keep(build.live(build.group(), id=each)) for each in ("a", "b")]
+    other = keep(build.live(build.group(), id="c", future="new"))
+    plan = build.plan(build.nothing(kept=(*kept, other, kept[0])))
+    text = dumps(build.saved(plan))
+    found = json.loads(text)["unchanged"]
+    assert ["graph_target" in each for each in found] == [True, False, True, True]
+    assert sum('"assignment_id"' in line for line in text.splitlines()) == len(found)
+    assert repr(loads(text, source="plan.json").plan) == repr(plan)
 
 
 def test_order_of_keys_and_white_space_mean_nothing():
