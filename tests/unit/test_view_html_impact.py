@@ -192,8 +192,8 @@ def test_the_reasons_stand_worst_first_each_with_what_it_reaches():
     reasons = text[text.index("Dangerous:") : text.index("What would change")]
     words = (
         "include all devices without a filter",
-        "no longer excluded: its members may then be reached (left out at most 310 devices)",
-        'exclude "Corporate owned" (reaches at most 2,480 devices)',
+        "no longer excluded: its members may then be reached · left out at most 310 devices",
+        'exclude "Corporate owned" · reaches at most 2,480 devices',
         '"Sales laptops" reaches at most 1,240 devices, and the policy blocks at once',
     )
     reasons = reasons.replace("&#34;", '"')

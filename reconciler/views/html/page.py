@@ -46,7 +46,6 @@ class ReasonRow:
     policy: CellLabel
     anchor: str
     message: str
-    place: str
     bound: Bar | None = None
 
 
@@ -125,7 +124,6 @@ def risk(plan: Plan, blocks: Iterable[PolicyBlock], figures: Figures | None) -> 
             by_id[concern.policy.id].label,
             by_id[concern.policy.id].anchor,
             visible(reason.message),
-            _place(reason.declared_at),
             _bound(concern, figures),
         )
         for concern, reason in zip(concerns, judged.reasons, strict=True)
