@@ -1,9 +1,11 @@
 """The differ compares by identity; what a whole plan says stands in tests/cases/differ."""
 
+from dataclasses import replace
+
 import pytest
 
 from reconciler.differ.compare import FieldChange, Namer, diff, explain, explain_update
-from reconciler.model.plan import Delete, Update
+from reconciler.model.plan import Delete, Inherited, Keep, Update
 from reconciler.model.state import Group, ResolvedState
 from tests.support import build
 
@@ -44,8 +46,7 @@ def test_what_a_policy_set_assigned_is_never_touched(owned):
 def test_several_policy_sets_may_assign_one_target():
     sets = [build.inherited(id="set-1"), build.inherited(id="set-2")]
     plan = build.planned(build.want(), live=reversed(sets))
-    assert [change.assignment for change in plan.inherited] == sets
-    assert {change.declared_at for change in plan.inherited} == {build.at(5)}
+    assert plan.inherited == tuple(Inherited(build.policy(), each, build.at(5)) for each in sets)
     assert plan.changes == ()
 
 
@@ -77,7 +78,7 @@ def test_the_same_group_included_and_excluded_is_two_assignments():
     live = [build.live(build.group()), build.live(build.exclusion())]
     plan = build.planned(build.want(build.exclusion()), live=live, owned="authoritative")
     assert plan.changes == (Delete(build.policy(), live[0]),)
-    assert [keep.assignment for keep in plan.kept] == [live[1]]
+    assert plan.kept == (Keep(build.policy(), live[1], build.at(5)),)
 
 
 @pytest.mark.parametrize(
@@ -137,6 +138,12 @@ def test_a_filter_that_comes_or_goes_is_explained_whole():
 
 def test_what_is_the_same_needs_no_explanation():
     assert explain({"a": [1, {"b": None}]}, {"a": [1, {"b": None}]}) == ()
+
+
+def test_naming_an_assignment_loses_nothing_of_it():
+    read = replace(build.live(filter=build.filtered(), future=1), raw_properties='{"beside": 2}')
+    known = build.directory(Group(build.SALES, "Sales"))
+    assert Namer(known).named(read) == read
 
 
 def test_names_stand_beside_ids_and_an_unknown_id_stays_without():
