@@ -1,12 +1,13 @@
 """The differ compares by identity; what a whole plan says stands in tests/cases/differ."""
 
 from dataclasses import replace
+from datetime import date
 
 import pytest
 
 from reconciler.differ.compare import FieldChange, Namer, diff, explain, explain_update
-from reconciler.model.plan import Delete, Inherited, Keep, Update
-from reconciler.model.state import Group, ResolvedState
+from reconciler.model.plan import Delete, Inherited, Keep, Scheduled, Unmanaged, Update
+from reconciler.model.state import Group, ResolvedRemoval, ResolvedState
 from tests.support import build
 
 
@@ -18,7 +19,7 @@ def compare(*wanted, live=(), owned="additive"):
 def test_a_live_only_assignment_stays_unmanaged_when_additive():
     foreign = build.live(build.group(build.FINANCE), build.filtered())
     plan = build.planned(build.want(), live=[foreign])
-    assert [change.assignment for change in plan.unmanaged] == [foreign]
+    assert plan.unmanaged == (Unmanaged(build.policy(), foreign),)
 
 
 def test_only_what_is_declared_stays_when_authoritative():
@@ -40,7 +41,7 @@ def test_what_a_policy_set_assigned_is_never_touched(owned):
     inherited = build.inherited()
     plan = build.planned(live=[inherited], owned=owned)
     assert (plan.changes, plan.unmanaged) == ((), ())
-    assert [change.assignment for change in plan.inherited] == [inherited]
+    assert plan.inherited == (Inherited(build.policy(), inherited, None),)
 
 
 def test_several_policy_sets_may_assign_one_target():
@@ -103,6 +104,38 @@ def test_an_unreadable_assignment_without_a_type_is_named_as_such():
     (diagnostic,) = compare(build.want(), live=[strange]).diagnostics
     assert diagnostic.policy == build.policy().name
     assert diagnostic.message.endswith(f"not know: no type, assignment {strange.id}")
+
+
+def remove(*targets, live):
+    removals = [ResolvedRemoval(each, build.at(n)) for n, each in enumerate(targets, start=1)]
+    policy = replace(build.resolved(live=live), removals=tuple(removals))
+    return diff(ResolvedState(build.config(), (policy,)), build.directory())
+
+
+def test_each_line_of_remove_that_cannot_be_done_is_told_whatever_the_others_do():
+    live = [
+        build.inherited(id="set"),
+        build.live(build.all_users()),
+        build.inherited(build.all_users(), id="another set"),
+        build.opaque(f"{build.WINDOWS}_{build.FINANCE}", odata_type=None),
+    ]
+    targets = [build.group(), build.all_users(), build.group(build.FINANCE), build.collection()]
+    difference = remove(*targets, live=live)
+    assert difference.policies == ()
+    assert [(each.code, each.location.line) for each in difference.diagnostics] == [
+        ("removal-of-policy-set", 1),
+        ("still-assigned-by-policy-set", 2),
+        ("removal-of-opaque-target", 3),
+    ]
+    assert "never removed: no type, assignment" in difference.diagnostics[2].message
+
+
+def test_a_scheduled_line_is_shown_with_its_policy_and_day():
+    line = replace(build.want(), starts=date(2026, 12, 3))
+    policy = replace(build.resolved(), scheduled=(line,))
+    (plan,) = diff(ResolvedState(build.config(), (policy,)), build.directory()).policies
+    day = date(2026, 12, 3)
+    assert plan.scheduled == (Scheduled(build.policy(), line.target, None, day, build.at(5)),)
 
 
 def test_an_update_carries_the_lines_consent_and_place():

@@ -114,6 +114,13 @@ def test_a_broad_target_says_what_it_reaches_and_what_it_needs():
     ]
 
 
+def test_policies_of_one_name_are_told_apart_by_their_ids():
+    twin = build.policy(id="99999999-0000-4000-8000-00000000000c")
+    changes = [broad_create(), Create(twin, build.all_devices(), None, build.at(8))]
+    subjects = [message.partition(" would")[0] for _, message, _ in stops_of(changes, EVERYTHING)]
+    assert subjects == [f'"{POLICY.name}" ({POLICY.id[:8]})', f'"{POLICY.name}" (99999999)']
+
+
 @pytest.mark.parametrize("change", [broad_create(broad=True), broad_update(None, broad=True)])
 def test_consent_on_the_line_is_enough_to_confirm_and_not_against_a_denial(change):
     denied = Guardrails(broad_targets=BroadTargets.DENY)
@@ -140,9 +147,9 @@ def test_the_command_line_consents_but_lifts_no_denial(written, allowed, expecte
 
 
 def test_the_command_line_sets_the_limits_it_names_zero_included():
-    assert effective(Guardrails(1, 2, 3), Limits(max_creates=0, max_deletes=9)) == Guardrails(
-        0, 2, 9
-    )
+    written = Guardrails(1, 2, 3)
+    assert effective(written, Limits(max_creates=0, max_deletes=9)) == Guardrails(0, 2, 9)
+    assert effective(written, Limits(max_updates=7)) == Guardrails(1, 7, 3)
 
 
 def test_over_a_saved_plan_limits_only_tighten():
