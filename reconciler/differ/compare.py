@@ -262,20 +262,24 @@ def _removals(
         twin = _opaque_twin(removal.target, direct)
         if key in direct:
             removed[key] = Delete(policy, direct[key], removal.location)
-            diagnostics += [_stays(each, removal) for each in inherited.get(key, ())]
+            diagnostics += [_stays(each, removal, policy) for each in inherited.get(key, ())]
         elif key in inherited:
-            diagnostics.append(_refuse_removal(removal, inherited[key][0]))
+            diagnostics.append(_refuse_removal(removal, inherited[key][0], policy))
         elif twin is not None:
             diagnostics.append(_refuse_opaque_removal(removal, twin))
     return removed, diagnostics
 
 
-def _maker_of(inherited: Assignment) -> str:
-    """Name what made an inherited assignment, by the id that its own id begins with."""
+def _maker_of(inherited: Assignment, policy: Policy) -> str:
+    """Name what made an inherited assignment.
+
+    Its id begins with the id of the policy set, or with that of the policy, which names no set.
+    """
     if inherited.is_of_unknown_source:
         return f'the source "{inherited.source}"'
     set_id = inherited.id.partition("_")[0]
-    return f"the policy set {set_id}" if is_guid(set_id) else "a policy set"
+    is_known = is_guid(set_id) and set_id.lower() != policy.id
+    return f"the policy set {set_id}" if is_known else "a policy set"
 
 
 def _how_to_change(inherited: Assignment) -> str:
@@ -284,20 +288,20 @@ def _how_to_change(inherited: Assignment) -> str:
     return "change the policy set in the Intune portal"
 
 
-def _stays(inherited: Assignment, removal: ResolvedRemoval) -> Diagnostic:
+def _stays(inherited: Assignment, removal: ResolvedRemoval, policy: Policy) -> Diagnostic:
     return warning(
         "still-assigned-by-policy-set",
-        f"the direct assignment is removed, and {_maker_of(inherited)} assigns this target too: "
+        f"the direct assignment is removed, and {_maker_of(inherited, policy)} assigns this target too: "
         "that one stays",
         removal.location,
         help=f"{_how_to_change(inherited)}; until then later plans end with an error here",
     )
 
 
-def _refuse_removal(removal: ResolvedRemoval, inherited: Assignment) -> Diagnostic:
+def _refuse_removal(removal: ResolvedRemoval, inherited: Assignment, policy: Policy) -> Diagnostic:
     return error(
         "removal-of-policy-set",
-        f"this target is assigned by {_maker_of(inherited)} alone, and that cannot be removed here",
+        f"this target is assigned by {_maker_of(inherited, policy)} alone, and that cannot be removed here",
         removal.location,
         help=_how_to_change(inherited),
     )

@@ -130,6 +130,20 @@ def test_each_line_of_remove_that_cannot_be_done_is_told_whatever_the_others_do(
     assert "never removed: no type, assignment" in difference.diagnostics[2].message
 
 
+@pytest.mark.parametrize(
+    ("id", "maker"),
+    [
+        (f"{build.POLICY_SET}_{build.SALES}", f"the policy set {build.POLICY_SET}"),
+        (f"{build.POLICY_SET}_{build.SALES}_0", f"the policy set {build.POLICY_SET}"),
+        (f"{build.WINDOWS.upper()}_{build.SALES}", "a policy set"),
+        ("another_form", "a policy set"),
+    ],
+)
+def test_a_policy_set_is_named_where_the_id_of_its_assignment_begins_with_its_own(id, maker):
+    (diagnostic,) = remove(build.group(), live=[build.inherited(id=id)]).diagnostics
+    assert f"is assigned by {maker} alone" in diagnostic.message
+
+
 def test_a_scheduled_line_is_shown_with_its_policy_and_day():
     line = replace(build.want(), starts=date(2026, 12, 3))
     policy = replace(build.resolved(), scheduled=(line,))
