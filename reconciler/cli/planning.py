@@ -30,7 +30,7 @@ from reconciler.operations.planning import PlanRequest, expect_digest, make_plan
 from reconciler.operations.roots import label_at, tenant_roots
 from reconciler.operations.selection import Selection
 from reconciler.operations.side_by_side import share, try_each
-from reconciler.views.tenants_table import TenantRow
+from reconciler.views.tenants_table import TenantRow, row_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +147,7 @@ class PlanCommand:
             code = self._exit_code(plan)
         except ReconcilerError as failure:
             code = failure.exit_code
-        return TenantRow(plan.tenant.label, plan.summary, code)
+        return row_of(plan, code)
 
     def _request(self, root: Path) -> PlanRequest:
         return PlanRequest(

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from reconciler.model.diagnostics import Diagnostic, Severity, error, sort_diagnostics
+from reconciler.model.diagnostics import Diagnostic, Severity, sort_diagnostics
 from reconciler.model.plan import Plan
 from reconciler.model.text import visible
 from reconciler.views.escaping import repository_path, shortened
+from reconciler.views.plan_diagnostics import diagnostics_of
 
 _LONGEST_MESSAGE = 3_000
 
@@ -25,14 +26,8 @@ def render(diagnostics: Iterable[Diagnostic], *, root: str) -> str:
 
 
 def render_plan(plan: Plan, *, root: str) -> str:
-    """Write a plan's diagnostics, the guardrails that stop it among the errors."""
+    """Write a plan's diagnostics and dangers, the guardrails that stop it among the errors."""
     return render(diagnostics_of(plan), root=root)
-
-
-def diagnostics_of(plan: Plan) -> tuple[Diagnostic, ...]:
-    """A plan's diagnostics and stops in one list; a stop takes the place of its own warning."""
-    stops = [error(stop.code, stop.message, stop.declared_at) for stop in plan.stopped_by]
-    return sort_diagnostics([*stops, *plan.open_diagnostics])
 
 
 def full_message(diagnostic: Diagnostic) -> str:

@@ -15,8 +15,9 @@ from urllib.parse import quote
 
 from reconciler.model.diagnostics import Diagnostic, sort_diagnostics
 from reconciler.model.plan import Plan
-from reconciler.views.annotations import diagnostics_of, full_message
+from reconciler.views.annotations import full_message
 from reconciler.views.escaping import repository_path
+from reconciler.views.plan_diagnostics import diagnostics_of
 
 _SCHEMA = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -51,7 +52,7 @@ def render(diagnostics: Iterable[Diagnostic], *, root: str, version: str) -> str
 
 
 def render_plan(plan: Plan, *, root: str, version: str) -> str:
-    """Write a plan's diagnostics, the guardrails that stop it among the errors."""
+    """Write a plan's diagnostics and dangers, the guardrails that stop it among the errors."""
     return render(diagnostics_of(plan), root=root, version=version)
 
 

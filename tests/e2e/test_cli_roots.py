@@ -54,9 +54,9 @@ def test_each_root_is_planned_and_gets_a_file_named_after_its_label(tmp_path, ro
     assert sorted(file.name for file in (tmp_path / "plans").iterdir()) == ["eu.json", "us.json"]
     table, _, plans = ran.stdout.partition("\n\nTenant eu ")
     assert table == (
-        "Tenant  To add  To change  To remove  Exit\n"
-        "eu           8          1          0     0\n"
-        "us           8          1          0     0"
+        "Tenant  To add  To change  To remove  Risk    Exit\n"
+        "eu           8          1          0  review     0\n"
+        "us           8          1          0  review     0"
     )
     eu, _, us = plans.partition("\n\nTenant us ")
     assert "Plan: 8 to add" in eu
@@ -73,8 +73,8 @@ def test_a_broken_root_hides_no_other_and_the_worst_exit_code_wins(tmp_path, roo
     assert "tenants/eu/policies/linux.yaml:1:1: error: " in ran.stderr
     assert "Error: tenants/eu: the files have errors" in ran.stderr
     assert ran.stdout.splitlines()[1:3] == [
-        "eu           -          -          -     1",
-        "us           8          1          0     2",
+        "eu           -          -          -  -          1",
+        "us           8          1          0  review     2",
     ]
     assert "\n\nTenant us " in ran.stdout
     assert [file.name for file in (tmp_path / "plans").iterdir()] == ["us.json"]
@@ -124,10 +124,10 @@ def test_all_roots_together_keep_to_the_bound_on_requests(tmp_path, roots, paral
 def test_in_markdown_the_table_is_one_too(tmp_path, roots):
     ran = run("plan", "tenants", "--sandbox", "--format", "markdown", cwd=tmp_path)
     assert ran.stdout.startswith(
-        "| Tenant | To add | To change | To remove | Exit |\n"
-        "| --- | ---: | ---: | ---: | ---: |\n"
-        "| `eu` | 8 | 1 | 0 | 0 |\n"
-        "| `us` | 8 | 1 | 0 | 0 |\n\n"
+        "| Tenant | To add | To change | To remove | Risk | Exit |\n"
+        "| --- | ---: | ---: | ---: | --- | ---: |\n"
+        "| `eu` | 8 | 1 | 0 | review | 0 |\n"
+        "| `us` | 8 | 1 | 0 | review | 0 |\n\n"
     )
 
 

@@ -6,6 +6,16 @@ import re
 
 from reconciler.model.diagnostics import Location, error, warning
 from reconciler.views import annotations as annotations_view
+from tests.support.build_impact import blocking, devices, with_impact
+from tests.support.build_plans import (
+    WINDOWS,
+    create,
+    group,
+    only,
+    plan,
+    policy_plan,
+    update,
+)
 from tests.support.example_plans import HOSTILE_NAMES, STATES, broad_and_deleting, hostile
 from tests.support.golden import assert_golden
 
@@ -51,4 +61,28 @@ def test_a_name_cannot_start_a_command():
 def test_a_stop_takes_the_place_of_its_warning():
     text = annotations_view.render_plan(broad_and_deleting(), root="")
     assert text.count("::error ") == 3
-    assert "::warning " not in text
+    assert "::warning " in text
+    assert not re.search("::warning .*(broad-target|reaches-everybody)", text)
+
+
+def test_a_danger_that_nothing_else_states_is_a_warning_with_its_reach():
+    change = create(WINDOWS, group("Sales"))
+    made = with_impact(
+        plan(policy_plan(WINDOWS, change)), {change: devices(1240)}, {WINDOWS: blocking()}
+    )
+    text = annotations_view.render_plan(made, root="r")
+    assert text == (
+        "::warning file=r/policies/windows.yaml,line=7,col=9,title=reconciler%3A blocks-at-once::"
+        'Windows 11 - Baseline: include group "Sales" may reach many devices, and the policy blocks '
+        "at once%0Areaches at most 1,240 devices\n"
+    )
+
+
+def test_a_danger_that_a_warning_states_is_told_once_with_its_reach():
+    change = update(WINDOWS, group("Sales"), only("Corporate"), None)
+    found = warning("filter-widened", "wider", change.declared_at, help="look", policy=WINDOWS.name)
+    made = plan(policy_plan(WINDOWS, change), diagnostics=(found,))
+    [line] = annotations_view.render_plan(
+        with_impact(made, {change: devices(40)}), root=""
+    ).splitlines()
+    assert line.endswith("::Windows 11 - Baseline: wider%0Alook; reaches at most 40 devices")

@@ -10,7 +10,8 @@ from jsonschema import Draft202012Validator
 
 from reconciler.model.diagnostics import Location, error, warning
 from reconciler.views import sarif
-from tests.support.build_plans import at
+from tests.support.build_impact import blocking, devices, with_impact
+from tests.support.build_plans import WINDOWS, at, create, group, plan, policy_plan
 from tests.support.example_plans import STATES
 from tests.support.golden import assert_golden
 
@@ -142,6 +143,18 @@ def test_a_fingerprint_stays_when_lines_move():
     before = error("unknown-group", 'no group is called "X"', at(line=7), policy="P")
     after = replace(before, location=at(line=70))
     assert fingerprints(before) == fingerprints(after)
+
+
+def test_a_fingerprint_stays_when_a_number_changes():
+    change = create(WINDOWS, group("Sales"))
+    made = plan(policy_plan(WINDOWS, change))
+    seen = set()
+    for number in (1240, 3410):
+        counted = with_impact(made, {change: devices(number)}, {WINDOWS: blocking()})
+        [result] = run(sarif.render_plan(counted, root="", version="0.1.0"))["results"]
+        assert f"reaches at most {number:,} devices" in result["message"]["text"]
+        seen.add(result["partialFingerprints"]["findingHash/v1"])
+    assert len(seen) == 1
 
 
 def test_findings_that_read_the_same_have_fingerprints_of_their_own():
