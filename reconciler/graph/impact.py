@@ -200,10 +200,8 @@ class _ImpactReader:
         if not filters:
             return ()
         response = self._ask(Version.BETA, _FILTER_STATES, "reading the states of filters")
-        disabled = value_of(response, read_disabled_filters, needs=_READER)
-        if isinstance(disabled, Unknown):
-            return disabled
-        return tuple(sorted(disabled & {each.id for each in filters}))
+        asked = {each.id for each in filters}
+        return value_of(response, partial(read_disabled_filters, asked=asked), needs=_READER)
 
     def _ask(
         self, version: Version, path: str, attempted: str, **request: Any

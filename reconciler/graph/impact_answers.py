@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Collection
+from datetime import UTC
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, Field, TypeAdapter
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field, TypeAdapter
 
+from reconciler.graph import exact_json
 from reconciler.graph.responses import GraphResponse, is_throttled
 from reconciler.model.errors import DeadlineError, GraphError, ReconcilerError, ThrottledError
 from reconciler.model.impact import ComplianceAction, Known, StatusOverview, Unknown
@@ -26,8 +28,21 @@ _HOURS_OF_A_DAY = 24
 _NO_DATE = 1
 """Intune writes the year 1 where it has no date."""
 
+_LARGEST_COUNT = 2**53 - 1
+"""The largest whole number that every reader of JSON keeps exactly."""
+
+_DATE = re.compile(r"\d{4}-")
+
+
+def _date_text(value: object) -> object:
+    """Refuse a number, which pydantic would take for the seconds since 1970."""
+    if value is not None and not (isinstance(value, str) and _DATE.match(value)):
+        raise ValueError("no date")
+    return value
+
+
 T = TypeVar("T")
-Count = Annotated[int, Field(ge=0, strict=True)]
+Count = Annotated[int, Field(ge=0, le=_LARGEST_COUNT, strict=True)]
 _COUNT: TypeAdapter[int] = TypeAdapter(Count)
 
 
@@ -40,13 +55,14 @@ def value_of(
     if is_throttled(response):
         return _THROTTLED
     if not response.is_success:
-        message = f"needs {needs}" if needs and response.status == 403 else response.message
+        is_refused = response.status == 403 and not response.is_foreign
+        message = f"needs {needs}" if needs and is_refused else response.message
         return Unknown(_short(f"{response.status}: {message}"))
     if response.fault:
         return Unknown(_short(response.message))
     try:
         return read(response.body)
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
         return _CHANGED_FORM
 
 
@@ -81,7 +97,7 @@ def read_count(body: object) -> int:
             text = _from_base64(text).decode("utf-8-sig").strip()
         if not (text.isascii() and text.isdecimal()):
             raise ValueError("no number")
-        return int(text)
+        body = int(text)
     return _COUNT.validate_python(body)
 
 
@@ -98,11 +114,13 @@ class _Evaluation(BaseModel):
 
 def read_match_count(body: object) -> int:
     """Read how many devices a filter matches; the JSON may stand within a JSON string."""
-    return _Evaluation.model_validate(json.loads(body) if isinstance(body, str) else body).total
+    return _Evaluation.model_validate(
+        exact_json.loads(body) if isinstance(body, str) else body
+    ).total
 
 
 class _ActionItem(BaseModel):
-    type: str = Field(alias="actionType", min_length=1)
+    type: str = Field(alias="actionType", min_length=1, max_length=100)
     hours: Count = Field(alias="gracePeriodHours")
 
 
@@ -132,13 +150,15 @@ class _OverviewItem(BaseModel):
     error: Count = Field(alias="errorCount")
     pending: Count = Field(alias="pendingCount")
     not_applicable: Count = Field(alias="notApplicableCount")
-    as_of: AwareDatetime | None = Field(None, alias="lastUpdateDateTime")
+    as_of: Annotated[AwareDatetime | None, BeforeValidator(_date_text)] = Field(
+        None, alias="lastUpdateDateTime"
+    )
 
 
 def read_overview(body: object) -> StatusOverview | None:
     """Read how devices stand; None where none reports, as 0 of 0 is no data."""
     item = _OverviewItem.model_validate(body)
-    as_of = item.as_of if item.as_of and item.as_of.year > _NO_DATE else None
+    as_of = item.as_of.astimezone(UTC) if item.as_of and item.as_of.year > _NO_DATE else None
     found = StatusOverview(
         item.compliant, item.noncompliant, item.error, item.pending, item.not_applicable, as_of
     )
@@ -185,18 +205,18 @@ def read_conditional_access(body: object) -> int:
 
 class _FilterState(BaseModel):
     id: str
-    evaluation_mode: str | None = Field(None, alias="evaluationMode")
+    evaluation_mode: str | None = Field(alias="evaluationMode")
 
 
 class _FilterStates(BaseModel):
     value: list[_FilterState]
 
 
-def read_disabled_filters(body: object) -> frozenset[str]:
-    """Read the ids of the filters whose evaluation is off, of the one page that is asked for."""
+def read_disabled_filters(body: object, asked: Collection[str]) -> tuple[str, ...]:
+    """Read which of the filters ``asked`` for, by id, are not evaluated, of the one page there is.
+
+    A filter that is not on it may be off, so that tells nothing.
+    """
     page = _FilterStates.model_validate(body)
-    return frozenset(
-        item.id.lower()
-        for item in page.value
-        if (item.evaluation_mode or "").casefold() == "disabled"
-    )
+    modes = {item.id.lower(): (item.evaluation_mode or "").casefold() for item in page.value}
+    return tuple(sorted(id for id in asked if modes[id] == "disabled"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -128,6 +129,27 @@ def test_a_date_that_is_none_is_not_shown(time):
     assert read.as_of is None
 
 
+@pytest.mark.parametrize(
+    "time", ["9999-12-31T23:59:59-14:00", "2026-11-23T16:08:00", "5", 5, 1.5, "noon"]
+)
+def test_a_time_that_makes_no_sense_is_unknown(time):
+    assert value_of(answered(OVERVIEW | {"lastUpdateDateTime": time}), read_overview) == CHANGED
+
+
+@pytest.mark.parametrize("hours", [10**400, 2**53, -1, True, 1.5, "5"])
+def test_a_grace_period_that_makes_no_sense_is_unknown(hours):
+    assert value_of(answered(policy_with("block", hours)), read_actions) == CHANGED
+
+
+def test_an_action_with_a_name_without_end_is_unknown():
+    assert value_of(answered(policy_with("b" * 101, 0)), read_actions) == CHANGED
+
+
+def policy_with(action, hours):
+    configuration = {"actionType": action, "gracePeriodHours": hours}
+    return {"scheduledActionsForRule": [{"scheduledActionConfigurations": [configuration]}]}
+
+
 def test_no_device_at_all_is_no_data():
     assert read_overview({name: 0 for name in OVERVIEW if name.endswith("Count")}) is None
 
@@ -178,10 +200,16 @@ def test_filters_whose_evaluation_is_off():
         "value": [
             {"id": "A", "evaluationMode": "disabled"},
             {"id": "b", "evaluationMode": "checkinTimeEvaluation"},
-            {"id": "c"},
+            {"id": "c", "evaluationMode": None},
         ]
     }
-    assert read_disabled_filters(body) == {"a"}
+    assert read_disabled_filters(body, {"a", "b", "c"}) == ("a",)
+
+
+@pytest.mark.parametrize("item", [{"id": "b", "evaluationMode": None}, {"id": "a"}])
+def test_a_filter_that_the_page_does_not_tell_of_may_be_off(item):
+    body = {"value": [item], "@odata.nextLink": "https://graph.microsoft.com/beta/next"}
+    assert value_of(answered(body), partial(read_disabled_filters, asked={"a"})) == CHANGED
 
 
 @pytest.mark.parametrize(
@@ -205,6 +233,26 @@ def test_a_page_of_a_proxy_is_no_answer():
     found = value_of(response, read_count)
     assert isinstance(found, Unknown)
     assert "other than Microsoft Graph" in found.reason
+
+
+def test_a_403_of_a_proxy_is_no_missing_permission():
+    response = GraphResponse(403, {}, None, "is not JSON", "graph.test")
+    found = value_of(response, read_count, needs="Policy.Read.All")
+    assert isinstance(found, Unknown)
+    assert "other than Microsoft Graph" in found.reason
+    assert "Policy.Read.All" not in found.reason
+
+
+@pytest.mark.parametrize(
+    "body", ["[" * 100_000, '{"TotalRowCount": NaN}', f'{{"TotalRowCount": {2**53}}}', "9" * 5000]
+)
+def test_an_evaluation_that_cannot_be_read_is_unknown(body):
+    assert value_of(answered(body), read_match_count) == CHANGED
+
+
+@pytest.mark.parametrize("body", [10**400, "9" * 400, "9" * 5000])
+def test_a_count_without_end_is_unknown(body):
+    assert value_of(answered(body), read_count) == CHANGED
 
 
 @pytest.mark.parametrize(
