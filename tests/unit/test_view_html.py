@@ -220,6 +220,22 @@ def test_a_link_to_a_folded_policy_opens_it(tmp_path):
     assert ['open=""' in block for block in blocks] == [False] * 3 + [True] + [False] * 2
 
 
+@pytest.mark.browser
+@browser
+def test_the_filter_box_hides_the_parts_without_a_match(tmp_path):
+    document, console = browse(
+        html.render(saved(large(600))), tmp_path, fragment="#filter=policy%2000030"
+    )
+    assert console == []
+    assert "1 of 60 policies match" in document
+    parts = re.findall(r'<details class="part"[^>]*>', document)
+    assert [('hidden=""' in part, 'open=""' in part) for part in parts] == [
+        (True, True),
+        (False, True),
+        (True, True),
+    ]
+
+
 SORT = """<script>addEventListener("load", () => {
   document.querySelector('#targets th[data-sort="name"] button').click();
   const heads = [...document.querySelectorAll("#targets tbody th bdi")];

@@ -9,6 +9,7 @@ from importlib import resources
 
 import pytest
 
+from reconciler.model.diagnostics import error
 from reconciler.model.impact import (
     ComplianceAction,
     PolicyImpact,
@@ -36,6 +37,7 @@ from tests.support.build_plans import (
     LINUX,
     MACS,
     WINDOWS,
+    at,
     create,
     delete,
     excluded,
@@ -58,6 +60,7 @@ STAFF = create(WINDOWS, group("Staff"))
 DESIGN = update(MACS, group("Design Macs"), only("Corporate owned"), without("Corporate owned"))
 EVERYBODY = create(LINUX, ALL_DEVICES)
 HIDDEN = create(LINUX, group("Board"))
+BROKEN = error("unknown-group", 'no group is called "Sales laptosp"', at())
 
 
 def everything():
@@ -185,6 +188,26 @@ def test_the_risk_stands_in_the_title_and_the_head():
     routine = html.render(saved(plan(policy_plan(WINDOWS, SALES))))
     assert "<title>Plan · routine · contoso-prod</title>" in routine
     assert 'id="risk"' not in routine
+
+
+def test_the_risk_of_an_incomplete_plan_is_the_least_it_can_be():
+    page = html.render(saved(plan(policy_plan(WINDOWS, STAFF, CONTRACTORS), diagnostics=(BROKEN,))))
+    assert "<title>Plan incomplete · at least dangerous · contoso-prod</title>" in page
+    page = html.render(saved(plan(policy_plan(WINDOWS, STAFF), diagnostics=(BROKEN,))))
+    assert "<title>Plan incomplete · contoso-prod</title>" in page
+
+
+def test_what_the_tenant_answers_is_text_and_nothing_else():
+    reason = Unknown("</bdi><script>alert(1)</script>\u202e")
+    action = ComplianceAction("<b>wipe</b>", 1)
+    made = with_impact(
+        plan(policy_plan(WINDOWS, SALES)),
+        {SALES: uncounted(reason)},
+        {WINDOWS: PolicyImpact((action,), reason)},
+    )
+    page = html.render(saved(made))
+    assert "<bdi>&lt;/bdi&gt;&lt;script&gt;alert(1)&lt;/script&gt;&lt;U+202E&gt;</bdi>" in page
+    assert "&lt;b&gt;wipe&lt;/b&gt; after 1 day" in page
 
 
 def test_the_reasons_stand_worst_first_each_with_what_it_reaches():

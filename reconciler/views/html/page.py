@@ -12,6 +12,7 @@ from reconciler.model.plan import Plan
 from reconciler.model.saved_plan import SavedPlan
 from reconciler.model.text import visible
 from reconciler.views.escaping import visible_name
+from reconciler.views.headline import risk_words
 from reconciler.views.html.blocks import CellLabel, PolicyBlock
 from reconciler.views.html.figures import Bar, Figures
 
@@ -51,9 +52,13 @@ class ReasonRow:
 
 @dataclass(frozen=True, slots=True)
 class RiskBlock:
-    """The risk of a plan, and what decided it: the worst reasons, and the rest to unfold."""
+    """The risk of a plan, and what decided it: the worst reasons, and the rest to unfold.
+
+    ``words`` names it for a title, "" where there is nothing to judge.
+    """
 
     level: str
+    words: str
     worst: tuple[ReasonRow, ...]
     rest: tuple[ReasonRow, ...]
 
@@ -130,7 +135,8 @@ def risk(plan: Plan, blocks: Iterable[PolicyBlock], figures: Figures | None) -> 
         if concern.code is not RiskCode.REACH_UNKNOWN or concern.change not in worse
     ]
     shown = len(rows) if len(rows) <= MOST_OPEN_REASONS + 1 else MOST_OPEN_REASONS
-    return RiskBlock(judged.level.value, tuple(rows[:shown]), tuple(rows[shown:]))
+    words = risk_words(plan, judged)
+    return RiskBlock(judged.level.value, words, tuple(rows[:shown]), tuple(rows[shown:]))
 
 
 _TELL_THEIR_BOUND = frozenset(

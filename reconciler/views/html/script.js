@@ -8,7 +8,7 @@
   const box = document.getElementById("filter");
   const count = document.getElementById("filter-count");
   const policies = every("[data-block]");
-  const wasOpen = new Map(every("details").map((details) => [details, details.open]));
+  const wasOpen = new Map(every("section:not(.alert) details:not(.legend)").map((details) => [details, details.open]));
   const text = (element) => element.textContent.toLowerCase();
   const blocks = policies.map((block) => ({
     block,
