@@ -21,7 +21,8 @@ def risk_words(plan: Plan, risk: Risk) -> str:
     """
     if plan.is_empty or (not plan.complete and risk.level is RiskLevel.ROUTINE):
         return ""
-    return risk.level.value if plan.complete else f"at least {risk.level.value}"
+    is_final = plan.complete or risk.level is RiskLevel.DANGEROUS
+    return risk.level.value if is_final else f"at least {risk.level.value}"
 
 
 def untold_reasons(plan: Plan, risk: Risk) -> tuple[RiskReason, ...]:

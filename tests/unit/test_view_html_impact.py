@@ -191,8 +191,13 @@ def test_the_risk_stands_in_the_title_and_the_head():
 
 
 def test_the_risk_of_an_incomplete_plan_is_the_least_it_can_be():
-    page = html.render(saved(plan(policy_plan(WINDOWS, STAFF, CONTRACTORS), diagnostics=(BROKEN,))))
-    assert "<title>Plan incomplete · at least dangerous · contoso-prod</title>" in page
+    exclusion = create(WINDOWS, excluded("Interns"))
+    made = plan(policy_plan(WINDOWS, STAFF, exclusion), diagnostics=(BROKEN,))
+    assert "<title>Plan incomplete · at least review · contoso-prod</title>" in html.render(
+        saved(made)
+    )
+    made = plan(policy_plan(WINDOWS, STAFF, CONTRACTORS), diagnostics=(BROKEN,))
+    assert "<title>Plan incomplete · dangerous · contoso-prod</title>" in html.render(saved(made))
     page = html.render(saved(plan(policy_plan(WINDOWS, STAFF), diagnostics=(BROKEN,))))
     assert "<title>Plan incomplete · contoso-prod</title>" in page
 
