@@ -32,6 +32,7 @@ class _Use:
     """A name as a file uses it. ``policy`` is whose entry it is; ``platform`` is for policies."""
 
     kind: LockedKind
+    name: str
     reference: Reference
     policy: str
     platform: str | None = None
@@ -53,19 +54,18 @@ class _NamesNow:
 
     def lead_to(self, use: _Use) -> str | None:
         """The one id that a use leads to; None where resolving it is an error by itself."""
-        ids = self._ids.get((use.kind, use.reference.name or ""), set())
+        ids = self._ids.get((use.kind, use.name), set())
         if use.reference.id is not None:
             return use.reference.id if use.reference.id in ids else None
         if use.platform is not None:
             wanted = use.platform.casefold()
-            ids = {id for id in ids if self._platforms.get(id, "").casefold() == wanted}
+            ids = {id for id in ids if self._platforms[id].casefold() == wanted}
         return next(iter(ids)) if len(ids) == 1 else None
 
     def locked(self, use: _Use, id: str) -> LockedObject:
         """The entry of the lock; a policy's platform stands there where names clash."""
-        name = use.reference.name or ""
-        clash = use.kind is LockedKind.POLICIES and len(self._ids[use.kind, name]) > 1
-        return LockedObject(name, id, self._platforms.get(id) or None if clash else None)
+        clash = use.kind is LockedKind.POLICIES and len(self._ids[use.kind, use.name]) > 1
+        return LockedObject(use.name, id, self._platforms.get(id) or None if clash else None)
 
 
 def make_lock(desired: DesiredState, live: LiveState, directory: Directory) -> Lock:
@@ -94,7 +94,7 @@ def check_lock(
         id = names.lead_to(use)
         if id is None:
             continue
-        locked = lock.ids(use.kind, use.reference.name or "")
+        locked = lock.ids(use.kind, use.name)
         if id not in locked:
             leads_elsewhere = locked and use.reference.id is None
             yield _mismatch(use, id, locked) if leads_elsewhere else _lacking(use, id)
@@ -136,14 +136,15 @@ def _uses(policies: Iterable[DesiredPolicy]) -> Iterator[_Use]:
         for kind, reference, platform in references:
             if reference.name is not None:
                 is_default = reference.location in defaults
-                yield _Use(kind, reference, "" if is_default else label, platform)
+                policy_name = "" if is_default else label
+                yield _Use(kind, reference.name, reference, policy_name, platform)
 
 
 def _mismatch(use: _Use, id: str, locked: frozenset[str]) -> Diagnostic:
-    word, name = _WORDS[use.kind], use.reference.name
+    word = _WORDS[use.kind]
     return error(
         LOCK_MISMATCH,
-        f'the {word} "{name}" is {id} now, and was {" or ".join(sorted(locked))} when it was locked',
+        f'the {word} "{use.name}" is {id} now, and was {" or ".join(sorted(locked))} when it was locked',
         use.reference.location,
         help=f"it was deleted and created again, or another {word} has taken the name; {_RENEW}",
         policy=use.policy,
@@ -151,10 +152,9 @@ def _mismatch(use: _Use, id: str, locked: frozenset[str]) -> Diagnostic:
 
 
 def _lacking(use: _Use, id: str) -> Diagnostic:
-    word, name = _WORDS[use.kind], use.reference.name
     return error(
         "lock-lacks-name",
-        f'the lock has no {word} called "{name}" (now {id})',
+        f'the lock has no {_WORDS[use.kind]} called "{use.name}" (now {id})',
         use.reference.location,
         help=_RENEW,
         policy=use.policy,

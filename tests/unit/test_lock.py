@@ -100,6 +100,17 @@ def test_a_name_that_leads_elsewhere_is_an_error_at_its_line():
     ]
 
 
+def test_every_id_that_the_lock_has_for_a_name_is_told():
+    twice = lock([("Sales", "b"), ("Sales", "a")], (), [("Baseline", POLICY.id)])
+    ((_, message, *_),) = told(files(LINE), twice, SALES)
+    assert f"is {build.SALES} now, and was a or b when" in message
+
+
+def test_a_name_that_leads_nowhere_hides_no_later_one():
+    lines = [build.declare(build.named("Nobody")), LINE]
+    assert [each[0] for each in told(files(*lines), WHOLE, AGAIN)] == ["lock-mismatch"]
+
+
 def test_a_name_that_the_lock_lacks_is_an_error_at_its_line():
     without = lock([("Sales", build.SALES)], (), [("Baseline", POLICY.id)])
     assert told(files(LINE), without, SALES, CORPORATE) == [

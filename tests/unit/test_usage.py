@@ -27,7 +27,7 @@ def names(found):
 
 
 def test_a_group_is_found_live_and_declared_on_both_sides():
-    live = [build.live(build.exclusion()), build.live(), build.live(build.group(build.FINANCE))]
+    live = [build.live(build.group(build.FINANCE)), build.live(build.exclusion()), build.live()]
     found = usages(build.SALES, build.resolved(build.want(line=7), live=live))
     assert found == (
         usage(build.group(), declared_at=build.at(7)),
@@ -45,6 +45,14 @@ def test_a_filter_is_found_where_it_is_live_and_where_it_is_declared():
         usage(wanted.target, build.filtered(), live=False, source=None, declared_at=build.at(8)),
     )
     assert names(found)[0] == (None, "Corporate")
+
+
+def test_a_line_that_is_live_with_the_same_filter_is_one_use():
+    wanted, live = build.want(filter=build.filtered(), line=8), build.live(filter=build.filtered())
+    policy = build.resolved(wanted, live=[live])
+    assert usages(build.CORPORATE, policy) == (
+        usage(build.group(), build.filtered(), declared_at=build.at(8)),
+    )
 
 
 def test_a_line_about_the_target_with_another_filter_declares_no_use_of_the_live_filter():
