@@ -42,7 +42,7 @@ def expired_holds(desired: DesiredState, day: date) -> Iterator[Diagnostic]:
         yield from _expired(desired.config.hold, day, "")
     for policy in desired.policies:
         if policy.hold is not None:
-            name = policy.reference.name or policy.reference.id or ""
+            name = policy.reference.name_or_id
             yield from _expired(policy.hold, day, name)
 
 

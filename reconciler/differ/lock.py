@@ -121,7 +121,7 @@ def _listed(ids: frozenset[str]) -> str:
 def _uses(policies: Iterable[DesiredPolicy]) -> Iterator[_Use]:
     """Walk every place where a file uses a name, with an id beside it or alone."""
     for policy in policies:
-        label = policy.reference.name or policy.reference.id or ""
+        label = policy.reference.name_or_id
         defaults = {
             each.group.location for each in policy.assignments if each.is_default and each.group
         }

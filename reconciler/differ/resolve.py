@@ -199,7 +199,7 @@ class _Resolver:
         live = None if isinstance(match, Diagnostic) else match
         if isinstance(match, Diagnostic):
             self.diagnostics.append(match)
-        name = self._names.policy(live.policy) if live else _name_or_id(desired.reference)
+        name = self._names.policy(live.policy) if live else desired.reference.name_or_id
         assignments = [self._assignment(item, name) for item in desired.assignments]
         resolved = tuple(item for item in assignments if item is not None)
         removals = tuple(self._removals(desired.removals, name))
@@ -219,7 +219,7 @@ class _Resolver:
 
     def _match(self, desired: DesiredPolicy) -> LivePolicy | Diagnostic:
         reference = desired.reference
-        match = self._policies.find(reference, policy=_name_or_id(reference))
+        match = self._policies.find(reference, policy=reference.name_or_id)
         if isinstance(match, Diagnostic) and desired.platform and reference.id is None:
             match = self._match_by_platform(desired, match)
         if isinstance(match, Diagnostic):
@@ -433,10 +433,6 @@ class _Resolver:
                         policy=policy,
                     )
                 )
-
-
-def _name_or_id(reference: Reference) -> str:
-    return reference.name or reference.id or ""
 
 
 def _advise_on_everybody(desired: DesiredAssignment) -> str:

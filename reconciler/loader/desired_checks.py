@@ -66,7 +66,7 @@ def check_policies(policies: Iterable[DesiredPolicy]) -> Iterator[Diagnostic]:
 
 def check_targets(policy: DesiredPolicy) -> Iterator[Diagnostic]:
     """Find targets that one policy names twice, or on both sides."""
-    name = policy.reference.name or policy.reference.id or ""
+    name = policy.reference.name_or_id
     included: Declared[DesiredAssignment] = Declared()
     excluded: Declared[DesiredAssignment] = Declared()
     others: dict[tuple[str, ...], DesiredAssignment] = {}
@@ -97,7 +97,7 @@ def _check_removals(
     others: ReadOnly[tuple[str, ...], DesiredAssignment],
 ) -> Iterator[Diagnostic]:
     """Find targets of ``remove`` that the policy declares too, or that stand there twice."""
-    name = policy.reference.name or policy.reference.id or ""
+    name = policy.reference.name_or_id
     removed: Declared[DesiredAssignment] = Declared()
     others_removed: dict[tuple[str, ...], DesiredAssignment] = {}
     for removal in policy.removals:
@@ -143,7 +143,7 @@ def _policy_twice(policy: DesiredPolicy, earlier: DesiredPolicy) -> Diagnostic:
         f"{subject} is already declared {_relative_place(here.location, there.location)}",
         here.location,
         help=advice,
-        policy=here.name or here.id or "",
+        policy=here.name_or_id,
     )
 
 

@@ -82,7 +82,7 @@ def _ambiguous(own: DesiredPolicy) -> Diagnostic:
 
 
 def _error(policy: DesiredPolicy, code: str, message: str, advice: str) -> Diagnostic:
-    name = policy.reference.name or policy.reference.id or ""
+    name = policy.reference.name_or_id
     return error(code, message, policy.reference.location, help=advice, policy=name)
 
 
@@ -109,6 +109,6 @@ def add_defaults(
             or line.starts
             or line.ends
         ):
-            name = policy.reference.name or policy.reference.id or ""
+            name = policy.reference.name_or_id
             diagnostics.append(contradicts_default(line.location, exclusion.location, name))
     return replace(policy, assignments=(*policy.assignments, *added)), diagnostics

@@ -44,5 +44,5 @@ def nothing_to_override(own: DesiredPolicy) -> Diagnostic:
         f"override: {own.override} is written, and no extended folder declares the policy {own.reference}",
         own.reference.location,
         help="remove override, or check the name and the folders of extends in tenant.yaml",
-        policy=own.reference.name or own.reference.id or "",
+        policy=own.reference.name_or_id,
     )

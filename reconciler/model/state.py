@@ -298,6 +298,11 @@ class Reference:
     location: Location
     uncut_name: str | None = field(default=None, compare=False)
 
+    @property
+    def name_or_id(self) -> str:
+        """What diagnostics call the object."""
+        return self.name or self.id or ""
+
     def __str__(self) -> str:
         """Quote what the file says, name first."""
         return f'"{self.name}"' if self.name is not None else f"{self.id}"

@@ -243,7 +243,7 @@ def _about_multi_admin_approval(
 
 
 def _label(policy: DesiredPolicy) -> str:
-    return policy.reference.name or policy.reference.id or ""
+    return policy.reference.name_or_id
 
 
 def _find_groups(desired: DesiredState, tenant: Reader) -> GroupSearch:
