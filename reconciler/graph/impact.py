@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from reconciler.graph.client import BatchEntry, GraphClient, Version
 from reconciler.graph.encoding import policy_path
 from reconciler.graph.impact_answers import (
+    LATE,
     read_actions,
     read_conditional_access,
     read_count,
@@ -207,27 +208,28 @@ class _ImpactReader:
         self, version: Version, path: str, attempted: str, **request: Any
     ) -> GraphResponse | Unknown:
         url = self._client.url(version, path)
-        return _or_unknown(partial(self._client.transport.ask, url, attempted=attempted, **request))
+        return self._or_unknown(
+            partial(self._client.transport.ask, url, attempted=attempted, **request)
+        )
 
     def _batch(
         self, version: Version, entries: Mapping[str, BatchEntry], attempted: str
     ) -> Mapping[str, GraphResponse | Unknown]:
-        responses = _or_unknown(
+        responses = self._or_unknown(
             partial(self._client.ask_batch, version, entries, attempted=attempted)
         )
         return dict.fromkeys(entries, responses) if isinstance(responses, Unknown) else responses
 
-
-def _or_unknown(call: Callable[[], T]) -> T | Unknown:
-    """Make a call, and take every failure for an unknown answer."""
-    try:
-        return call()
-    except Interrupted:
-        raise
-    except TransientError as fault:
-        return unknown_because(fault.error)
-    except ReconcilerError as fault:
-        return unknown_because(fault)
+    def _or_unknown(self, call: Callable[[], T]) -> T | Unknown:
+        """Make a call, and take every failure for an unknown answer."""
+        try:
+            return call()
+        except Interrupted:
+            raise
+        except (TransientError, ReconcilerError) as fault:
+            if self._client.transport.deadline.remaining() <= 0:
+                return LATE
+            return unknown_because(fault.error if isinstance(fault, TransientError) else fault)
 
 
 def _wants_another_accept(response: GraphResponse | Unknown) -> bool:

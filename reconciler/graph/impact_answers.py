@@ -22,7 +22,7 @@ from reconciler.model.impact import ComplianceAction, Known, StatusOverview, Unk
 
 _CHANGED_FORM = Unknown("Graph's response does not have the expected form")
 _THROTTLED = Unknown("Graph asked to slow down")
-_IN_TIME = Unknown("it did not come in time")
+LATE = Unknown("it did not come in time")
 _LONGEST_REASON = 200
 _HOURS_OF_A_DAY = 24
 _NO_DATE = 1
@@ -70,11 +70,11 @@ def unknown_because(fault: ReconcilerError) -> Unknown:
     """Say why there was no response."""
     match fault:
         case DeadlineError():
-            return _IN_TIME
+            return LATE
         case ThrottledError():
             return _THROTTLED
         case GraphError():
-            status = f"{fault.status}: " if fault.status else ""
+            status = f"{fault.status}: " if fault.status and fault.status >= 300 else ""
             return Unknown(_short(f"{status}{fault.message}"))
         case _:
             return Unknown(_short(str(fault)))

@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from reconciler.graph.client import GraphClient, Version, items, object_of
+from reconciler.graph.client import BatchEntry, GraphClient, Version, items, object_of
 from reconciler.model.errors import (
     GraphError,
+    Interrupted,
     MultiAdminApprovalError,
     NotFoundError,
     OutcomeUnknownError,
+    ReconcilerError,
     RouteMissingError,
 )
 from reconciler.model.impact import ImpactQuestions
@@ -54,6 +56,9 @@ def refusal_of(client: GraphClient, endpoint: Endpoint) -> GraphError | None:
     return None
 
 
+_LONGEST_WAIT = 10.0
+"""Seconds that a plan waits for what it can do without."""
+
 _APPROVAL_POLICIES = "deviceManagement/operationApprovalPolicies"
 _APPROVAL_REQUESTS = "deviceManagement/operationApprovalRequests"
 _ABOUT_COMPLIANCE = "compliancepolicy"
@@ -64,19 +69,25 @@ https://learn.microsoft.com/graph/api/resources/intune-rbac-operationapprovalpol
 def multi_admin_approval_now(client: GraphClient) -> tuple[bool, int] | None:
     """Whether the tenant demands a second administrator, and how many requests are open.
 
-    One request. None where this identity may not see it, which is usual for the app that plans, or
-    where Graph does not say.
+    One request, sent once and waited for a few seconds. None where this identity may not see it,
+    which is usual for the app that plans, and where Graph does not say: no plan fails for it.
+    Raises `Interrupted` alone.
     """
     attempted = "asking about Multi Admin Approval"
     paths = {"policies": _APPROVAL_POLICIES, "requests": _APPROVAL_REQUESTS}
+    entries = {key: BatchEntry(path) for key, path in paths.items()}
     try:
-        responses = client.batch(Version.BETA, paths, attempted=attempted)
+        responses = client.within(_LONGEST_WAIT).ask_batch(
+            Version.BETA, entries, attempted=attempted
+        )
         if any(response.status != 200 for response in responses.values()):
             return None
         policies, requests = (
             items(object_of(responses[key], attempted), attempted) for key in paths
         )
-    except (GraphError, TransientError):
+    except Interrupted:
+        raise
+    except (ReconcilerError, TransientError):
         return None
     is_demanded = any(_is_about_compliance(policy.get("policyType")) for policy in policies)
     return is_demanded, sum(map(_is_pending, requests))

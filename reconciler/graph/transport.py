@@ -107,13 +107,15 @@ class Transport:
     ) -> GraphResponse:
         """Send a request without effects once, for a response that is worth no second try.
 
-        Returns Graph's response whatever its status is. Raises `GraphError` where there is none,
-        `AuthError` where sign-in fails, and `DeadlineError` when the time is up.
+        Returns Graph's response whatever its status is: a 401 gets no fresh token either. Raises
+        `GraphError` where there is none, `AuthError` where sign-in fails, and `DeadlineError` when
+        the time is up.
         """
         self.deadline.check(attempted)
+        self._check_home(url, attempted)
         content = b"" if body is None else json.dumps(body).encode()
         try:
-            return self._signed(method, url, content, headers or {}, attempted)
+            return self._send(method, url, content, headers or {}, self._tokens.token())
         except NoResponseError as fault:
             raise GraphError(str(fault), attempted=attempted) from fault
 

@@ -201,6 +201,30 @@ def test_what_comes_after_20_seconds_is_unknown_and_no_longer_asked_for():
     assert len([line for line in app.requests if "evaluate" in line[1]]) == 1
 
 
+@pytest.mark.parametrize(
+    ("path", "code"), [("batch", 401), ("evaluate", 401), ("settings", 401), ("identity", 401)]
+)
+def test_a_refused_token_costs_no_second_request(path, code):
+    found, app = read(Fault("status", path=path, code=code, times=None))
+    values = {
+        "batch": members(found).users,
+        "evaluate": found.filter_matches[tenants.KIOSKS],
+        "settings": found.tenant.secure_by_default,
+        "identity": found.tenant.conditional_access_policies,
+    }
+    assert isinstance(values[path], Unknown)
+    assert "401" in values[path].reason
+    assert max(Counter(line for line in app.requests if "evaluate" not in line[1]).values()) == 1
+    assert len([line for line in app.requests if "evaluate" in line[1]]) == len(FILTERS)
+
+
+def test_a_whole_batch_that_is_throttled_is_sent_once():
+    found, app = read(Fault("status", path=r"\$batch", code=429, retry_after="1", times=None))
+    assert members(found) == MemberCounts(SLOW_DOWN, SLOW_DOWN)
+    assert found.policies[tenants.policy_id(1)].actions == SLOW_DOWN
+    assert len([line for line in app.requests if "$batch" in line[1]]) == 2
+
+
 def test_the_deadline_of_the_run_holds_as_well():
     found, _ = read(Fault("slow", path="settings", seconds=6), timeout=5.0)
     assert members(found) == MemberCounts(LATE, LATE)

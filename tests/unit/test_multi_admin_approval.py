@@ -530,3 +530,24 @@ def test_reading_is_never_held_back(tmp_path, form):
 
     assert plan.complete
     assert office.requests == []
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("batch_status", path="operationApproval", code=429, retry_after="30", times=None),
+        Fault("status", path=r"beta/\$batch", code=429, times=None),
+        Fault("status", path=r"beta/\$batch", code=401, times=None),
+        Fault("slow", path=r"beta/\$batch", seconds=11),
+        Fault("reset_after", path=r"beta/\$batch", times=None),
+    ],
+)
+def test_a_plan_asks_about_it_once_and_never_fails_for_it(tmp_path, fault):
+    office = Office(tmp_path, "documented", faults=[fault])
+    began = office.clock.monotonic()
+
+    plan = Run(office.app, tmp_path, clock=office.clock).plan()
+
+    assert len(list(plan.changes)) == 1
+    assert office.clock.monotonic() - began < 12
+    assert len([path for _, path, _ in office.app.requests if path == "/beta/$batch"]) == 1
