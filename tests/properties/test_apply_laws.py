@@ -13,15 +13,11 @@ from hypothesis import strategies as st
 from reconciler.model.errors import ExitCode
 from reconciler.model.plan import Delete, filter_after
 from reconciler.model.result import Status
-from tests.properties.test_apply_machine import (
-    ALL_WANTED,
-    EDITS,
-    FAULTS,
+from tests.properties.test_apply_machine import ALL_WANTED, EDITS, FAULTS, OWNERSHIP, drop_empty
+from tests.support.apply_world import (
     NAMES,
-    OWNERSHIP,
     POLICIES,
     direct,
-    drop_empty,
     exactly,
     filter_of,
     from_sets,
