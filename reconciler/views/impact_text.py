@@ -126,13 +126,14 @@ class ImpactText:
         day = self.impact.read_at.astimezone(UTC).date()
         return f"{self._actions(found)}; {self._today(found, day)}"
 
-    def tenant(self, *, with_time: bool = True) -> str:
-        """Say what noncompliance means in the whole tenant, as a sentence."""
+    def tenant(self) -> str:
+        """Say what noncompliance means in the whole tenant, as a sentence.
+
+        Without the time of the reading, so that two plans of one tenant read the same.
+        """
         if self.impact is None:
             return ""
-        time = f" (read {self.impact.read_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC)"
-        facts = "; ".join(_tenant(self.impact.tenant))
-        return f"In this tenant{time if with_time else ''}: {facts}."
+        return f"In this tenant: {'; '.join(_tenant(self.impact.tenant))}."
 
     def not_known(self) -> tuple[str, ...]:
         """Say what is not known for several changes or policies, one sentence for each reason."""

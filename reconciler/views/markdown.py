@@ -130,7 +130,7 @@ def _trouble(plan: Plan, context: Context, room: int) -> list[str]:
 
 def _in_this_tenant(impact: ImpactText, room: int) -> list[str]:
     """What noncompliance means in the tenant, and what is not known for several changes."""
-    texts = (impact.tenant(with_time=False), *impact.not_known())
+    texts = (impact.tenant(), *impact.not_known())
     lines = [markdown_prose(text) for text in texts if text]
     shown = list(that_fit(lines, room))
     return ["\\\n".join(shown)] if shown else []
