@@ -67,7 +67,7 @@ def markdown_cell(markdown: str) -> str:
 
 
 _PLAIN_WORD = re.compile(
-    r"""[("']*(?:[^\W\d_]+(?:['/-][^\W\d_]+)*|\d{1,6}(?:[./]\d{1,6})?|[/=-]|)[)"',;:.!?]*"""
+    r"""[("']*(?:[^\W\d_]+(?:['/-][^\W\d_]+)*|\d{1,6}(?:[./]\d{1,6})?|\d{1,3}(?:,\d{3})+|[/=-]|)[)"',;:.!?]*"""
 )
 """None of its signs acts inside a line, as nothing else is let through that they could act with."""
 

@@ -42,16 +42,14 @@ def untold_reasons(plan: Plan, risk: Risk) -> tuple[RiskReason, ...]:
 
 def headline_of(dangers: Iterable[Concern]) -> str:
     """Name what matters most, for a title: at most two phrases; "" where nothing does."""
-    by_code: dict[RiskCode, list[Change]] = {}
+    by_code: dict[RiskCode, list[Concern]] = {}
     for each in dangers:
-        changes = by_code.setdefault(each.code, [])
-        if each.change is not None:
-            changes.append(each.change)
+        by_code.setdefault(each.code, []).append(each)
     return " · ".join(list(_phrases(by_code))[:2])
 
 
-def _phrases(found: dict[RiskCode, list[Change]]) -> Iterator[str]:
-    broad = {change.target.kind for change in found.get(RiskCode.REACHES_EVERYBODY, [])}
+def _phrases(found: dict[RiskCode, list[Concern]]) -> Iterator[str]:
+    broad = {change.target.kind for change in _changes(found, RiskCode.REACHES_EVERYBODY)}
     if broad:
         yield "reaches " + " and ".join(
             words
@@ -67,23 +65,22 @@ def _phrases(found: dict[RiskCode, list[Change]]) -> Iterator[str]:
     filters = _changes(found, RiskCode.FILTER_INVERTED, RiskCode.FILTER_WIDENED)
     if filters:
         yield f"inverts or widens {count_of(len(filters), 'filter')}"
-    includes = _changes(
-        found,
-        RiskCode.LAST_INCLUDE_REMOVED,
-        RiskCode.INCLUDE_TO_EXCLUDE,
-        RiskCode.INCLUDE_REMOVED,
-    )
+    codes = (RiskCode.REACHES_NOBODY, RiskCode.LAST_INCLUDE_REMOVED)
+    uncovered = {each.policy for code in codes for each in found.get(code, [])}
+    if uncovered:
+        number = len(uncovered)
+        yield "a policy reaches nobody" if number == 1 else f"{number:,} policies reach nobody"
+    includes = _changes(found, RiskCode.INCLUDE_TO_EXCLUDE, RiskCode.INCLUDE_REMOVED)
     if includes:
         yield f"removes cover from {_targets(includes)}"
-    elif RiskCode.REACHES_NOBODY in found:
-        yield "a policy reaches nobody"
     blocking = _changes(found, RiskCode.BLOCKS_AT_ONCE)
     if blocking:
         yield "may reach over 1,000 devices and blocks at once"
 
 
-def _changes(found: dict[RiskCode, list[Change]], *codes: RiskCode) -> list[Change]:
-    return [change for code in codes for change in found.get(code, [])]
+def _changes(found: dict[RiskCode, list[Concern]], *codes: RiskCode) -> list[Change]:
+    concerns = (each for code in codes for each in found.get(code, []))
+    return [each.change for each in concerns if each.change is not None]
 
 
 def _targets(changes: Iterable[Change]) -> str:

@@ -170,7 +170,7 @@ def test_each_tenant_has_one_comment_from_the_plan_to_the_outcome(github_server,
         "<!-- reconciler:plan tenant=contoso-prod",
         "<!-- reconciler:plan tenant=other",
     ]
-    plan = "## Plan: 3 to add, 1 to change, 0 to remove · `contoso-prod`"
+    plan = "## Plan: 3 to add, 1 to change, 0 to remove · risk: review · `contoso-prod`"
     assert titles == [
         plan,
         plan,

@@ -159,7 +159,7 @@ def test_a_long_plan_is_folded_and_loses_nothing():
 
 def test_the_dangers_of_a_folded_plan_stand_above_it():
     changes = [delete(WINDOWS, group(f"Old {n}")) for n in range(60)]
-    page = html.render(saved(plan(policy_plan(WINDOWS, *changes))))
+    page = html.render(saved(plan(policy_plan(WINDOWS, keep(WINDOWS, group("New")), *changes))))
     assert 'id="risk">Dangerous: removes cover from 60 groups<' in page
     assert "<summary>55 more</summary>" in page
     assert page.index('id="risk"') < page.index("What would change")

@@ -349,6 +349,17 @@ def test_a_policy_that_loses_its_last_include_reaches_nobody():
     assert [each.code.value for each in dangers_of(made)] == ["last-include-removed"]
 
 
+def test_the_title_counts_the_policies_that_reach_nobody():
+    one, two = (policy_plan(each, delete(each, group("Last"))) for each in (WINDOWS, MACS))
+    limits = Guardrails(max_deletes=9)
+    for made, words in (
+        (plan(one, guardrails=limits), "a policy reaches nobody"),
+        (plan(one, two, guardrails=limits), "2 policies reach nobody"),
+    ):
+        title = markdown.render(saved(made), CONTEXT).splitlines()[2]
+        assert title.endswith(f" · risk: dangerous · {words} · `contoso-prod`")
+
+
 def test_lines_and_policies_are_linked():
     context = replace(
         CONTEXT,
