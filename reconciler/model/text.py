@@ -6,8 +6,6 @@ line of a terminal or a log. What a renderer acts on is the business of `reconci
 
 from __future__ import annotations
 
-import difflib
-import json
 import re
 import unicodedata
 
@@ -114,6 +112,8 @@ def describe_name_difference(here: str, there: str) -> str:
     """
     if here == there or max(len(here), len(there)) > _MOST or _looks(here) != _looks(there):
         return ""
+    import difflib  # noqa: PLC0415 - --help and --version load this module too
+
     matcher = difflib.SequenceMatcher(None, here, there, autojunk=False)
     for tag, start, end, other_start, other_end in matcher.get_opcodes():
         if tag != "equal":
@@ -155,6 +155,8 @@ def _codes(text: str) -> str:
 
 def explain_quotes(line: str) -> str:
     """Say why YAML reads less of an unquoted name than the line says, and how to write it."""
+    import json  # noqa: PLC0415 - --help and --version load this module too
+
     reason = {
         "&": "& names an anchor in YAML",
         "!": "! begins a tag in YAML",
