@@ -44,9 +44,7 @@ MAX_ALIKE = 64
 BLANK = " \t"
 """What YAML takes for blank; `str.strip` would take more."""
 _COMMENT = re.compile(r"[ \t]+#.*")
-_UNSHOWN = re.compile(
-    "[^\t\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
-)
+_UNSHOWN = re.compile("[\0-\x08\n-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 """Characters that could steer a terminal or break the line there."""
 
 
