@@ -43,7 +43,8 @@ from reconciler.model.state import BroadTargets, Cloud, FilterMode, Override, Ow
 class Shape(BaseModel):
     """A mapping of the YAML; keys it does not name are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # Only the two models of whole files are built, below TenantFile, with all others inside.
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 def _reference_shape(value: object) -> str | None:
@@ -466,6 +467,11 @@ class TenantFile(Shape):
         default=None,
         description="Show what would change in this tenant, and write nothing of it up to a day.",
     )
+
+
+# Here, while one thread imports: several roots are read side by side.
+PoliciesFile.model_rebuild()
+TenantFile.model_rebuild()
 
 
 class _NoNull(GenerateJsonSchema):
