@@ -14,6 +14,7 @@ from reconciler import __version__
 from reconciler.cli import github_actions, render
 from reconciler.cli.console import Console, is_terminal
 from reconciler.cli.each_root import each_root, refuse_several, worst
+from reconciler.cli.entry import wake_collector
 from reconciler.cli.failure_file import FailureFile
 from reconciler.cli.justification import justification
 from reconciler.cli.options import (
@@ -263,4 +264,5 @@ class _ConsoleReviewer:
     def while_writing(self) -> AbstractContextManager[None]:
         """Let the first Ctrl-C wait for the writes in flight."""
         self.failures.has_begun = True
+        wake_collector()
         return self.invocation.clock.stopping_gently(self.invocation.progress.note)

@@ -116,7 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit."""
     # A plan builds many small values and drops none until the end, so the collector's walks over
     # them find nothing: at its usual pace they were half of the time that 25,000 assignments took.
-    gc.set_threshold(100_000, 50, 50)
+    gc.disable()
     _speak_utf8()
     code = run(arguments)
     for stream in (sys.stdout, sys.stderr):
@@ -127,6 +127,16 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         except AttributeError:  # closed before the start
             continue
     sys.exit(code)
+
+
+def wake_collector() -> None:
+    """Let the collector work again, for what may run long: writing, and serving.
+
+    What is there already is spared its walks.
+    """
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
 
 
 def _speak_utf8() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli.console import Console
+from reconciler.cli.entry import wake_collector
 from reconciler.cli.options import FILE, console_options, default_root
 from reconciler.model.errors import ConfigError, UsageError
 
@@ -117,6 +118,7 @@ def command(
     try:
         console.result(f"{server.url}\n")
         console.note(f"serving {file}; stop with Ctrl-C")
+        wake_collector()
         server.serve_forever()
     except KeyboardInterrupt:
         console.note("stopped")
