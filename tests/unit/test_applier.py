@@ -497,6 +497,16 @@ def test_a_tenant_that_answers_nothing_clear_is_given_up_on_after_a_last_reading
     assert clock.waits == [pause for wait in pauses for pause in (wait, *DOUBT_WAITS)]
 
 
+def test_tries_are_counted_anew_after_each_write_that_came_through(tmp_path):
+    unclear = {"kind": "reset_before", "method": "POST", "path": "/assignments$", "times": 7}
+    app, clock = world(Fault(**unclear), Fault(**unclear, skip=1), mode="documented")
+    root = declare(tmp_path, {"Policy 1": ["group: Group 3", "group: Group 4"]}, writes="create")
+
+    outcome = only(run_on(app, clock, root).apply())
+
+    assert (outcome.status, len(outcome.written)) == (Status.APPLIED, 2)
+
+
 def test_a_wait_beyond_the_deadline_leaves_the_policy_not_tried_at_once(tmp_path):
     app, clock = world(Fault("status", code=429, retry_after="3600", path="/assign$"))
     root = declare(tmp_path, WANTED)

@@ -72,6 +72,7 @@ def test_a_reading_that_lacks_what_the_plan_saw_is_made_again(tmp_path, is_saved
     assert result.exit_code is ExitCode.OK
     assert targets_of(app, ONE) == before | ADDED
     assert len(assign_calls(app)) == 1
+    assert clock.waits == [0.5, 1, 2, 4][: readings + 1], "until two readings in a row fit"
 
 
 @pytest.mark.parametrize("writes", ["auto", "create", "assign"])
