@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -498,8 +499,8 @@ def test_a_tenant_that_answers_nothing_clear_is_given_up_on_after_a_last_reading
 
 
 def test_tries_are_counted_anew_after_each_write_that_came_through(tmp_path):
-    unclear = {"kind": "reset_before", "method": "POST", "path": "/assignments$", "times": 7}
-    app, clock = world(Fault(**unclear), Fault(**unclear, skip=1), mode="documented")
+    first = Fault("reset_before", method="POST", path="/assignments$", times=7)
+    app, clock = world(first, replace(first, skip=1), mode="documented")
     root = declare(tmp_path, {"Policy 1": ["group: Group 3", "group: Group 4"]}, writes="create")
 
     outcome = only(run_on(app, clock, root).apply())
