@@ -15,23 +15,29 @@ from reconciler.model.impact import (
     Known,
     MemberCounts,
     Reach,
+    TenantImpact,
     Unknown,
 )
 from reconciler.model.plan import Change, Delete, PolicyPlan, Update, filter_after
+from reconciler.model.policy_types import LINUX, fitting_filter_platforms
 from reconciler.model.ports import Directory
 from reconciler.model.state import (
     VIRTUAL_GROUPS,
+    AssignmentFilter,
     Filter,
     FilterMode,
+    Policy,
     Target,
     TargetKind,
 )
 from reconciler.model.wording import Names, describe_target
 
 _GROUP_KINDS = frozenset({TargetKind.GROUP, TargetKind.EXCLUSION_GROUP})
-_NO_FILTER = Unknown("the filter does not exist")
+_NO_FILTER = Unknown("Graph does not list the filter")
 _NO_RULE = Unknown("Graph does not show the rule of the filter")
 _NOT_COUNTED_BEFORE = Unknown("the filter before was not counted")
+_DISABLED = Unknown("the evaluation of the filter is disabled")
+_NOT_EVALUATED = Unknown("Intune may not evaluate this filter on this policy")
 _NOT_ASKED = Unknown("it was not asked for")
 _NOT_COUNTED = {
     TargetKind.COLLECTION: Unknown("Graph does not count a Configuration Manager collection"),
@@ -81,14 +87,55 @@ def reach_of(change: Change, readings: ImpactReadings, directory: Directory) -> 
     filter = filter_in_use(change)
     members = _members_of(change.target, readings)
     matches = _matches_of(filter, readings, directory)
+    included = matches
+    if filter is not None:
+        known = directory.filters.get(filter.id)
+        included = _included(filter, matches, change.policy, known, readings.tenant)
     return Reach(
         users=members.users if members else None,
         devices=members.devices if members else None,
         filter_matches=matches,
-        at_most=_at_most(
-            members, matches if filter and filter.mode is FilterMode.INCLUDE else None
-        ),
+        at_most=_at_most(members, included),
     )
+
+
+def _included(
+    filter: Filter,
+    matches: Known[int] | None,
+    policy: Policy,
+    known: AssignmentFilter | None,
+    tenant: TenantImpact,
+) -> Known[int] | None:
+    """How many devices a filter lets through at most; None where it bounds nothing.
+
+    A filter that Intune may pass over bounds nothing either, but that is not certain: it is unknown.
+    """
+    if filter.mode is not FilterMode.INCLUDE:
+        return None
+    if _is_disabled(filter, tenant):
+        return _DISABLED
+    return matches if _is_evaluated(policy, known) else _NOT_EVALUATED
+
+
+def _is_disabled(filter: Filter, tenant: TenantImpact) -> bool:
+    disabled = tenant.disabled_filters
+    return not isinstance(disabled, Unknown) and filter.id in disabled
+
+
+def _is_evaluated(policy: Policy, filter: AssignmentFilter | None) -> bool:
+    """Whether nothing is known that keeps Intune from evaluating a filter on a policy.
+
+    Sources as for the warnings of `reconciler.differ.lint`.
+    """
+    if (policy.platform or "").casefold() == LINUX or policy.custom_compliance:
+        return False
+    if filter is None:
+        return True
+    fitting = fitting_filter_platforms(policy)
+    is_for_apps = (filter.management_type or "").casefold() == "apps"
+    platform = (filter.platform or "").casefold()
+    is_misfit = bool(platform and fitting) and platform not in fitting
+    return not (is_for_apps or is_misfit)
 
 
 def bounds_before(impact: Impact) -> dict[Change, Known[int] | None]:
@@ -100,19 +147,21 @@ def bounds_before(impact: Impact) -> dict[Change, Known[int] | None]:
     used = ((filter_in_use(change), reach) for change, reach in impact.reach.items())
     matches = {filter.id: reach.filter_matches for filter, reach in used if filter}
     return {
-        change: _bound_before(change.live.filter, reach, matches)
+        change: _bound_before(change, reach, matches, impact.tenant)
         for change, reach in impact.reach.items()
         if isinstance(change, Update)
     }
 
 
 def _bound_before(
-    filter: Filter | None, reach: Reach, matches: Mapping[str, Known[int] | None]
+    change: Update, reach: Reach, matches: Mapping[str, Known[int] | None], tenant: TenantImpact
 ) -> Known[int] | None:
     users, devices = reach.users, reach.devices
     members = None if users is None or devices is None else MemberCounts(users, devices)
-    narrows = filter is not None and filter.mode is FilterMode.INCLUDE
-    included = matches.get(filter.id, _NOT_COUNTED_BEFORE) if filter and narrows else None
+    included, filter = None, change.live.filter
+    if filter is not None:
+        counted = matches.get(filter.id, _NOT_COUNTED_BEFORE)
+        included = _included(filter, counted, change.policy, None, tenant)
     return _at_most(members, included)
 
 
@@ -156,16 +205,18 @@ def _at_most(members: MemberCounts | None, included: Known[int] | None) -> Known
 
 
 def impact_diagnostics(
-    policies: Iterable[PolicyPlan], impact: Impact, names: Names
+    policies: Iterable[PolicyPlan], impact: Impact, names: Names, directory: Directory
 ) -> Iterator[Diagnostic]:
     """Warn of changes whose group is empty, and whose filter is off or matches nothing."""
     for plan in policies:
         for change in plan.changes:
             if not isinstance(change, Delete):
-                yield from _diagnostics_of(change, impact, names)
+                yield from _diagnostics_of(change, impact, names, directory)
 
 
-def _diagnostics_of(change: Change, impact: Impact, names: Names) -> Iterator[Diagnostic]:
+def _diagnostics_of(
+    change: Change, impact: Impact, names: Names, directory: Directory
+) -> Iterator[Diagnostic]:
     reach = impact.reach[change]
     target = describe_target(change.target, names)
     policy = names.policy(change.policy)
@@ -177,18 +228,20 @@ def _diagnostics_of(change: Change, impact: Impact, names: Names) -> Iterator[Di
     if filter is None:
         return
     name = names.quoted(filter.name, filter.id)
-    disabled = impact.tenant.disabled_filters
-    if not isinstance(disabled, Unknown) and filter.id in disabled:
+    is_off = _is_disabled(filter, impact.tenant)
+    if is_off:
         message = f"{target}: the evaluation of the filter {name} is disabled in Intune"
         help = "look at this filter in the Intune admin center"
         yield warning("filter-disabled", message, change.declared_at, help=help, policy=policy)
     if reach.filter_matches == 0:
         effect = (
-            "with the mode include it lets no device through"
+            "; with the mode include it lets no device through"
             if filter.mode is FilterMode.INCLUDE
-            else "with the mode exclude it leaves no device out"
+            else "; with the mode exclude it leaves no device out"
         )
-        message = f"{target}: the filter {name} matches no device of the tenant now; {effect}"
+        if is_off or not _is_evaluated(change.policy, directory.filters.get(filter.id)):
+            effect = ""
+        message = f"{target}: the filter {name} matches no device of the tenant now{effect}"
         help = "check the rule of the filter in the Intune admin center"
         yield warning(
             "filter-matches-nothing", message, change.declared_at, help=help, policy=policy

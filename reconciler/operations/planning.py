@@ -150,7 +150,7 @@ def plan(
     measured = _impact(policies, directory, session, connection) if impact else None
     if measured is not None:
         names = Names.of_changes(change for policy in policies for change in policy.changes)
-        found = (*found, *impact_diagnostics(policies, measured, names))
+        found = (*found, *impact_diagnostics(policies, measured, names, directory))
     made = _judged(config, identity, policies, found, selection, limits)
     return replace(made, impact=measured)
 

@@ -105,6 +105,9 @@ class ImpactText:
         if isinstance(reach.at_most, Unknown) and not _has_numbers(reach):
             reasons = self._reasons(reach)
             return f"{bound} ({reasons})" if reasons else bound
+        own = _gaps_of_reach(reach).get(_REACH, "")
+        if own and not self._is_common(own):
+            bound = f"{bound} ({own})"
         return ": ".join([each for each in (bound, ", ".join(basis)) if each])
 
     def bound(self, change: Change) -> str:
@@ -194,7 +197,8 @@ NO_IMPACT = ImpactText()
 
 def _bound(change: Change, reach: Reach) -> str:
     if reach.users == 0 and reach.devices == 0:
-        return f"{_verb(change)} nobody: the group has no members"
+        # Hidden members are not seen without a permission of their own, and may count as none.
+        return f"{_verb(change)} at most 0 devices: no members of the group can be seen"
     if isinstance(reach.at_most, Unknown):
         return "reach not known" if is_include(change.target) else "number left out not known"
     if reach.at_most is not None:

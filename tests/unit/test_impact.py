@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -81,6 +83,56 @@ def test_the_smallest_bound_that_holds(target, filter, members, matches, expecte
     assert reach_of(create(target, filter), readings(members, matches), DIRECTORY) == expected
 
 
+LINUX = build.policy(platform="linux")
+SCRIPTED = build.policy(custom_compliance=True)
+IPHONE = build.policy(platform="ios")
+OFF = readings((3, 1240), 12, (build.CORPORATE,))
+ON = readings((3, 1240), 12)
+FOR_APPS = Directory(
+    DIRECTORY.groups, {build.CORPORATE: replace(FILTERS[build.CORPORATE], management_type="apps")}
+)
+
+
+@pytest.mark.parametrize(
+    ("policy", "read", "directory"),
+    [
+        (POLICY, OFF, DIRECTORY),
+        (LINUX, ON, DIRECTORY),
+        (SCRIPTED, ON, DIRECTORY),
+        (IPHONE, ON, DIRECTORY),
+        (POLICY, ON, FOR_APPS),
+    ],
+)
+def test_a_filter_that_intune_may_not_evaluate_bounds_nothing(policy, read, directory):
+    for target in (build.group(), build.all_devices()):
+        reach = reach_of(Create(policy, target, INCLUDE, build.at()), read, directory)
+        assert reach.filter_matches == 12
+        assert isinstance(reach.at_most, Unknown)
+        assert reach.unknown.keys() == {"at_most"}
+    without_users = replace(read, members={build.SALES: MemberCounts(0, 7)})
+    change = Create(policy, build.group(), INCLUDE, build.at())
+    assert reach_of(change, without_users, directory).at_most == 7
+    assert reach_of(replace(change, filter=EXCLUDE), read, directory).at_most is None
+
+
+@pytest.mark.parametrize(("policy", "read"), [(POLICY, OFF), (LINUX, ON), (SCRIPTED, ON)])
+def test_such_a_filter_bounded_nothing_before_an_update_either(policy, read):
+    change = Update(policy, build.live(build.group(), INCLUDE), build.group(), EXCLUDE, build.at())
+    read = replace(read, policies={policy.id: PolicyImpact(REFUSED, None)})
+    impact = impact_of([replace(plan_of(change), policy=policy)], read, DIRECTORY)
+    assert isinstance(bounds_before(impact)[change], Unknown)
+
+
+@pytest.mark.parametrize("policy", [LINUX, SCRIPTED, IPHONE])
+def test_nothing_is_said_of_the_effect_of_such_a_filter(policy):
+    change = Create(policy, build.group(), INCLUDE, build.at())
+    read = replace(readings((3, 5), 0), policies={policy.id: PolicyImpact(REFUSED, None)})
+    plan = replace(plan_of(change), policy=policy)
+    found = impact_diagnostics([plan], impact_of([plan], read, DIRECTORY), NO_NAMES, DIRECTORY)
+    (diagnostic,) = found
+    assert diagnostic.message.endswith("matches no device of the tenant now")
+
+
 def test_a_delete_reaches_what_stands_before_it():
     change = Delete(POLICY, build.live(build.group(), INCLUDE))
     assert reach_of(change, readings((0, 90), 12), DIRECTORY) == Reach(0, 90, 12, 12)
@@ -121,7 +173,7 @@ def test_what_graph_does_not_count_is_unknown(target):
 def test_a_filter_that_is_gone_or_shows_no_rule_is_unknown():
     gone = build.filtered(id="gone")
     assert reach_of(create(filter=gone), readings((0, 1)), DIRECTORY).unknown == {
-        "filter_matches": "the filter does not exist"
+        "filter_matches": "Graph does not list the filter"
     }
     assert reach_of(create(filter=INCLUDE), readings((0, 1)), DIRECTORY).unknown == {
         "filter_matches": "Graph does not show the rule of the filter"
@@ -171,7 +223,8 @@ def test_a_bound_is_never_below_what_is_reached(data):
 
 def codes(change, read):
     impact = impact_of([plan_of(change)], read, DIRECTORY)
-    return [each.code for each in impact_diagnostics([plan_of(change)], impact, NO_NAMES)]
+    found = impact_diagnostics([plan_of(change)], impact, NO_NAMES, DIRECTORY)
+    return [each.code for each in found]
 
 
 @pytest.mark.parametrize(

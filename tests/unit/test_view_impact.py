@@ -76,13 +76,13 @@ REACHES = {
         Reach(120, 30, 3410, 3410),
         "reaches at most 3,410 devices: 120 users and 30 devices in the group, filter matches 3,410",
     ),
-    "an empty group": (SALES, devices(0), "reaches nobody: the group has no members"),
+    "an empty group": (SALES, devices(0), "reaches at most 0 devices: no members of the group can be seen"),
     "an exclusion": (create(WINDOWS, excluded("A")), devices(12), "leaves out at most 12 devices"),
     "an exclusion that goes": (
         delete(WINDOWS, excluded("A")), devices(12), "left out at most 12 devices"
     ),
     "an empty exclusion": (
-        create(WINDOWS, excluded("A")), devices(0), "leaves out nobody: the group has no members"
+        create(WINDOWS, excluded("A")), devices(0), "leaves out at most 0 devices: no members of the group can be seen"
     ),
     "an include that goes": (delete(WINDOWS, group("A")), devices(12), "reached at most 12 devices"),
     "a filter that matches nothing": (
@@ -105,6 +105,11 @@ REACHES = {
         create(WINDOWS, ALL_DEVICES, only("A")),
         Reach(filter_matches=LATE, at_most=LATE),
         "reach not known (filter: it did not come in time)",
+    ),
+    "a filter that may not be evaluated": (
+        FILTERED,
+        Reach(3, 7, 12, Unknown("Intune may pass over it")),
+        "reach not known (Intune may pass over it): 3 users and 7 devices in the group, filter matches 12",
     ),
     "nothing known": (
         SALES, uncounted(), "reach not known (members: 403: needs Device.Read.All)"
