@@ -70,6 +70,7 @@ def test_the_first_plan_is_commented_kept_and_annotated_and_nothing_is_written(w
         "creates": "9",
         "updates": "1",
         "deletes": "0",
+        "risk": "review",
         "digest": plan["digest"],
         "plan_path": "report/contoso-prod/plan.json",
         "applyable": "true",
