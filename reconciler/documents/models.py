@@ -6,13 +6,24 @@ members that it does not know, so that it can take a document of a later 1.y.
 
 from __future__ import annotations
 
-from datetime import date
-from typing import Any, Literal
+from datetime import UTC, date, datetime
+from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
-from reconciler.model.impact import RiskLevel
+from reconciler.model.impact import LARGEST_COUNT, RiskLevel
 from reconciler.model.state import BroadTargets, Cloud, FilterMode, Ownership, TargetKind, Writes
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("the time is out of range") from None
+
+
+Time = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+Count = Annotated[int, Field(ge=0, le=LARGEST_COUNT)]
 
 
 class Model(BaseModel):
@@ -133,18 +144,18 @@ class ReachModel(Model):
     Bounds that the tenant itself answered, no forecast.
     """
 
-    users: int | None = Field(
+    users: Count | None = Field(
         description="Users among the transitive members of the group; null where the target has no "
         "members of its own, or where unknown says why."
     )
-    devices: int | None = Field(
+    devices: Count | None = Field(
         description="Devices among the transitive members of the group; null as users."
     )
-    filter_matches: int | None = Field(
+    filter_matches: Count | None = Field(
         description="Devices of the tenant that match the filter in use, whatever its mode; null "
         "without a filter, or where unknown says why."
     )
-    at_most: int | None = Field(
+    at_most: Count | None = Field(
         description="Upper bound in devices; null where nothing bounds it, or where unknown says "
         "why. Do not add it up: groups overlap."
     )
@@ -310,18 +321,20 @@ class ComplianceActionModel(Model):
     """An action for noncompliance."""
 
     type: str = Field(description="Graph's action type, for example block or notification.")
-    after_days: float = Field(description="Days of grace; 0 for at once, 12 hours are 0.5.")
+    after_days: float = Field(
+        ge=0, allow_inf_nan=False, description="Days of grace; 0 for at once, 12 hours are 0.5."
+    )
 
 
 class StatusModel(Model):
     """How many devices have each state of a policy. It lags by up to 24 hours."""
 
-    compliant: int = Field(description="Devices that comply.")
-    noncompliant: int = Field(description="Devices that do not.")
-    error: int = Field(description="Devices with an error.")
-    pending: int = Field(description="Devices that have not reported yet.")
-    not_applicable: int = Field(description="Devices that the policy does not apply to.")
-    as_of: AwareDatetime | None = Field(description="Graph's own time; null where it gives none.")
+    compliant: Count = Field(description="Devices that comply.")
+    noncompliant: Count = Field(description="Devices that do not.")
+    error: Count = Field(description="Devices with an error.")
+    pending: Count = Field(description="Devices that have not reported yet.")
+    not_applicable: Count = Field(description="Devices that the policy does not apply to.")
+    as_of: Time | None = Field(description="Graph's own time; null where it gives none.")
 
 
 class PolicyImpactModel(Model):
@@ -346,7 +359,7 @@ class TenantImpactModel(Model):
         description="Whether a device without any compliance policy counts as not compliant; null "
         "where unknown says why."
     )
-    conditional_access_policies: int | None = Field(
+    conditional_access_policies: Count | None = Field(
         description="Number of enabled Conditional Access policies that require a compliant device; "
         "null where unknown says why."
     )
@@ -362,7 +375,7 @@ class TenantImpactModel(Model):
 class ImpactModel(Model):
     """What the tenant answered about the changes. Nothing of it is in the digest."""
 
-    read_at: AwareDatetime = Field(description="When it was asked.")
+    read_at: Time = Field(description="When it was asked.")
     tenant: TenantImpactModel = Field(description="What holds for the whole tenant.")
     policies: tuple[PolicyImpactModel, ...] = Field(description="The policies that change.")
 
@@ -395,7 +408,7 @@ class PlanModel(Model):
         description="Version of the document. A reader of 1.x can read every later 1.y."
     )
     reconciler_version: str = Field(description="Release that made the plan, for people alone.")
-    created_at: AwareDatetime = Field(description="When the tenant had been read.")
+    created_at: Time = Field(description="When the tenant had been read.")
     tenant: TenantModel = Field(description="The tenant that the plan is for.")
     complete: bool = Field(
         description="Whether everything declared could be planned; errors says why not. Apply "

@@ -18,7 +18,13 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field, TypeAdapt
 from reconciler.graph import exact_json
 from reconciler.graph.responses import GraphResponse, is_throttled
 from reconciler.model.errors import DeadlineError, GraphError, ReconcilerError, ThrottledError
-from reconciler.model.impact import ComplianceAction, Known, StatusOverview, Unknown
+from reconciler.model.impact import (
+    LARGEST_COUNT,
+    ComplianceAction,
+    Known,
+    StatusOverview,
+    Unknown,
+)
 
 _CHANGED_FORM = Unknown("Graph's response does not have the expected form")
 _THROTTLED = Unknown("Graph asked to slow down")
@@ -27,9 +33,6 @@ _LONGEST_REASON = 200
 _HOURS_OF_A_DAY = 24
 _NO_DATE = 1
 """Intune writes the year 1 where it has no date."""
-
-_LARGEST_COUNT = 2**53 - 1
-"""The largest whole number that every reader of JSON keeps exactly."""
 
 _DATE = re.compile(r"\d{4}-")
 
@@ -42,7 +45,7 @@ def _date_text(value: object) -> object:
 
 
 T = TypeVar("T")
-Count = Annotated[int, Field(ge=0, le=_LARGEST_COUNT, strict=True)]
+Count = Annotated[int, Field(ge=0, le=LARGEST_COUNT, strict=True)]
 _COUNT: TypeAdapter[int] = TypeAdapter(Count)
 
 
@@ -120,7 +123,7 @@ def read_match_count(body: object) -> int:
 
 
 class _ActionItem(BaseModel):
-    type: str = Field(alias="actionType", min_length=1, max_length=100)
+    type: str = Field(alias="actionType", pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$")
     hours: Count = Field(alias="gracePeriodHours")
 
 

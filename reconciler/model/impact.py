@@ -25,6 +25,9 @@ class Unknown:
     reason: str
 
 
+LARGEST_COUNT = 2**53 - 1
+"""The largest whole number that every reader of JSON keeps exactly. No count is larger."""
+
 T = TypeVar("T")
 Known: TypeAlias = T | Unknown
 """A value that the tenant answered, or why there is none."""

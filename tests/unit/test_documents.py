@@ -17,6 +17,7 @@ from reconciler.model.plan import Delete, Keep, Stop
 from reconciler.model.result import ApplyResult, PolicyOutcome, Status
 from reconciler.model.state import AssignmentFilter, TargetKind
 from tests.support import build
+from tests.support.build_impact import devices, with_impact
 
 NAMED = AssignmentFilter(build.CORPORATE, "Corporate")
 
@@ -239,6 +240,54 @@ def test_a_document_that_contradicts_itself_is_refused_with_its_reason(edit, why
     message = refusal(lacking(edit))
     assert why in message
     assert message.endswith("make a new plan")
+
+
+def measured():
+    """A plan with an impact, as a document."""
+    plan = build.plan(build.planned(build.want(build.group())))
+    (change,) = plan.changes
+    return document(with_impact(plan, {change: devices(12)}))
+
+
+def test_an_impact_comes_back():
+    found = measured()
+    assert document(read(found).plan)["impact"] == found["impact"]
+    assert document(read(found).plan)["changes"] == found["changes"]
+
+
+IMPOSSIBLE = "9999-12-31T23:59:59-14:00"
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("created_at",), IMPOSSIBLE),
+        (("impact", "read_at"), IMPOSSIBLE),
+        (("impact", "policies", 0, "today", "as_of"), IMPOSSIBLE),
+        (("impact", "policies", 0, "today", "compliant"), -1),
+        (("impact", "policies", 0, "actions", 0, "after_days"), -1),
+        (("impact", "tenant", "conditional_access_policies"), -1),
+        (("changes", 0, "reach", "at_most"), -1),
+        (("changes", 0, "reach", "at_most"), 2**53),
+    ],
+)
+def test_a_time_or_a_number_that_cannot_be_is_refused(path, value):
+    found = measured()
+    member = found
+    for step in path[:-1]:
+        member = member[step]
+    member[path[-1]] = value
+    assert ".".join(map(str, path)) in refusal(json.dumps(signed(found)))
+
+
+def test_the_impact_of_a_later_release_is_read_and_that_of_an_older_one_is_none():
+    later = measured()
+    later["impact"]["later"] = later["impact"]["tenant"]["later"] = {}
+    later["changes"][0]["reach"]["later"] = later["impact"]["policies"][0]["later"] = 1
+    assert read(signed(later)).plan == read(measured()).plan
+    older = measured()
+    del older["impact"], older["risk"], older["changes"][0]["reach"]
+    assert read(signed(older)).plan.impact is None
 
 
 def keep(live):

@@ -141,8 +141,9 @@ def test_a_grace_period_that_makes_no_sense_is_unknown(hours):
     assert value_of(answered(policy_with("block", hours)), read_actions) == CHANGED
 
 
-def test_an_action_with_a_name_without_end_is_unknown():
-    assert value_of(answered(policy_with("b" * 101, 0)), read_actions) == CHANGED
+@pytest.mark.parametrize("name", ["b" * 65, "", "block at once", "\u202eblock", "block\n", 5])
+def test_an_action_with_a_name_that_is_no_word_is_unknown(name):
+    assert value_of(answered(policy_with(name, 0)), read_actions) == CHANGED
 
 
 def policy_with(action, hours):
