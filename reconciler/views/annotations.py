@@ -43,7 +43,7 @@ def _command(diagnostic: Diagnostic, root: str) -> str:
     properties = {}
     place = diagnostic.location
     if place is not None:
-        properties["file"] = repository_path(root, place.file)
+        properties["file"] = visible(repository_path(root, place.file))
         properties["line"] = str(place.line)
         properties["col"] = str(place.column)
     properties["title"] = f"reconciler: {diagnostic.code}"

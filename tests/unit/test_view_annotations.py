@@ -86,3 +86,9 @@ def test_a_danger_that_a_warning_states_is_told_once_with_its_reach():
         with_impact(made, {change: devices(40)}), root=""
     ).splitlines()
     assert line.endswith("::Windows 11 - Baseline: wider%0Alook; reaches at most 40 devices")
+
+
+def test_a_file_name_passes_no_control_character_on():
+    place = Location("\x1b[31m\u202egnp.yaml", 1, 1)
+    text = annotations_view.render([error("x", "m", place)], root="r")
+    assert text.startswith("::error file=r/<U+001B>[31m<U+202E>gnp.yaml,line=1,")

@@ -1,0 +1,515 @@
+"""Broken input at every door: a result, or an error of our own. Never another exception.
+
+A door is what the program reads and did not write in this run: files, documents, Graph's responses.
+What a document says once it is read goes through every view, and no view passes a control
+character on. ``PROPERTY_ROUNDS`` starts a random search with many more inputs.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+
+import httpx
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from reconciler.cli import render
+from reconciler.cli.console import Color, Console
+from reconciler.differ.guardrails import Limits
+from reconciler.documents import (
+    Failure,
+    SavedPlan,
+    Validation,
+    dumps,
+    envelope,
+    read_document,
+)
+from reconciler.documents.failures import dumps_failure
+from reconciler.documents.results import dumps_result
+from reconciler.documents.validation import CheckedRoot, dumps_validation
+from reconciler.graph import encoding, exact_json, wire
+from reconciler.graph.responses import GraphResponse, is_throttled, refusal
+from reconciler.loader import load
+from reconciler.model.errors import GraphError, PlanFileError, ReconcilerError, StalePlanError
+from reconciler.model.policy_types import FAMILIES
+from reconciler.model.requests import AssignmentToSend, AssignRequest
+from reconciler.model.text import is_unseen
+from reconciler.operations.connect import SnapshotAccess
+from reconciler.operations.planning import PlanRequest, make_plan
+from reconciler.operations.selection import Selection
+from tests.support import build, example_plans
+from tests.support.clocks import FakeClock
+from tests.support.in_process import Run, app_on, session
+from tests.support.property_rounds import examples
+from tests.support.strategies import hostile_names, json_values, saved_plans
+from tests.support.tenants import (
+    CORPORATE,
+    TENANT,
+    declare,
+    group,
+    live,
+    opaque,
+    policy_id,
+    target,
+    tenant,
+)
+
+NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
+CONSOLE = Console(Color.NEVER, quiet=False, verbose=1, log_json=False, environ={})
+FORMATS = ("text", "json", "markdown", "html", "github", "sarif")
+
+
+def tried(count):
+    return settings(examples(count), suppress_health_check=list(HealthCheck))
+
+
+# Damage -------------------------------------------------------------------------------------------
+
+ODD = st.one_of(
+    json_values,
+    hostile_names,
+    st.sampled_from(
+        [0, -1, 2**70, 1e308, "", "0", [], {}, [[]], {"": None}, "plan", "9999-12-31", "\x1b[2J"]
+    ),
+)
+
+
+def places(value, path=()):
+    """Every place in a JSON value, the value itself among them."""
+    yield path
+    if isinstance(value, dict | list):
+        for key, child in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from places(child, (*path, key))
+
+
+def with_damage(value, path, how, odd):
+    """The same value, with what stands at ``path`` replaced, taken out or there twice."""
+    if not path:
+        return odd
+    key, *rest = path
+    if isinstance(value, list):
+        if not rest and how != "replace":
+            return (
+                value[:key]
+                + (value[key : key + 1] * 2 if how == "twice" else [])
+                + value[key + 1 :]
+            )
+        return [*value[:key], with_damage(value[key], rest, how, odd), *value[key + 1 :]]
+    if not rest and how == "remove":
+        return {name: child for name, child in value.items() if name != key}
+    if not rest and how == "twice":
+        return {**value, f"{key}2": value[key]}
+    return {**value, key: with_damage(value[key], rest, how, odd)}
+
+
+FRACTION = st.floats(0, 1, exclude_max=True)
+DAMAGES = st.lists(
+    st.tuples(FRACTION, st.sampled_from(["replace", "replace", "remove", "twice"]), ODD),
+    min_size=1,
+    max_size=3,
+)
+
+
+def damaged(value, damages):
+    """A JSON value, some places of which are not as they were."""
+    for fraction, how, odd in damages:
+        found = list(places(value))
+        value = with_damage(value, found[int(fraction * len(found))], how, odd)
+    return value
+
+
+PIECES = st.binary(max_size=6) | st.sampled_from(
+    [None, b"", b"\xef\xbb\xbf", b"\xc2\x85", b"\xff", b"\x00", b"&a ", b"*a", b"!!x ", b"<<: "]
+)
+TEARS = st.lists(st.tuples(FRACTION, st.integers(0, 20), PIECES), min_size=1, max_size=3)
+
+
+def torn(content, tears):
+    """Bytes with something cut out and put in; None puts in twice what was cut out."""
+    for fraction, length, piece in tears:
+        at = int(fraction * (len(content) + 1))
+        cut = content[at : at + length]
+        content = content[:at] + (cut * 2 if piece is None else piece) + content[at + length :]
+    return content
+
+
+# Documents and views ------------------------------------------------------------------------------
+
+
+def steering(text):
+    """The characters of a text that the eye does not see, our own line breaks apart."""
+    pairs = zip(text, ("", *text), strict=False)
+    return [c for c, before in pairs if c != "\n" and is_unseen(c, before)]
+
+
+def show_everywhere(document):
+    """Put a document through each of its views; no view may pass a control character on."""
+    for format_ in FORMATS:
+        with suppress(ReconcilerError):
+            shown = render.document(document, format_, CONSOLE, root="desired-state")
+            assert steering(shown) == [], format_
+            shown.encode()
+            if format_ in ("json", "sarif"):
+                json.loads(shown)
+            if format_ == "github":
+                assert all(
+                    line.startswith(("::error ", "::warning ")) for line in shown.splitlines()
+                )
+
+
+@tried(100)
+@given(saved_plans)
+def test_no_view_of_a_plan_passes_a_control_character_on(saved):
+    show_everywhere(saved)
+
+
+@cache
+def documents():
+    """Documents of every kind, as they are written."""
+    plans = [make() for make in example_plans.STATES.values()]
+    found = tuple(plans[-2].diagnostics) or tuple(plans[3].diagnostics)
+    failure = Failure("apply", "prod", "desired-state", 1, "It failed", found, None, has_begun=True)
+    return [
+        *(dumps(SavedPlan(plan, NOW, "0.1.0")) for plan in plans),
+        dumps_result(example_plans.mixed_outcomes()),
+        dumps_failure(failure),
+        dumps_validation(Validation((CheckedRoot("desired-state", "prod", found),))),
+    ]
+
+
+DOCUMENTS = st.integers(0, 20).map(lambda number: number % len(documents()))
+
+
+@tried(300)
+@given(DOCUMENTS, DAMAGES, st.integers(0, 5))
+def test_a_damaged_document_is_read_and_shown_or_refused(number, damages, keeps_checksum):
+    value = damaged(json.loads(documents()[number]), damages)
+    if isinstance(value, dict) and "checksum" in value and keeps_checksum:
+        value["checksum"] = envelope.checksum(value)
+    with suppress(PlanFileError, StalePlanError):
+        show_everywhere(read_document(json.dumps(value), source="plan.json"))
+
+
+@tried(100)
+@given(st.text(max_size=40) | json_values.map(json.dumps))
+def test_any_text_is_a_document_or_refused(text):
+    with suppress(PlanFileError, StalePlanError):
+        read_document(text, source="plan.json")
+
+
+@tried(100)
+@given(DOCUMENTS, TEARS)
+def test_torn_bytes_are_a_document_or_refused(number, tears):
+    content = torn(documents()[number].encode(), tears)
+    with suppress(PlanFileError, StalePlanError):
+        read_document(envelope.decode(content, source="plan.json"), source="plan.json")
+
+
+# Snapshots ----------------------------------------------------------------------------------------
+
+
+def a_tenant():
+    return tenant(
+        {
+            1: [
+                opaque(11),
+                target("group", group(1), mode="include", filter_id=CORPORATE),
+                live(policy_id(1), target("group", group(4)), source="policySets"),
+            ],
+            2: [target("allDevices"), target("exclusionGroup", group(2))],
+        },
+        linux=[target("group", group(3))],
+    )
+
+
+def a_root(folder):
+    return declare(
+        folder / "root",
+        {
+            "Policy 1": {"include": ["group: Group 2", "group: Group 4"], "exclude": []},
+            "Policy 2": {"include": ["all_devices"], "exclude": ["group: Group 5"]},
+            "Linux": {"include": ["group: Group 3"], "exclude": []},
+        },
+        writes="assign",
+    )
+
+
+@cache
+def a_snapshot():
+    document = {
+        "kind": "snapshot",
+        "format_version": "1.0",
+        "reconciler_version": "0.1.0",
+        "created_at": "2026-11-23T10:00:00Z",
+        "tenant": {
+            "id": TENANT,
+            "display_name": "Contoso",
+            "cloud": "global",
+            "domains": ["contoso.example"],
+        },
+        "coverage": {"all_groups": True, "group_names": [], "group_ids": []},
+        "graph": {
+            key: value
+            for key, value in a_tenant().items()
+            if key not in ("multiAdminApproval", "operationApprovalRequests")
+        },
+    }
+    return json.dumps(document)
+
+
+@tried(100)
+@given(DAMAGES)
+def test_a_plan_on_a_damaged_snapshot_is_made_or_refused(damages):
+    value = damaged(json.loads(a_snapshot()), damages)
+    if isinstance(value, dict):
+        value["checksum"] = envelope.checksum(value)
+    with tempfile.TemporaryDirectory() as name, suppress(ReconcilerError):
+        folder = Path(name)
+        file = folder / "snapshot.json"
+        file.write_text(json.dumps(value))
+        run = session(FakeClock())
+        snapshot = SnapshotAccess(file, timedelta(days=10_000))
+        plan = make_plan(
+            PlanRequest(root=a_root(folder), selection=Selection(), limits=Limits()),
+            replace(run, snapshot=snapshot),
+        )
+        show_everywhere(SavedPlan(plan, NOW, "0.1.0"))
+
+
+# Graph's responses --------------------------------------------------------------------------------
+
+
+_header_values = st.sampled_from(
+    [
+        "",
+        "0",
+        "-1",
+        "1e9",
+        "99999999999999999999",
+        "Fri, 31 Dec 9999 23:59:59 GMT",
+        "Thu, 99 X",
+    ]
+) | st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=20)
+
+
+RESPONSE_DAMAGES = st.dictionaries(
+    st.integers(0, 25),
+    st.one_of(
+        st.tuples(st.just("json"), DAMAGES),
+        st.tuples(st.just("bytes"), TEARS),
+        st.tuples(
+            st.just("status"), st.sampled_from([200, 204, 302, 400, 401, 404, 409, 429, 500])
+        ),
+        st.tuples(
+            st.sampled_from(["Retry-After", "Date", "request-id", "Content-Type"]), _header_values
+        ),
+    ),
+    min_size=1,
+    max_size=3,
+)
+
+
+class Damaging:
+    """Stands before the sandbox and damages some of its responses, by their number."""
+
+    def __init__(self, app, damages):
+        self.app = app
+        self.damages = damages
+        self.number = -1
+
+    def __call__(self, environ, start_response):
+        heads = []
+        content = b"".join(self.app(environ, lambda *head: heads.append(head[:2])))
+        status, headers = heads[0]
+        self.number += 1
+        match self.damages.get(self.number):
+            case "json", damages if content:
+                content = json.dumps(damaged(json.loads(content), damages)).encode()
+            case "bytes", tears:
+                content = torn(content, tears)
+            case "status", int(code):
+                status = f"{code} X"
+            case str(name), str(value):
+                headers = [*headers, (name, value)]
+        kept = [pair for pair in headers if pair[0].lower() != "content-length"]
+        start_response(status, [*kept, ("Content-Length", str(len(content)))])
+        return [content]
+
+
+@tried(150)
+@given(RESPONSE_DAMAGES, st.sampled_from(["production", "documented"]))
+def test_damaged_responses_of_graph_end_in_an_error_of_our_own(damages, mode):
+    clock = FakeClock()
+    app = Damaging(app_on(a_tenant(), clock, mode=mode), damages)
+    with tempfile.TemporaryDirectory() as name, suppress(ReconcilerError):
+        run = Run(app, a_root(Path(name)), clock=clock)
+        plan = run.plan()
+        show_everywhere(SavedPlan(plan, NOW, "0.1.0"))
+        if plan.complete:
+            result = run.apply(plan)
+            show_everywhere(result)
+            assert [
+                each for each in result.outcomes if "internal error" in (each.error or "")
+            ] == []
+
+
+_bodies = st.one_of(
+    st.binary(max_size=60),
+    json_values.map(lambda value: json.dumps(value).encode()),
+    st.builds(
+        lambda code, message, inner: json.dumps(
+            {"error": {"code": code, "message": message, "innerError": inner}}
+        ).encode(),
+        ODD,
+        ODD | json_values.map(json.dumps) | st.builds(lambda m: json.dumps({"Message": m}), ODD),
+        ODD | st.builds(lambda given: {"request-id": given}, ODD),
+    ),
+)
+
+
+@tried(300)
+@given(
+    st.integers(100, 599),
+    _bodies,
+    st.dictionaries(
+        st.sampled_from(["retry-after", "date", "request-id", "x-msft-approval-code"]),
+        _header_values,
+    ),
+)
+def test_any_response_has_a_message_and_a_refusal(status, content, headers):
+    response = GraphResponse.of(httpx.Response(status, headers=headers, content=content))
+    response.message.encode()
+    is_throttled(response)
+    error = refusal(response, "reading the policies", now=NOW)
+    str(error).encode()
+    assert len(str(error)) < 2_000
+
+
+@tried(300)
+@given(
+    st.sampled_from(
+        [
+            wire.PolicyItem,
+            wire.GroupItem,
+            wire.FilterItem,
+            wire.OrganizationItem,
+            wire.AssignmentItem,
+        ]
+    ),
+    st.dictionaries(
+        st.sampled_from(
+            ["id", "displayName", "name", "platform", "platforms", "@odata.type", "isAssigned",
+             "assignments", "verifiedDomains", "source", "sourceId", "target", "membershipRule",
+             "assignments@odata.nextLink", "deviceCompliancePolicyScript"]
+        ),
+        ODD,
+    ),
+)  # fmt: skip
+def test_any_object_is_read_or_does_not_have_the_form_that_graph_documents(model, item):
+    try:
+        read = wire.parse(model, item, "reading")
+    except GraphError:
+        return
+    match read:
+        case wire.PolicyItem():
+            for family in FAMILIES.values():
+                wire.policy(read, family)
+        case wire.GroupItem():
+            wire.group(read)
+        case wire.FilterItem():
+            wire.assignment_filter(read)
+        case wire.OrganizationItem():
+            wire.tenant(read)
+        case wire.AssignmentItem():
+            wire.names_another_policy(read, policy_id(1))
+            wire.assignment(read)
+
+
+_targets = st.dictionaries(
+    st.sampled_from(
+        ["@odata.type", "groupId", "collectionId", "entraObjectId", "targetType", "x",
+         wire.FILTER_ID, wire.FILTER_TYPE]
+    ),
+    ODD
+    | st.sampled_from(
+        ["#microsoft.graph.groupAssignmentTarget", "#microsoft.graph.allDevicesAssignmentTarget",
+         "#microsoft.graph.exclusionGroupAssignmentTarget", "include", "none", CORPORATE,
+         "#microsoft.graph.configurationManagerCollectionAssignmentTarget",
+         "microsoft.graph.scopeTagGroupAssignmentTarget"]
+    ),
+)  # fmt: skip
+
+
+@tried(300)
+@given(st.lists(_targets, max_size=4), st.booleans())
+def test_any_target_that_was_read_goes_back_as_it_was(targets, reproducible):
+    read = [
+        wire.assignment(wire.AssignmentItem.model_validate({"id": f"a{number}", "target": one}))
+        for number, one in enumerate(targets)
+    ]
+    sent = [AssignmentToSend(one.target, one.filter, one.raw_target) for one in read]
+    request = AssignRequest(build.policy(), tuple(sent))
+    body = exact_json.loads(encoding.encode(request, reproducible=reproducible).body)
+    back = sorted(json.dumps(entry["target"], sort_keys=True) for entry in body["assignments"])
+    assert back == sorted(json.dumps(one, sort_keys=True) for one in targets)
+
+
+# The loader ---------------------------------------------------------------------------------------
+
+TENANT_FILE = f"""tenant: {TENANT}
+label: prod
+ownership: additive
+guardrails: {{max_creates: 50, broad_targets: confirm}}
+defaults:
+  exclude:
+    - group: Break glass
+hold: {{until: 2026-12-01, reason: Freeze}}
+""".encode()
+POLICY_FILE = b"""policies:
+  - name: Baseline
+    platform: windows10
+    include:
+      - all_devices
+      - group: &pilot {id: 33333333-aaaa-4aaa-8aaa-000000000001, name: Pilot}
+        filter: {exclude: Kiosks}
+        from: 2026-12-03
+        until: 2027-01-31
+      - scope_tag_group: {target_type: device, entra_object_id: 33333333-aaaa-4aaa-8aaa-000000000009}
+    exclude:
+      - group: *pilot
+    remove:
+      - group: Old
+    override: add
+"""
+LOCK_FILE = b"""version: 1
+groups:
+  - {name: Pilot, id: 33333333-aaaa-4aaa-8aaa-000000000001}
+filters: []
+policies:
+  - {name: Baseline, id: 33333333-aaaa-4aaa-8aaa-000000000002, platform: windows10}
+"""
+
+
+@tried(300)
+@given(TEARS, st.sampled_from(["tenant.yaml", "policies.yaml", "reconciler.lock.yaml"]))
+def test_torn_files_are_loaded_or_every_mistake_has_its_place(tears, which):
+    files = {
+        "tenant.yaml": TENANT_FILE,
+        "policies.yaml": POLICY_FILE,
+        "reconciler.lock.yaml": LOCK_FILE,
+    }
+    files[which] = torn(files[which], tears)
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        for file, content in files.items():
+            (root / file).write_bytes(content)
+        loaded = load(root)
+        assert (loaded.state is None) == any(found.is_error for found in loaded.diagnostics)
+        found = tuple(loaded.diagnostics)
+        show_everywhere(Validation((CheckedRoot("desired-state", "prod", found),)))
