@@ -50,6 +50,10 @@ Named = TypeVar("Named", Target, Filter)
 
 _OPEN_LINES = 106
 """At 19.7 pixels a line these take 2,100 of the 2,600 pixels that a comment may have."""
+_DETAILED_LINES = 72
+"""Lines that the changes may take with all that is known of their impact."""
+_LINES_BESIDE_IMPACT = 96
+"""As `_OPEN_LINES`, where the impact takes some lines before the changes."""
 _MANY = 15
 """A policy with more changes than this is folded first, where not everything can be open."""
 _LONGEST_NAME = 160
@@ -125,12 +129,12 @@ def _with_impact(
         sections = [
             _section(policy, names, reach, impact, widest=_PACKED_WIDTH) for policy in changed
         ]
-        if sum(map(_height, sections)) <= _OPEN_LINES:
+        if sum(map(_height, sections)) <= _DETAILED_LINES:
             diff = _fit(sections, total, room)
             if diff.is_whole:
                 return diff
     sections = [_on_one_line(_section(policy, names, impact.bound), _WIDEST) for policy in changed]
-    diff = _fit(sections, total, room)
+    diff = _fit(sections, total, room, _LINES_BESIDE_IMPACT)
     return replace(diff, tells_consequences=False) if diff.is_whole else None
 
 
@@ -277,8 +281,10 @@ def _rows(start: str, detail: str, members: Sequence[str]) -> Iterator[tuple[str
     yield row.rstrip(), number
 
 
-def _fit(sections: Sequence[_Section], total: int, room: int) -> Diff:
-    open_ones, alone, together = _arrange(sections)
+def _fit(
+    sections: Sequence[_Section], total: int, room: int, open_lines: int = _OPEN_LINES
+) -> Diff:
+    open_ones, alone, together = _arrange(sections, open_lines)
     room -= _OVERHEAD * (2 + len(alone))
     named = _that_are_named([*open_ones, *alone, *together], room)
     room -= sum(_cost_of_name(section) for section in named)
@@ -300,20 +306,20 @@ def _fit(sections: Sequence[_Section], total: int, room: int) -> Diff:
 
 
 def _arrange(
-    sections: Sequence[_Section],
+    sections: Sequence[_Section], open_lines: int
 ) -> tuple[list[_Section], list[_Section], list[_Section]]:
     """Choose what is open, what is folded alone, and what is folded together."""
     height = sum(map(_height, sections))
     alone: list[_Section] = []
     for section in sorted(sections, key=lambda each: -len(each.lines)):
-        if height <= _OPEN_LINES or len(section.lines) <= _MANY:
+        if height <= open_lines or len(section.lines) <= _MANY:
             break
         alone.append(section)
         height -= _height(section) - 2
     is_alone = set(map(id, alone))
     open_ones: list[_Section] = []
     together: list[_Section] = []
-    left = _OPEN_LINES - 2 * len(alone)
+    left = open_lines - 2 * len(alone)
     for section in sections:
         if id(section) in is_alone:
             continue

@@ -130,7 +130,7 @@ class _Writer:
         impact = self.impact.impact
         policy = impact.policies.get(concern.policy.id) if impact else None
         is_known = policy is not None and policy.blocks_at_once
-        return "the policy blocks at once" if is_known and concern.code in _REACHES_MORE else ""
+        return "blocks at once" if is_known and concern.code in _REACHES_MORE else ""
 
 
 def told_by(listed: Sequence[Concern], names: MarkdownNames) -> frozenset[tuple[str, str]]:

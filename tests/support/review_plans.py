@@ -77,7 +77,7 @@ def _everybody_blocked_at_once() -> Review:
         "risk: dangerous",
         "reaches all devices",
         "all devices, without a filter",
-        "the policy blocks at once",
+        " · blocks at once",
         "3 enabled Conditional Access policies require a compliant device",
     )
     return Review(made, "do not approve: use a pilot group first", decides)
@@ -127,7 +127,7 @@ def _break_glass_included() -> Review:
         "**No longer excluded:**",
         "`Break glass accounts` may then be reached",
         "left out at most 3 users (any number of devices)",
-        "the policy blocks at once",
+        " · blocks at once",
     )
     return Review(made, "do not approve: break glass accounts must stay excluded", decides)
 
@@ -171,7 +171,7 @@ def _many_devices() -> Review:
     decides = (
         "**Many devices:**",
         "reaches at most 3,386 devices",
-        "the policy blocks at once",
+        " · blocks at once",
     )
     return Review(made, "ask for rings: only 40 devices have the policy today", decides)
 
