@@ -13,10 +13,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date
 
-from reconciler.differ.impact import filter_in_use
+from reconciler.differ.impact import bounds_before, filter_in_use
 from reconciler.differ.risk import is_include
 from reconciler.model.impact import (
     ComplianceAction,
@@ -88,20 +88,22 @@ class ImpactText:
     impact: Impact | None = None
     common: tuple[CommonReason, ...] = ()
     """What to tell once for the plan, most frequent first; `reach` and `consequence` leave it out."""
+    before: Mapping[Change, Known[int] | None] = field(default_factory=dict)
+    """The bound of each changed filter as it stood before."""
 
     @classmethod
     def of(cls, plan: Plan) -> ImpactText:
         """Look through everything that is not known."""
         if plan.impact is None:
             return cls()
-        return cls(plan.impact, _common_reasons(plan, plan.impact))
+        return cls(plan.impact, _common_reasons(plan, plan.impact), bounds_before(plan.impact))
 
     def reach(self, change: Change) -> str:
         """Say whom a change reaches, as in ``reaches at most 1,240 devices: 1,240 in the group, ...``."""
         reach = self._reach_of(change)
         if reach is None:
             return ""
-        bound, basis = _bound(change, reach), list(self._basis(change, reach))
+        bound, basis = self.bound(change), list(self._basis(change, reach))
         if isinstance(reach.at_most, Unknown) and not _has_numbers(reach):
             reasons = self._reasons(reach)
             return f"{bound} ({reasons})" if reasons else bound
@@ -113,7 +115,11 @@ class ImpactText:
     def bound(self, change: Change) -> str:
         """Say whom a change reaches in a few words, as in ``reaches at most 1,240 devices``."""
         reach = self._reach_of(change)
-        return "" if reach is None else _bound(change, reach)
+        if reach is None:
+            return ""
+        before = self.before.get(change)
+        is_other = isinstance(before, int) and before != reach.at_most
+        return _bound(change, reach) + (f", before at most {before:,}" if is_other else "")
 
     def consequence(self, policy: Policy) -> str:
         """Say what not complying with a policy means, and how the policy does today.

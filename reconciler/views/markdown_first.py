@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from reconciler.differ.risk import Concern, RiskCode, concerns_of
 from reconciler.model.plan import Change, Delete, Plan
 from reconciler.model.state import Policy
-from reconciler.views.escaping import markdown_prose
 from reconciler.views.impact_text import ImpactText
 from reconciler.views.markdown_context import Context, is_address, link, place, policy_url
 from reconciler.views.markdown_layout import that_fit
@@ -108,23 +107,14 @@ class _Writer:
             name=self.names.target_name(change.target),
             filter=self.names.filter_of(change),
         )
-        details = [self._reach(concern.code, change), self._blocks_at_once(concern)]
+        is_told = concern.code is RiskCode.REACH_UNKNOWN
+        details = ["" if is_told else self.impact.bound(change), self._blocks_at_once(concern)]
         text = " · ".join([text, *(each for each in details if each)])
         is_linked = is_address(self.context.repository_url) and bool(self.context.commit)
         if isinstance(change, Delete) or not is_linked:
             return text
         line = f"line {change.declared_at.line}"
         return f"{text} ({place(change.declared_at, self.context, text=line)})"
-
-    def _reach(self, code: RiskCode, change: Change) -> str:
-        """A changed filter is judged by how many it leaves of the group."""
-        if code is RiskCode.REACH_UNKNOWN:
-            return ""
-        of_filter = (RiskCode.FILTER_INVERTED, RiskCode.FILTER_WIDENED, RiskCode.FILTER_CHANGED)
-        is_of_filter = code in of_filter
-        return (
-            markdown_prose(self.impact.reach(change)) if is_of_filter else self.impact.bound(change)
-        )
 
     def _blocks_at_once(self, concern: Concern) -> str:
         impact = self.impact.impact

@@ -75,7 +75,10 @@ def test_no_name_reaches_the_result_of_apply_with_control_characters(tmp_path, h
 def test_progress_goes_to_stderr_and_the_result_alone_to_stdout(tmp_path, root):
     ran = run("plan", "--sandbox", "--format", "json", cwd=tmp_path)
     assert ran.json["format_version"] == "1.0"
-    assert ran.stderr == "Reading desired-state...\nReading the tenant...\n"
+    assert (
+        ran.stderr
+        == "Reading desired-state...\nReading the tenant...\nAsking what the changes reach...\n"
+    )
 
 
 @pytest.mark.parametrize("command", [("plan",), ("apply", "--auto-approve")])

@@ -110,7 +110,7 @@ def _inverted_filter() -> Review:
     decides = (
         "**Filter inverted:**",
         "exclude `Kiosks` → include `Kiosks`",
-        "reaches at most 38 devices: 3,386 in the group",
+        "reaches at most 38 devices, before at most 3,386",
     )
     return Review(made, "do not approve: the mode is a mistake", decides)
 
@@ -156,7 +156,7 @@ def _narrower_filter() -> Review:
         "risk: review",
         "**Filter changed:**",
         "no filter → include `macOS 15 and later`",
-        "reaches at most 290 devices: 310 in the group",
+        "reaches at most 290 devices, before at most 310",
     )
     return Review(made, "approve: it reaches fewer than before", decides)
 
@@ -181,8 +181,11 @@ def _empty_group_goes() -> Review:
     made = _counted(
         policy_plan(WINDOWS, keep(WINDOWS, group("Ring 1")), change), reach={change: devices(0)}
     )
-    decides = ("**No longer assigned:**", "`Old pilot` · reached nobody: the group has no members")
-    return Review(made, "approve: nobody loses the policy", decides)
+    decides = (
+        "**No longer assigned:**",
+        "`Old pilot` · reached at most 0 devices: no members of the group can be seen",
+    )
+    return Review(made, "approve: the group has no members that can be seen", decides)
 
 
 def _one_danger_among_sixty() -> Review:

@@ -327,7 +327,22 @@ def test_no_unknown_number_is_nought_and_no_numbers_are_added_up():
     assert "reach not known" in shown
 
 
-def test_a_filter_that_changes_reaches_what_stands_after_it():
-    change = update(WINDOWS, group("A"), only("Corporate"), without("Kiosks"))
-    made = with_impact(plan(policy_plan(WINDOWS, change)), {change: devices(30, matches=4)})
-    assert ImpactText.of(made).reach(change).endswith("exclude filter matches 4")
+def test_a_filter_that_changes_reaches_what_stands_after_it_and_tells_what_stood_before():
+    change = update(WINDOWS, group("A"), without("Kiosks"), only("Kiosks"))
+    made = with_impact(
+        plan(policy_plan(WINDOWS, change)), {change: devices(30, matches=4, at_most=4)}
+    )
+    assert ImpactText.of(made).reach(change) == (
+        "reaches at most 4 devices, before at most 30: 30 in the group, filter matches 4"
+    )
+
+
+def test_a_bound_before_that_is_the_same_or_not_known_is_left_out():
+    same = update(WINDOWS, group("A"), without("Kiosks"), None)
+    other = update(WINDOWS, group("B"), only("Corporate"), None)
+    made = with_impact(
+        plan(policy_plan(WINDOWS, same, other)), {same: devices(30), other: users(120)}
+    )
+    words = ImpactText.of(made)
+    assert words.bound(same) == "reaches at most 30 devices"
+    assert words.bound(other) == "reaches at most 120 users (any number of devices)"
