@@ -177,16 +177,23 @@ class GraphClient:
         entries: dict[str, GraphResponse] = {}
         for entry in _list(object_of(response, attempted).get("responses"), attempted, response):
             key = keys.get(str(entry.get("id")))
+            if key in entries:
+                raise _incomplete("one request of a batch twice", attempted, response)
             if key is not None:
                 entries[key] = _entry(entry, response, attempted)
         if len(entries) != len(keys):
-            raise GraphError(
-                f"Graph answered {len(entries)} of {len(keys)} requests of a batch",
-                attempted=attempted,
-                code="IncompleteBatch",
-                request_id=response.request_id,
-            )
+            answered = f"{len(entries)} of {len(keys)} requests of a batch"
+            raise _incomplete(answered, attempted, response)
         return entries
+
+
+def _incomplete(answered: str, attempted: str, response: GraphResponse) -> GraphError:
+    return GraphError(
+        f"Graph answered {answered}",
+        attempted=attempted,
+        code="IncompleteBatch",
+        request_id=response.request_id,
+    )
 
 
 def _entry(entry: Mapping[str, Any], batch: GraphResponse, attempted: str) -> GraphResponse:

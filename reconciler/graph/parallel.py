@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
@@ -35,8 +37,48 @@ def in_parallel(calls: Sequence[Callable[[], T]], *, workers: int) -> list[T]:
     """
     if len(calls) <= 1 or workers == 1:
         return [call() for call in calls]
-    left = iter(enumerate(calls))
     ends: SimpleQueue[_End[T]] = SimpleQueue()
+    stop = _start(calls, workers, ends)
+    results: dict[int, T] = {}
+    try:
+        for _ in calls:
+            end = _next(ends)
+            if end.error is not None:
+                raise end.error
+            results[end.number] = end.results[0]
+    finally:
+        stop.set()
+    return [results[number] for number in range(len(calls))]
+
+
+def in_parallel_within(
+    seconds: float, calls: Sequence[Callable[[], T]], *, workers: int
+) -> dict[int, T]:
+    """As `in_parallel`, but end after so many seconds: the results that are there, by the call's number.
+
+    Calls in flight are not waited for any longer, whatever they wait for.
+    """
+    ends: SimpleQueue[_End[T]] = SimpleQueue()
+    limit = time.monotonic() + seconds
+    stop = _start(calls, workers, ends)
+    results: dict[int, T] = {}
+    try:
+        while len(results) < len(calls) and time.monotonic() < limit:
+            with suppress(Empty):
+                end = ends.get(timeout=_LOOK)
+                if end.error is not None:
+                    raise end.error
+                results[end.number] = end.results[0]
+    finally:
+        stop.set()
+    return results
+
+
+def _start(
+    calls: Sequence[Callable[[], T]], workers: int, ends: SimpleQueue[_End[T]]
+) -> threading.Event:
+    """Let threads make the calls and put how each ended into ``ends``; none begins after the event."""
+    left = iter(enumerate(calls))
     stop = threading.Event()
     lock = threading.Lock()
 
@@ -54,16 +96,7 @@ def in_parallel(calls: Sequence[Callable[[], T]], *, workers: int) -> list[T]:
 
     for _ in range(min(workers, len(calls))):
         threading.Thread(target=work, name="reconciler-reader", daemon=True).start()
-    results: dict[int, T] = {}
-    try:
-        for _ in calls:
-            end = _next(ends)
-            if end.error is not None:
-                raise end.error
-            results[end.number] = end.results[0]
-    finally:
-        stop.set()
-    return [results[number] for number in range(len(calls))]
+    return stop
 
 
 def three_in_parallel(

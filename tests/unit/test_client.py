@@ -211,6 +211,7 @@ def test_a_batch_that_fails_as_a_whole_is_repeated_as_a_whole(clock, status):
         [{"id": "0", "status": 200}, {"id": "0", "status": 200}],
         [{"id": "0", "status": 200}, {"id": "7", "status": 200}],
         [{"status": 200}, {"id": "1", "status": 200}],
+        [{"id": "0", "status": 200}, {"id": "1", "status": 200}, {"id": "1", "status": 404}],
     ],
 )
 def test_an_incomplete_batch_concludes_nothing(clock, responses):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections import Counter
 
 import pytest
@@ -16,9 +18,11 @@ from reconciler.model.impact import (
     MemberCounts,
     PolicyImpact,
     StatusOverview,
+    TenantImpact,
     Unknown,
 )
 from reconciler.model.state import AssignmentFilter, Policy
+from reconciler.runtime.deadline import Deadline
 from reconciler.sandbox import Fault
 from tests.support import tenants
 from tests.support.clocks import FakeClock
@@ -228,6 +232,35 @@ def test_a_whole_batch_that_is_throttled_is_sent_once():
 def test_the_deadline_of_the_run_holds_as_well():
     found, _ = read(Fault("slow", path="settings", seconds=6), timeout=5.0)
     assert members(found) == MemberCounts(LATE, LATE)
+
+
+@pytest.mark.parametrize("parallelism", [1, 4])
+def test_a_sign_in_that_hangs_is_not_waited_for(parallelism):
+    released = threading.Event()
+
+    class Hanging:
+        def token(self, *, fresh=False):
+            released.wait(30)
+            return "token"
+
+        def describe(self):
+            return "hanging"
+
+    clock = FakeClock()
+    app = app_on(tenants.with_figures(tenants.tenant({1: []})), clock)
+    client = client_on(app, clock, tokens=Hanging(), parallelism=parallelism)
+    questions = ImpactQuestions((tenants.group(1),), FILTERS, POLICIES)
+    client.transport.deadline = Deadline(clock, 0.5)
+    began = time.monotonic()
+    try:
+        found = read_impact(client, questions, clock.now())
+        assert time.monotonic() - began < 10
+    finally:
+        released.set()
+    assert members(found) == MemberCounts(LATE, LATE)
+    assert set(found.filter_matches.values()) == {LATE}
+    assert set(found.policies.values()) == {PolicyImpact(LATE, LATE)}
+    assert found.tenant == TenantImpact(LATE, LATE, LATE)
 
 
 def test_ctrl_c_is_no_unknown():
