@@ -31,6 +31,7 @@ from reconciler.model.state import (
     DesiredPolicy,
     DesiredState,
     Filter,
+    FilterMode,
     FilterReference,
     Group,
     LivePolicy,
@@ -114,14 +115,18 @@ class Resolution:
 
     state: ResolvedState
     diagnostics: tuple[Diagnostic, ...]
-    confirmed: frozenset[Location] = frozenset()
+    confirmed: tuple[Location, ...] = ()
 
     def without_confirmed(self, diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
         """Leave out the loader's warnings of odd characters in names that the tenant really has."""
+        listed = tuple(diagnostics)
+        if not any(each.code in ODD_NAME_CODES for each in listed):
+            return listed
+        confirmed = frozenset(self.confirmed)
         return tuple(
             each
-            for each in diagnostics
-            if not (each.code in ODD_NAME_CODES and each.location in self.confirmed)
+            for each in listed
+            if not (each.code in ODD_NAME_CODES and each.location in confirmed)
         )
 
 
@@ -140,7 +145,7 @@ def resolve(desired: DesiredState, live: LiveState, directory: Directory) -> Res
     return Resolution(
         ResolvedState(desired.config, tuple(policies)),
         tuple(resolver.diagnostics),
-        frozenset(resolver.confirmed),
+        tuple(resolver.confirmed),
     )
 
 
@@ -149,7 +154,7 @@ class _Resolver:
 
     def __init__(self, live: LiveState, directory: Directory) -> None:
         self.diagnostics: list[Diagnostic] = []
-        self.confirmed: set[Location] = set()
+        self.confirmed: list[Location] = []
         self._directory = directory
         groups = directory.groups.by_id.values()
         self._unreadable = live.unreadable
@@ -161,6 +166,9 @@ class _Resolver:
         self._filters = Index("filter", directory.filters.values(), _describe_filter)
         self._groups = Index("group", groups, _describe_group)
         self._declared: dict[str, DesiredPolicy] = {}
+        # Many policies have the same target and the same filter: each is kept once in memory.
+        self._targets: dict[tuple[TargetKind, str], Target] = {}
+        self._used_filters: dict[tuple[FilterMode, str], Filter] = {}
         self._names = Names(
             short_ids((each.id, each.name) for each in live.known())
             | short_ids((each.id, each.name) for each in groups)
@@ -366,7 +374,11 @@ class _Resolver:
         if isinstance(group, Diagnostic):
             return group
         self._confirm(desired.group)
-        return Target(desired.kind, group.id, group.name or None)
+        key = desired.kind, group.id
+        known = self._targets.get(key)
+        if known is None:
+            known = self._targets[key] = Target(desired.kind, group.id, group.name or None)
+        return known
 
     def _not_covered(self, group: Reference, policy: str) -> Diagnostic | None:
         """A snapshot that was made without this group cannot tell whether it exists."""
@@ -391,11 +403,15 @@ class _Resolver:
         if isinstance(match, Diagnostic):
             return match
         self._confirm(desired.reference)
-        return Filter(desired.mode, match.id, match.name or None)
+        key = desired.mode, match.id
+        known = self._used_filters.get(key)
+        if known is None:
+            known = self._used_filters[key] = Filter(desired.mode, match.id, match.name or None)
+        return known
 
     def _confirm(self, reference: Reference) -> None:
         if reference.name is not None:
-            self.confirmed.add(reference.location)
+            self.confirmed.append(reference.location)
 
     def _refuse_conflicts(self, assignments: Iterable[ResolvedAssignment], policy: str) -> None:
         """Two lines may turn out to mean one group, once a name and an id are both resolved."""
