@@ -337,6 +337,7 @@ def test_an_assign_route_that_is_missing_ends_the_policy(tmp_path):
     outcome = only(run_on(app, clock, root).apply())
 
     assert outcome.status is Status.FAILED
+    assert "writes: assign" not in outcome.error, "it is that call which is missing"
     assert len(assign_calls(app)) == 1
 
 

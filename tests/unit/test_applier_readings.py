@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from reconciler.applier.policy import FRESH_TRIES
 from reconciler.applier.run import LAST_LOOK_WAIT
 from reconciler.documents import SavedPlan, dumps, loads
 from reconciler.model.errors import ExitCode
@@ -93,6 +94,34 @@ def test_where_it_stays_away_the_policy_is_stale_and_not_written(tmp_path, write
     assert app.state.assignments_of(ONE) == before
     assert written(app) == []
     assert clock.waits == [0.5, 1, 2, 4, 8]
+
+
+def test_a_stale_policy_names_everything_that_is_not_shown(tmp_path):
+    app, clock = world()
+    run = run_on(app, clock, declare(tmp_path, MORE, writes="assign"))
+    plan = run.plan()
+    app.faults.add(lagging(lacks=f"{group(1)}|{group(7)}", times=None))
+
+    assert only(run.apply(plan)).error == (
+        "not written, because Graph does not show what was seen before: include group "
+        '"Group 1" is no longer assigned; include group "Group 7" is no longer assigned by a '
+        "policy set. Somebody changed it, or Graph's reading is out of date; plan again"
+    )
+
+
+def test_one_reading_that_fits_at_last_is_not_enough(tmp_path):
+    app, clock = world()
+    run = run_on(app, clock, declare(tmp_path, MORE, writes="assign"))
+    plan = run.plan()
+    app.faults.add(lagging(lacks=group(1), times=5))
+
+    outcome = only(run.apply(plan))
+
+    assert (outcome.status, outcome.error) == (
+        Status.STALE,
+        "Graph's readings do not agree, so it was not written; plan again",
+    )
+    assert written(app) == []
 
 
 def test_what_our_own_last_run_added_is_not_taken_away_by_the_next(tmp_path):
@@ -272,9 +301,11 @@ def test_a_machine_that_is_too_slow_each_time_writes_nothing_and_says_so(tmp_pat
     run = run_on(app, clock, root, timeout=100_000.0)
     plan = run.plan()
     app.faults.add(Fault("slow", seconds=6.0, path=f"{ONE}/assignments", times=None))
+    before = len(app.requests)
 
     outcome = only(run.apply(plan))
 
+    assert methods_of(app.requests[before:]) == ["GET"] * (FRESH_TRIES + 1)
     assert outcome.status is Status.FAILED
     assert "more than 5 s old each time" in outcome.error
     assert written(app) == []
