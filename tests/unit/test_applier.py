@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 from dataclasses import replace
 
 import httpx
@@ -516,6 +517,7 @@ def test_a_wait_beyond_the_deadline_leaves_the_policy_not_tried_at_once(tmp_path
     outcome = only(run_on(app, clock, root).apply())
 
     assert outcome.status is Status.NOT_TRIED
+    assert "429" in outcome.error
     assert "3600 s more would go over --timeout (600 s)" in outcome.error
     assert clock.waits == []
 
@@ -840,6 +842,35 @@ def test_the_journal_says_what_came_back(tmp_path, fault, events):
     run.apply()
 
     assert run.journal.events() == events
+
+
+def test_journal_and_outcome_name_graphs_requests(tmp_path):
+    app, clock = world(Fault("status", code=500, message="Busy", path="/assign$"))
+    run = run_on(app, clock, declare(tmp_path, WANTED, writes="assign"))
+
+    outcome = only(run.apply())
+
+    facts = {event: each for event, _, each in run.journal.lines}
+    unknown, accepted = facts["unknown"], facts["accepted"]
+    assert "Busy" in unknown["error"]
+    assert unknown["request_id"] in unknown["error"]
+    assert accepted["request_id"] == outcome.request_id
+    assert accepted["request_id"] not in (None, unknown["request_id"])
+
+
+@pytest.mark.parametrize(("seconds", "level"), [(4, logging.INFO), (5, logging.WARNING)])
+def test_a_wait_is_logged_with_its_cause_and_a_long_one_as_a_warning(
+    tmp_path, caplog, seconds, level
+):
+    app, clock = world(Fault("status", code=429, retry_after=str(seconds), path="/assign$"))
+    caplog.set_level(logging.INFO, logger="reconciler.applier")
+
+    run_on(app, clock, declare(tmp_path, WANTED, writes="assign")).apply()
+
+    (line,) = [each for each in caplog.records if "reading it again" in each.message]
+    assert line.levelno == level
+    assert "429" in line.message
+    assert line.message.endswith(f"; reading it again in {seconds}.0 s")
 
 
 class Enforcing:
