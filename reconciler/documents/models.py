@@ -360,7 +360,8 @@ class TenantImpactModel(Model):
         "where unknown says why."
     )
     conditional_access_policies: Count | None = Field(
-        description="Number of enabled Conditional Access policies that require a compliant device; "
+        description="Number of enabled Conditional Access policies that require a compliant device, "
+        "alone or as one of several controls; "
         "null where unknown says why."
     )
     disabled_filters: tuple[str, ...] | None = Field(

@@ -201,7 +201,7 @@ class _ConditionalAccessPage(BaseModel):
 
 
 def read_conditional_access(body: object) -> int:
-    """Count the enabled policies that require a compliant device."""
+    """Count the enabled policies with the control "require a compliant device", alone or among others."""
     page = _ConditionalAccessPage.model_validate(body)
     return sum(item.demands_compliance for item in page.value)
 

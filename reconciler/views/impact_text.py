@@ -37,6 +37,9 @@ _MOST_COMMON = 4
 _GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _HOURS_OF_A_DAY = 24
 
+AS_ONE_OF_SEVERAL = "alone or as one of several controls"
+"""How a Conditional Access policy requires it: other controls may be required too, or do instead."""
+
 _ACTIONS = {
     "block": "block",
     "notification": "email",
@@ -284,7 +287,7 @@ def _tenant(tenant: TenantImpact) -> Iterator[str]:
     else:
         policies = "Conditional Access policy" if demanding == 1 else "Conditional Access policies"
         require = "requires" if demanding == 1 else "require"
-        yield f"{demanding:,} enabled {policies} {require} a compliant device"
+        yield f"{demanding:,} enabled {policies} {require} a compliant device, {AS_ONE_OF_SEVERAL}"
     if isinstance(tenant.disabled_filters, Unknown):
         yield f"whether a filter is disabled is not known ({tenant.disabled_filters.reason})"
 

@@ -237,14 +237,14 @@ TENANTS = {
         TenantImpact(True, 3, ()),
         (
             "devices without a policy count as not compliant; 3 enabled Conditional Access policies "
-            "require a compliant device."
+            "require a compliant device, alone or as one of several controls."
         ),
     ),
     "one and none": (
         TenantImpact(False, 1, ()),
         (
             "devices without a policy count as compliant; 1 enabled Conditional Access policy requires "
-            "a compliant device."
+            "a compliant device, alone or as one of several controls."
         ),
     ),
     "none": (

@@ -29,7 +29,12 @@ from reconciler.model.plan import Change, Create, Delete, Plan, Update
 from reconciler.model.state import Policy, Target, TargetKind
 from reconciler.model.text import visible
 from reconciler.model.wording import count_of
-from reconciler.views.impact_text import ImpactText, describe_action, without_ids
+from reconciler.views.impact_text import (
+    AS_ONE_OF_SEVERAL,
+    ImpactText,
+    describe_action,
+    without_ids,
+)
 
 T = TypeVar("T")
 
@@ -330,7 +335,7 @@ def _conditional_access(number: int) -> str:
         return "No enabled Conditional Access policy requires a compliant device"
     return (
         f"{number:,} enabled Conditional Access "
-        f"{'policy requires' if number == 1 else 'policies require'} a compliant device"
+        f"{'policy requires' if number == 1 else 'policies require'} a compliant device, {AS_ONE_OF_SEVERAL}"
     )
 
 
