@@ -115,13 +115,13 @@ class ImpactText:
             bound = f"{bound} ({own})"
         return ": ".join([each for each in (bound, ", ".join(basis)) if each])
 
-    def bound(self, change: Change) -> str:
+    def bound(self, change: Change, *, with_before: bool = True) -> str:
         """Say whom a change reaches in a few words, as in ``reaches at most 1,240 devices``."""
         reach = self._reach_of(change)
         if reach is None:
             return ""
         before = self.before.get(change)
-        is_other = isinstance(before, int) and before != reach.at_most
+        is_other = with_before and isinstance(before, int) and before != reach.at_most
         return _bound(change, reach) + (f", before at most {before:,}" if is_other else "")
 
     def consequence(self, policy: Policy) -> str:

@@ -230,7 +230,7 @@ class Figures:
         )
 
     def _bar(self, when: str, change: Change, bound: Known[int] | None) -> Bar:
-        words = visible(self.text.bound(change)) or _everybody(change.target)
+        words = visible(self.text.bound(change, with_before=False)) or _everybody(change.target)
         return self._drawn(when, bound, words)
 
     def _bar_before(self, change: Update) -> Bar:
