@@ -62,6 +62,8 @@ _PACKED_WIDTH = 96
 """Columns that are seen without scrolling, at 830 pixels."""
 _WIDEST = 130
 """Columns of a line that holds a policy, its one change and its reach: platforms may scroll out of it."""
+_SHORTEST_LINE = 20
+"""Characters that a change takes at least; it saves the time to write what cannot fit."""
 _OVERHEAD = 160
 """Characters around a folded block."""
 
@@ -125,7 +127,8 @@ def _with_impact(
     changed: Sequence[PolicyPlan], names: Names, impact: ImpactText, total: int, room: int
 ) -> Diff | None:
     """Write every change with as much of the impact as there is room for; None where there is none."""
-    for reach in (impact.reach, impact.bound):
+    is_small = total + len(changed) <= _DETAILED_LINES
+    for reach in (impact.reach, impact.bound) if is_small else ():
         sections = [
             _section(policy, names, reach, impact, widest=_PACKED_WIDTH) for policy in changed
         ]

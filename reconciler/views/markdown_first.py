@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from reconciler.differ.risk import Concern, RiskCode, concerns_of
 from reconciler.model.plan import Change, Delete, Plan
 from reconciler.model.state import Policy
+from reconciler.model.wording import count_of
 from reconciler.views.impact_text import ImpactText
 from reconciler.views.markdown_context import Context, is_address, link, place, policy_url
 from reconciler.views.markdown_layout import that_fit
@@ -19,9 +20,11 @@ from reconciler.views.markdown_names import MarkdownNames
 
 _MOST = 8
 _FEWER = 5
+_MOST_UNCOUNTED = 2
 _MANY_CHANGES = 30
 """Lines that are listed, in a plan with at most so many changes and in a larger one. Each of them has a
-line among the changes as well, and a comment on 60 changes has to stay readable."""
+line among the changes as well, and a comment on 60 changes has to stay readable. More changes than
+`_MOST_UNCOUNTED` that nothing but their unknown reach makes worth a review share one line."""
 
 _SENTENCES = {
     RiskCode.REACHES_EVERYBODY: "**Reaches everybody:** {policy}, {name}, without a filter",
@@ -68,19 +71,22 @@ def look_first(
     concerns = _worst_of_each(plan)
     if not concerns:
         return LookFirst((), ())
-    writer = _Writer(plan, names, impact, context)
-    entries = [f"- {writer.describe(each)}" for each in concerns]
+    uncounted = sum(each.code is RiskCode.REACH_UNKNOWN for each in concerns)
+    named = concerns[:-uncounted] if uncounted > _MOST_UNCOUNTED else concerns
     is_large = sum(1 for _ in plan.changes) > _MANY_CHANGES
-    shown = list(that_fit(entries[: _FEWER if is_large else _MOST], room))
-    rest = len(entries) - len(shown)
+    writer = _Writer(plan, names, impact, context)
+    entries = (f"- {writer.describe(each)}" for each in named[: _FEWER if is_large else _MOST])
+    shown = list(that_fit(entries, room))
+    listed, rest = named[: len(shown)], len(named) - len(shown)
     if rest:
         shown.append(f"- … and {rest} more of this kind, among the changes below")
-    block = "\n".join(["### Look at these first", "", *shown])
-    return LookFirst((block,), concerns[: len(entries) - rest])
+    if len(named) < len(concerns):
+        shown.append(f"- **Reach not known:** {count_of(uncounted, 'change')}")
+    return LookFirst(("\n".join(["### Look at these first", "", *shown]),), listed)
 
 
 def _worst_of_each(plan: Plan) -> tuple[Concern, ...]:
-    """The worst concern of each change, of those that have the level of the plan."""
+    """The worst concern of each change, of those that have the level of the plan, the worst first."""
     concerns = concerns_of(plan)
     worst: dict[tuple[Policy, Change | None], Concern] = {}
     for each in concerns:

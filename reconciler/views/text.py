@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from reconciler.differ.risk import risk_of
+from reconciler.differ.risk import RiskCode, risk_of
 from reconciler.model import wording
 from reconciler.model.impact import Risk, RiskLevel
 from reconciler.model.plan import Change, Plan, PolicyPlan
@@ -207,17 +207,23 @@ def _risk(plan: Plan, risk: Risk, width: int) -> Iterator[str]:
     level = risk_words(plan, risk)
     if not level:
         return
-    listed = [f"{each.policy}: {each.message}" for each in untold_reasons(plan, risk)]
-    if risk.reasons and not listed:
+    untold = untold_reasons(plan, risk)
+    if risk.reasons and not untold:
         yield f"Risk: {level}, for the reasons above."
         return
-    yield f"Risk: {level}{':' if listed else '.'}"
+    yield f"Risk: {level}{':' if untold else '.'}"
     sign = "  ! " if risk.level is RiskLevel.DANGEROUS else "  "
-    for text in listed[:_MOST_REASONS]:
-        yield from wrapped(visible(text), width, first=sign, other="    ")
-    rest = len(risk.reasons) - min(len(listed), _MOST_REASONS)
-    if rest:
-        yield f"  and {rest} more, above"
+    uncounted = sum(each.code == RiskCode.REACH_UNKNOWN for each in untold)
+    is_common = uncounted > 1
+    named = untold[:-uncounted] if is_common else untold
+    for reason in named[:_MOST_REASONS]:
+        text = visible(f"{reason.policy}: {reason.message}")
+        yield from wrapped(text, width, first=sign, other="    ")
+    if is_common:
+        yield f"{sign}reach not known for {uncounted:,} changes"
+    told = min(len(named), _MOST_REASONS) + (uncounted if is_common else 0)
+    if len(risk.reasons) > told:
+        yield f"  and {len(risk.reasons) - told} more, above"
 
 
 def _closing(plan: Plan, risk: Risk, width: int, verbose: bool) -> str:

@@ -308,6 +308,7 @@ def test_a_reason_that_many_share_is_told_once():
     assert shown.count("\n      reach not known\n") == 41
     assert shown.count("403") == 1
     assert shown.count("404") == 1
+    assert "\nRisk: review:\n  reach not known for 41 changes\nDigest: " in shown
 
 
 def test_reasons_that_nobody_shares_stay_with_their_change():

@@ -170,6 +170,7 @@ def test_what_is_not_known_stands_before_the_changes():
     made = with_impact(plan(policy_plan(WINDOWS, *changes)), dict.fromkeys(changes, uncounted()))
     first, _, rest = markdown.render(saved(made), CONTEXT).partition("### Assignments that")
     assert "Not known: members of the group, for 3 changes (403: needs `Device.Read.All`)." in first
+    assert "### Look at these first\n\n- **Reach not known:** 3 changes\n\n" in first
     assert "403" not in rest
 
 
