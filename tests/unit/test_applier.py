@@ -586,6 +586,18 @@ def test_what_somebody_added_during_the_write_is_named(tmp_path):
     assert ("group", group(6)) in targets_of(app, ONE)
 
 
+def test_what_somebody_added_during_each_of_two_writes_is_named(tmp_path):
+    app, clock = world(mode="documented")
+    root = declare(tmp_path, {"Policy 1": ["group: Group 3", "group: Group 4"]}, writes="create")
+    app.once("POST", "/assignments", adds(app, ONE, target("group", group(5))))
+    app.once("POST", "/assignments", adds(app, ONE, target("group", group(6))), skip=1)
+
+    outcome = only(run_on(app, clock, root).apply())
+
+    assert outcome.status is Status.APPLIED
+    assert [group(5) in outcome.notes[0], group(6) in outcome.notes[1]] == [True, True]
+
+
 def test_what_somebody_removed_during_the_write_is_named_and_no_success(tmp_path):
     app, clock = world()
     root = declare(tmp_path, WANTED, writes="assign")
@@ -856,6 +868,7 @@ def test_journal_and_outcome_name_graphs_requests(tmp_path):
     assert unknown["request_id"] in unknown["error"]
     assert accepted["request_id"] == outcome.request_id
     assert accepted["request_id"] not in (None, unknown["request_id"])
+    assert facts["settled"] == {"written": 2}
 
 
 @pytest.mark.parametrize(("seconds", "level"), [(4, logging.INFO), (5, logging.WARNING)])
