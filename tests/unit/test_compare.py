@@ -144,6 +144,12 @@ def test_a_policy_set_is_named_where_the_id_of_its_assignment_begins_with_its_ow
     assert f"is assigned by {maker} alone" in diagnostic.message
 
 
+def test_a_line_of_remove_deletes_the_direct_assignment_and_carries_its_place():
+    live = build.live()
+    (plan,) = remove(build.group(), live=[live]).policies
+    assert plan.changes == (Delete(build.policy(), live, build.at(1)),)
+
+
 def test_a_scheduled_line_is_shown_with_its_policy_and_day():
     line = replace(build.want(), starts=date(2026, 12, 3))
     policy = replace(build.resolved(), scheduled=(line,))
@@ -185,6 +191,13 @@ def test_a_filter_that_comes_or_goes_is_explained_whole():
 
 def test_what_is_the_same_needs_no_explanation():
     assert explain({"a": [1, {"b": None}]}, {"a": [1, {"b": None}]}) == ()
+
+
+def test_equal_targets_and_filters_are_named_once_and_kept_once():
+    namer = Namer(build.directory())
+    one, other = (namer.named(build.live(filter=build.filtered(), id=id)) for id in "ab")
+    assert one.target is other.target
+    assert one.filter is other.filter
 
 
 def test_naming_an_assignment_loses_nothing_of_it():
