@@ -374,6 +374,7 @@ def test_an_edit_that_touches_what_we_change_stops_that_policy_alone(tmp_path, w
 
     one, two = result.outcomes
     assert (one.status, two.status) == (Status.STALE, Status.APPLIED)
+    assert one.error.startswith("changed since it was planned, so it was left alone: ")
     assert "it is now assigned with filter exclude" in one.error
     assert app.state.assignments_of(ONE) == kept
     assert result.exit_code is ExitCode.STALE
@@ -529,6 +530,17 @@ def test_an_unclear_write_that_may_not_be_waited_for_is_settled_by_a_reading(tmp
     assert only(run_on(app, clock, root).apply()).status is Status.APPLIED
 
 
+def test_an_unclear_write_is_unknown_where_the_last_reading_fails_too(tmp_path):
+    app, clock = world(Fault("status", code=503, retry_after="3600", path="/assign$", after=True))
+    unreadable = Fault("status", method="GET", code=403, path=f"{ONE}/assignments", times=None)
+    app.once("POST", "/assign", lambda: app.faults.add(unreadable), when="after")
+
+    outcome = only(run_on(app, clock, declare(tmp_path, WANTED)).apply())
+
+    assert outcome.status is Status.UNKNOWN
+    assert outcome.error.endswith("; a write was sent and its effect is not visible yet")
+
+
 @pytest.mark.parametrize("writes", ["create", "assign"])
 @pytest.mark.parametrize(
     ("reads", "waits"), [(1, [0.5]), (3, [0.5, 1, 2]), (8, [0.5, 1, 2, 4, 8, 15, 30, 60])]
@@ -647,7 +659,26 @@ def test_what_was_done_before_a_failure_is_counted(tmp_path):
 
     assert only(result).status is Status.FAILED
     assert [op.target.id for op in only(result).written] == [group(1)]
+    assert "it was as planned" not in only(result).error, "what was never done is not gone"
     assert result.summary.create == 1
+
+
+def test_what_was_done_before_a_failure_and_is_gone_at_the_end_is_named_beside_it(tmp_path):
+    app, clock = world(
+        Fault("status", code=403, path="/assignments$", method="POST", skip=1),
+        mode="documented",
+        policies={1: []},
+    )
+    root = declare(tmp_path, {"Policy 1": ["group: Group 1", "group: Group 2"]}, writes="create")
+    run = run_on(app, clock, root)
+    plan = run.plan()
+    app.once("POST", "/$batch", drops(app, ONE, 1))  # the last look
+
+    outcome = only(run.apply(plan))
+
+    assert (outcome.status, len(outcome.changes), outcome.written) == (Status.FAILED, 2, ())
+    assert "403" in outcome.error
+    assert 'include group "Group 1": no longer so' in outcome.error
 
 
 @pytest.mark.parametrize(

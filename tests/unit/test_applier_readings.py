@@ -109,6 +109,24 @@ def test_a_stale_policy_names_everything_that_is_not_shown(tmp_path):
     )
 
 
+def test_where_somebody_did_our_part_and_undid_what_is_declared_the_policy_is_stale(tmp_path):
+    app, clock = world()
+    wanted = {"Policy 1": ["group: Group 2", "group: Group 3"]}
+    run = run_on(app, clock, declare(tmp_path, wanted, writes="assign"))
+    plan = run.plan()
+    adds(app, ONE, target("group", group(3)))()
+    drops(app, ONE, 2)()
+
+    outcome = only(run.apply(plan))
+
+    assert outcome.status is Status.STALE
+    assert outcome.error == (
+        "somebody else changed what the plan saw as declared and there: include group "
+        '"Group 2" is no longer assigned; plan again'
+    )
+    assert written(app) == []
+
+
 def test_one_reading_that_fits_at_last_is_not_enough(tmp_path):
     app, clock = world()
     run = run_on(app, clock, declare(tmp_path, MORE, writes="assign"))

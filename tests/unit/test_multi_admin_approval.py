@@ -103,6 +103,8 @@ def test_a_queued_write_is_reported_remembered_and_never_counted_as_applied(
     code = office.requests[0]["id"]
     assert outcome.status is Status.PENDING_APPROVAL
     assert outcome.approval_code == code
+    assert outcome.request_id
+    assert [change.target.id for change in outcome.changes] == [group(2)]
     assert outcome.written == ()
     assert result.summary.create == 0
     assert not result.complete
