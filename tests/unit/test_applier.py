@@ -141,7 +141,9 @@ def test_apply_does_what_the_plan_says_and_the_next_plan_is_empty(
 
     if writes == "create" and mode == "production":
         assert only(result).status is Status.FAILED
+        assert ": 400 " in only(result).error
         assert "set writes: auto or writes: assign" in only(result).error
+        assert only(result).request_id in only(result).error
         assert targets_of(app, ONE) == targets_of(world()[0], ONE)
         return
     expected = dict(LIVE_AFTER)
