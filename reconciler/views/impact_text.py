@@ -125,18 +125,19 @@ class ImpactText:
         return _bound(change, reach) + (f", before at most {before:,}" if is_other else "")
 
     def consequence(self, policy: Policy) -> str:
-        """Say what not complying with a policy means, and how the policy does today.
+        """Say what not complying with a policy means, and how the policy does today."""
+        return "; ".join(self.consequences(policy))
 
-        "" also where neither is known for a common reason.
-        """
+    def consequences(self, policy: Policy) -> tuple[str, ...]:
+        """Both parts of `consequence` apart; none where neither is known, for common reasons."""
         found = self.impact.policies.get(policy.id) if self.impact else None
         if self.impact is None or found is None:
-            return ""
+            return ()
         gaps = _gaps_of_policy(found)
         if len(gaps) == _POLICY_MEMBERS and all(map(self._is_common, gaps.values())):
-            return ""
+            return ()
         day = self.impact.read_at.astimezone(UTC).date()
-        return f"{self._actions(found)}; {self._today(found, day)}"
+        return self._actions(found), self._today(found, day)
 
     def tenant(self) -> str:
         """Say what noncompliance means in the whole tenant, as a sentence.

@@ -191,13 +191,19 @@ def _section(
 ) -> _Section:
     """Write a policy; a reach that makes its line wider than ``widest`` stands below it."""
     name = _name_of(policy, names)
-    consequence = impact.consequence(policy.policy)
-    heading = f"@@ {name} @@" + (f"\n# {_one_line(consequence)}" if consequence else "")
+    heading = "\n".join([f"@@ {name} @@", *_remarks(impact.consequences(policy.policy))])
     lines = tuple(
         (_line(_escaped_change(each), names, reach(each) if reach else "", widest), 1)
         for each in policy.changes
     )
     return _Section(name, heading, lines, describe_counts(count(policy.changes)))
+
+
+def _remarks(parts: Sequence[str]) -> list[str]:
+    """Write a consequence on one line, or on two where one would be too wide."""
+    whole = "; ".join(parts)
+    lines = [whole] if len(whole) + 2 <= _PACKED_WIDTH else parts
+    return [f"# {_one_line(line)}" for line in lines if line]
 
 
 def _one_line(text: str) -> str:

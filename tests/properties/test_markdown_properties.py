@@ -152,7 +152,7 @@ def test_no_reason_acts(names):
     assert not [c.content for c in children if c.type == "text" and ACTS.search(c.content)]
     [fence] = [token for token in parsed(text) if token.type == "fence"]
     signs = "".join(line[:1] for line in fence.content.splitlines())
-    assert re.fullmatch(r"@#-#?!#?\+#?", signs)
+    assert re.fullmatch(r"@##?-#?!#?\+#?", signs)
     assert not re.search("[\u202a-\u202e\u2066-\u2069\u200b]", fence.content)
 
 
