@@ -70,6 +70,43 @@ class SnapshotModel(Model):
     checksum: str = Field(description="SHA-256 of the document without it.")
 
 
+class _Domain(Model):
+    name: str
+
+
+class _Organization(Model):
+    id: str
+    domains: list[_Domain] = Field(alias="verifiedDomains")
+
+
+class _Named(Model):
+    id: str
+    display_name: str | None = Field(alias="displayName")
+
+
+class _Assignment(Model):
+    id: str
+    target: dict[str, Any]
+
+
+class _Policy(Model):
+    id: str
+    assignments: list[_Assignment]
+
+
+class _Graph(Model):
+    """The members of ``graph`` that the embedded Graph relies on."""
+
+    organization: _Organization
+    groups: list[_Named]
+    filters: list[_Named] = Field(alias="assignmentFilters")
+    classic: list[_Policy] = Field(alias="deviceCompliancePolicies")
+    catalog: list[_Policy] = Field(alias="compliancePolicies")
+
+
+_PARTS = tuple(field.alias or name for name, field in _Graph.model_fields.items())
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """A snapshot as read. ``graph`` is in the shape of the embedded Graph's tenant file."""
@@ -137,6 +174,7 @@ def loads(text: str, *, source: str) -> Snapshot:
         )
     try:
         model = SnapshotModel.model_validate(document)
+        _Graph.model_validate(model.graph)
     except ValidationError as invalid:
         raise envelope.unreadable(source, Kind.SNAPSHOT, invalid) from None
     return Snapshot(
@@ -146,7 +184,7 @@ def loads(text: str, *, source: str) -> Snapshot:
         model.coverage.all_groups,
         frozenset(model.coverage.group_names),
         frozenset(model.coverage.group_ids),
-        model.graph,
+        {part: model.graph[part] for part in _PARTS},
     )
 
 

@@ -46,7 +46,7 @@ def _command(diagnostic: Diagnostic, root: str) -> str:
         properties["file"] = visible(repository_path(root, place.file))
         properties["line"] = str(place.line)
         properties["col"] = str(place.column)
-    properties["title"] = f"reconciler: {diagnostic.code}"
+    properties["title"] = f"reconciler: {visible(diagnostic.code)}"
     written = ",".join(f"{key}={_property(value)}" for key, value in properties.items())
     command = "error" if diagnostic.severity is Severity.ERROR else "warning"
     return f"::{command} {written}::{_escaped(full_message(diagnostic))}"

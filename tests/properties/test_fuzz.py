@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 
 import httpx
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -246,7 +247,7 @@ def a_snapshot():
         "kind": "snapshot",
         "format_version": "1.0",
         "reconciler_version": "0.1.0",
-        "created_at": "2026-11-23T10:00:00Z",
+        "created_at": "2026-11-01T10:00:00Z",
         "tenant": {
             "id": TENANT,
             "display_name": "Contoso",
@@ -263,23 +264,48 @@ def a_snapshot():
     return json.dumps(document)
 
 
+def plan_on(snapshot, folder):
+    """The plan on a snapshot, whose checksum fits."""
+    if isinstance(snapshot, dict):
+        snapshot["checksum"] = envelope.checksum(snapshot)
+    file = folder / "snapshot.json"
+    file.write_text(json.dumps(snapshot))
+    access = SnapshotAccess(file, timedelta(days=10_000))
+    return make_plan(
+        PlanRequest(root=a_root(folder), selection=Selection(), limits=Limits()),
+        replace(session(FakeClock()), snapshot=access),
+    )
+
+
 @tried(100)
 @given(DAMAGES)
 def test_a_plan_on_a_damaged_snapshot_is_made_or_refused(damages):
-    value = damaged(json.loads(a_snapshot()), damages)
-    if isinstance(value, dict):
-        value["checksum"] = envelope.checksum(value)
     with tempfile.TemporaryDirectory() as name, suppress(ReconcilerError):
-        folder = Path(name)
-        file = folder / "snapshot.json"
-        file.write_text(json.dumps(value))
-        run = session(FakeClock())
-        snapshot = SnapshotAccess(file, timedelta(days=10_000))
-        plan = make_plan(
-            PlanRequest(root=a_root(folder), selection=Selection(), limits=Limits()),
-            replace(run, snapshot=snapshot),
-        )
+        plan = plan_on(damaged(json.loads(a_snapshot()), damages), Path(name))
         show_everywhere(SavedPlan(plan, NOW, "0.1.0"))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda graph: graph.pop("groups"),
+        lambda graph: graph["organization"].pop("id"),
+        lambda graph: graph["groups"].append({"id": None, "displayName": "x"}),
+        lambda graph: graph["deviceCompliancePolicies"][0].pop("assignments"),
+        lambda graph: graph["compliancePolicies"][0]["assignments"][0].pop("target"),
+    ],
+)
+def test_a_snapshot_that_lacks_what_a_plan_reads_is_refused(damage, tmp_path):
+    snapshot = json.loads(a_snapshot())
+    damage(snapshot["graph"])
+    with pytest.raises(PlanFileError, match="not a snapshot of a tenant that this release can"):
+        plan_on(snapshot, tmp_path)
+
+
+def test_parts_of_a_later_release_are_passed_over(tmp_path):
+    snapshot = json.loads(a_snapshot())
+    snapshot["graph"] |= {"missingSegments": 5, "another": {}}
+    assert plan_on(snapshot, tmp_path).complete
 
 
 # Graph's responses --------------------------------------------------------------------------------
@@ -472,20 +498,28 @@ defaults:
 hold: {{until: 2026-12-01, reason: Freeze}}
 """.encode()
 POLICY_FILE = b"""policies:
+  - name: Other
+    include: []
+    exclude: &nobody
+      - group: Contractors
+    defaults: false
+  - name: Third
+    include: [all_users]
+    exclude: *nobody
   - name: Baseline
     platform: windows10
     include:
       - all_devices
-      - group: &pilot {id: 33333333-aaaa-4aaa-8aaa-000000000001, name: Pilot}
+      - group: {id: 33333333-aaaa-4aaa-8aaa-000000000001, name: Pilot}
         filter: {exclude: Kiosks}
         from: 2026-12-03
         until: 2027-01-31
       - scope_tag_group: {target_type: device, entra_object_id: 33333333-aaaa-4aaa-8aaa-000000000009}
     exclude:
-      - group: *pilot
+      - group: Interns
     remove:
       - group: Old
-    override: add
+    hold: {until: 2026-12-01, reason: Bug}
 """
 LOCK_FILE = b"""version: 1
 groups:
@@ -496,20 +530,33 @@ policies:
 """
 
 
+FILES = {
+    "tenant.yaml": TENANT_FILE,
+    "policies.yaml": POLICY_FILE,
+    "reconciler.lock.yaml": LOCK_FILE,
+}
+
+
+def load_files(files, root):
+    for file, content in files.items():
+        (root / file).write_bytes(content)
+    return load(root)
+
+
 @tried(300)
-@given(TEARS, st.sampled_from(["tenant.yaml", "policies.yaml", "reconciler.lock.yaml"]))
-def test_torn_files_are_loaded_or_every_mistake_has_its_place(tears, which):
-    files = {
-        "tenant.yaml": TENANT_FILE,
-        "policies.yaml": POLICY_FILE,
-        "reconciler.lock.yaml": LOCK_FILE,
-    }
-    files[which] = torn(files[which], tears)
+@given(st.sampled_from(sorted(FILES)), TEARS)
+def test_torn_files_are_loaded_or_every_mistake_has_its_place(which, tears):
     with tempfile.TemporaryDirectory() as name:
-        root = Path(name)
-        for file, content in files.items():
-            (root / file).write_bytes(content)
-        loaded = load(root)
-        assert (loaded.state is None) == any(found.is_error for found in loaded.diagnostics)
-        found = tuple(loaded.diagnostics)
-        show_everywhere(Validation((CheckedRoot("desired-state", "prod", found),)))
+        loaded = load_files({**FILES, which: torn(FILES[which], tears)}, Path(name))
+    assert (loaded.state is None) == any(each.is_error for each in loaded.diagnostics)
+    show_everywhere(Validation((CheckedRoot("desired-state", "prod", loaded.diagnostics),)))
+
+
+def test_what_is_not_damaged_is_read(tmp_path):
+    """Otherwise the properties above would try nothing but refusals."""
+    for text in documents():
+        read_document(text, source="plan.json")
+    assert plan_on(json.loads(a_snapshot()), tmp_path).complete
+    assert load_files(FILES, tmp_path).diagnostics == ()
+    run = Run(Damaging(app_on(a_tenant(), FakeClock()), {}), tmp_path / "root")
+    assert run.plan().complete
