@@ -158,7 +158,7 @@ def plain_message(message: str) -> str:
         except (ValueError, RecursionError):
             wrapped = None
         if isinstance(wrapped, dict):
-            message = str(wrapped.get("Message") or wrapped.get("message") or message)
+            message = _harmless(wrapped.get("Message") or wrapped.get("message") or message)
     activity = _ACTIVITY_ID.search(message)
     text = " ".join(_OPERATION_ID.sub("", message).split())[:_MAX_MESSAGE]
     return f"{text} (activity id {activity.group(1)})" if activity else text

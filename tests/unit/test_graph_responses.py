@@ -88,6 +88,19 @@ def test_throttling_is_recognised_in_each_of_its_guises(given, expected):
     assert is_throttled(given) is expected
 
 
+def test_half_a_surrogate_pair_in_the_inner_json_is_replaced():
+    wrapped = answer(400, "BadRequest", '{"Message": "name \\ud800 refused"}')
+    assert wrapped.message == "name ? refused"
+
+
+def test_a_secret_that_the_inner_json_spells_in_another_way_is_struck():
+    KNOWN.learn(CANARY)
+    spelled = "".join(f"\\u{ord(character):04x}" for character in CANARY)
+    message = answer(400, "BadRequest", f'{{"Message": "token {spelled} refused"}}').message
+    assert CANARY not in message
+    assert message.startswith("token ")
+
+
 def test_intunes_json_in_a_string_is_unwrapped_and_its_inner_address_cut_off():
     activity = "9c1d2f00-0000-4000-8000-000000000007"
     wrapped = json.dumps(
