@@ -195,10 +195,15 @@ class _Resolver:
         return iter(joined)
 
     def _id_of(self, desired: DesiredPolicy) -> str | None:
-        match = self._policies.find(desired.reference, policy="")
-        if isinstance(match, Diagnostic) and desired.platform and desired.reference.id is None:
-            match = self._match_by_platform(desired, match)
+        match = self._find(desired)
         return None if isinstance(match, Diagnostic) else match.id
+
+    def _find(self, desired: DesiredPolicy) -> _PolicyView | Diagnostic:
+        reference = desired.reference
+        match = self._policies.find(reference, policy=reference.name_or_id)
+        if isinstance(match, Diagnostic) and desired.platform and reference.id is None:
+            return self._match_by_platform(desired, match)
+        return match
 
     def policy(self, desired: DesiredPolicy) -> ResolvedPolicy | None:
         """Resolve one policy, or say why it cannot be."""
@@ -227,9 +232,7 @@ class _Resolver:
 
     def _match(self, desired: DesiredPolicy) -> LivePolicy | Diagnostic:
         reference = desired.reference
-        match = self._policies.find(reference, policy=reference.name_or_id)
-        if isinstance(match, Diagnostic) and desired.platform and reference.id is None:
-            match = self._match_by_platform(desired, match)
+        match = self._find(desired)
         if isinstance(match, Diagnostic):
             return match
         self._confirm(reference)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from reconciler.differ.resolve import referenced_groups, resolve
+from reconciler.model.diagnostics import warning
 from reconciler.model.ports import Directory, GroupSearch
 from reconciler.model.state import (
     DesiredAssignment,
@@ -388,3 +389,57 @@ def test_an_override_of_nothing_is_an_error_once_the_tenant_has_been_read():
     resolution = resolve(build.desired(overriding(POLICY)), live, build.directory(SALES))
     assert resolution.state.policies == ()
     assert [each.code for each in resolution.diagnostics] == ["override-of-nothing"]
+
+
+TWIN = build.policy(id="10000002-0000-4000-8000-00000000000c", platform="macOS")
+
+
+def two_of_one_name(**changes):
+    twin = replace(TWIN, **changes)
+    return build.tenant_of(LivePolicy(build.policy(), ()), LivePolicy(twin, ()))
+
+
+def test_without_a_platform_a_policy_of_no_known_platform_is_not_preferred():
+    assert only_error(resolved(live=two_of_one_name(platform=None)))[0] == "ambiguous-policy"
+
+
+def test_a_platform_does_not_make_up_for_an_id_that_leads_nowhere():
+    wrong = build.named(build.policy().name, id=build.FINANCE)
+    assert only_error(resolved(of=wrong, platform="macOS", live=two_of_one_name()))[0] == (
+        "unknown-policy"
+    )
+
+
+def test_a_policy_of_no_known_platform_is_told_to_need_none():
+    live = build.tenant_of(LivePolicy(build.policy(platform="x"), ()))
+    nameless = build.tenant_of(LivePolicy(replace(build.policy(), platform=None), ()))
+    code, _, message, help = only_error(resolved(platform="macOS", live=nameless))
+    assert code == "platform-mismatch"
+    assert message.endswith("is for an unknown platform, not for macOS")
+    assert help == "leave platform out: it is needed only where two policies share a name"
+    (mismatch,) = resolved(platform="macOS", live=live).diagnostics
+    assert mismatch.policy == build.policy().name
+    assert mismatch.help.startswith("write platform: x, or leave platform out")
+
+
+def test_diagnostics_name_the_policy_so_that_it_is_told_from_its_twin():
+    line = build.declare(build.named("Nobody"))
+    of = build.named(id=TWIN.id)
+    (diagnostic,) = resolved(line, of=of, live=two_of_one_name()).diagnostics
+    assert diagnostic.policy == f"{TWIN.name} (10000002)"
+
+
+def test_a_removal_that_leads_nowhere_names_its_policy():
+    policy = replace(
+        build.declared_policy(POLICY), removals=(build.declare(build.named("Nobody")),)
+    )
+    live = build.tenant_of(LivePolicy(build.policy(), ()))
+    (diagnostic,) = resolve(build.desired(policy), live, build.directory()).diagnostics
+    assert (diagnostic.code, diagnostic.policy) == ("unknown-group", POLICY.name)
+
+
+def test_only_warnings_of_odd_names_end_with_a_name_that_the_tenant_has():
+    resolution = resolved(build.declare(build.named("Sales laptops", line=3)))
+    odd, other = warning("name-whitespace", "", build.at(3)), warning("other", "", build.at(3))
+    elsewhere = warning("name-whitespace", "", build.at(9))
+    assert resolution.without_confirmed([odd, other, elsewhere]) == (other, elsewhere)
