@@ -1,6 +1,7 @@
 """Names become ids, or an error at their line."""
 
 from dataclasses import replace
+from datetime import date
 
 import pytest
 
@@ -410,6 +411,10 @@ def test_a_platform_does_not_make_up_for_an_id_that_leads_nowhere():
     )
 
 
+def test_a_platform_does_not_make_up_for_a_name_that_leads_nowhere():
+    assert only_error(resolved(of=build.named("Nobody"), platform="macOS"))[0] == "unknown-policy"
+
+
 def test_a_policy_of_no_known_platform_is_told_to_need_none():
     live = build.tenant_of(LivePolicy(build.policy(platform="x"), ()))
     nameless = build.tenant_of(LivePolicy(replace(build.policy(), platform=None), ()))
@@ -429,13 +434,21 @@ def test_diagnostics_name_the_policy_so_that_it_is_told_from_its_twin():
     assert diagnostic.policy == f"{TWIN.name} (10000002)"
 
 
-def test_a_removal_that_leads_nowhere_names_its_policy():
-    policy = replace(
-        build.declared_policy(POLICY), removals=(build.declare(build.named("Nobody")),)
-    )
+def test_each_removal_that_leads_nowhere_is_told_with_its_policy():
+    lines = tuple(build.declare(build.named(name)) for name in ("Nobody", "No one"))
+    policy = replace(build.declared_policy(POLICY), removals=lines)
     live = build.tenant_of(LivePolicy(build.policy(), ()))
-    (diagnostic,) = resolve(build.desired(policy), live, build.directory()).diagnostics
-    assert (diagnostic.code, diagnostic.policy) == ("unknown-group", POLICY.name)
+    found = resolve(build.desired(policy), live, build.directory()).diagnostics
+    assert [(each.code, each.policy) for each in found] == [("unknown-group", POLICY.name)] * 2
+
+
+@pytest.mark.parametrize("limit", ["starts", "ends"])
+def test_a_default_exclusion_is_not_limited_in_time_by_a_line_of_the_policy(limit):
+    own = build.declare(build.named("Sales laptops", line=7), exclude=True, line=7)
+    default = replace(own, location=build.at(2), is_default=True)
+    limited = replace(own, **{limit: date(2026, 12, 1)})
+    assert [each.code for each in resolved(default, own).diagnostics] == []
+    assert [each.code for each in resolved(default, limited).diagnostics] == ["default-exclusion"]
 
 
 def test_only_warnings_of_odd_names_end_with_a_name_that_the_tenant_has():
