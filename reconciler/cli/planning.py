@@ -29,7 +29,7 @@ from reconciler.model.saved_plan import SavedPlan
 from reconciler.operations.planning import PlanRequest, expect_digest, make_plan
 from reconciler.operations.roots import label_at, tenant_roots
 from reconciler.operations.selection import Selection
-from reconciler.operations.side_by_side import share, try_each
+from reconciler.operations.side_by_side import SpareTime, share, try_each
 from reconciler.views.tenants_table import TenantRow, row_of
 
 
@@ -110,9 +110,14 @@ class PlanCommand:
                 for root, session in sessions.items()
             }
             invocation.progress.stage(f"Planning {len(roots)} tenant roots")
+        spare = SpareTime(invocation.deadline, roots=len(roots), at_once=at_once)
 
         def plan(root: Path) -> Plan:
-            return make_plan(self._request(root), sessions[root])
+            try:
+                session = replace(sessions[root], spare_seconds=spare.seconds)
+                return make_plan(self._request(root), session)
+            finally:
+                spare.root_ended()
 
         try:
             plans = try_each(roots, plan, at_once=at_once)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -68,6 +69,8 @@ class Session:
     is_stopped: Callable[[], bool]
     sandbox: SandboxAccess | None = None
     snapshot: SnapshotAccess | None = None
+    spare_seconds: Callable[[], float] = lambda: math.inf
+    """How long this root may wait for what a plan can do without; the deadline holds as well."""
 
     @property
     def day(self) -> date:

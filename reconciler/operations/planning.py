@@ -144,7 +144,7 @@ def plan(
         *lint(difference.policies, directory, config.writes),
         *cover(difference.policies, directory, places),
         *expired_holds(reading.chosen, session.day),
-        *_about_multi_admin_approval(difference.policies, connection),
+        *_about_multi_admin_approval(difference.policies, session, connection),
     )
     policies = tuple(hold_back(difference.policies, resolution.state, session.day))
     measured = _impact(policies, directory, session, connection) if impact else None
@@ -165,7 +165,8 @@ def _impact(
 
     session.progress.stage("Asking what the changes reach")
     questions = questions_of(policies, directory)
-    readings = read_impact(connection.client, questions, session.clock.now())
+    client = connection.client.within(session.spare_seconds())
+    readings = read_impact(client, questions, session.clock.now())
     return impact_of(policies, readings, directory)
 
 
@@ -225,12 +226,12 @@ def _against_lock(reading: TenantReading) -> Iterator[Diagnostic]:
 
 
 def _about_multi_admin_approval(
-    policies: Iterable[PolicyPlan], connection: Connection
+    policies: Iterable[PolicyPlan], session: Session, connection: Connection
 ) -> Iterator[Diagnostic]:
     """Say before the merge that changes will wait for a second administrator, where Graph tells."""
     if not any(policy.changes for policy in policies):
         return
-    now = multi_admin_approval_now(connection.client)
+    now = multi_admin_approval_now(connection.client.within(session.spare_seconds()))
     if now is None or not now[0]:
         return
     is_open = f"; {now[1]} of its approval requests are open" if now[1] else ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -9,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from reconciler.graph.parallel import in_parallel
+from reconciler.runtime.deadline import Deadline
 
 T = TypeVar("T")
 
@@ -29,6 +32,31 @@ def share(parallelism: int, roots: int) -> Share:
     """
     at_once = max(1, min(parallelism, roots))
     return Share(at_once, max(1, parallelism // at_once))
+
+
+class SpareTime:
+    """How long each root may wait for what a plan can do without.
+
+    Roots that have not begun need time too. While some have not, a root may wait half of an equal
+    part of what is left of the run's time, and then all that is left.
+    """
+
+    def __init__(self, deadline: Deadline, *, roots: int, at_once: int) -> None:
+        self._deadline = deadline
+        self._at_once = at_once
+        self._left = roots
+        self._lock = threading.Lock()
+
+    def seconds(self) -> float:
+        """Seconds that a root may wait, counted from now."""
+        later = math.ceil(max(0, self._left - self._at_once) / self._at_once)
+        remaining = self._deadline.remaining()
+        return remaining / (2 * (later + 1)) if later else remaining
+
+    def root_ended(self) -> None:
+        """Count one root less."""
+        with self._lock:
+            self._left -= 1
 
 
 def try_each(

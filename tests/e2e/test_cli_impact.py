@@ -7,10 +7,11 @@ import subprocess
 
 import pytest
 
-from reconciler.sandbox import Fault, SandboxServer
+from reconciler.sandbox import Fault, Faults, SandboxServer, SandboxState
 from tests.support import tenants
 from tests.support.clocks import FakeClock
 from tests.support.in_process import CANARY, app_on
+from tests.support.recorded_sandbox import RecordedSandbox
 from tests.support.run_cli import COMMAND, TIME_LIMIT, environment
 
 PARTS = ("transitiveMembers", "evaluateAssignmentFilter", "conditionalAccess", "settings",
@@ -130,3 +131,17 @@ def test_doctor_names_what_is_missing_for_a_number(root):
     assert "ok      impact: devices in groups: can be seen\n" in ran.stdout
     assert "note    impact: Conditional Access policies: unknown (403: needs Policy.Read.All)" in ran.stdout  # fmt: skip
     assert ran.returncode == 0
+
+
+def test_slow_numbers_of_one_root_take_no_time_from_the_next(tmp_path):
+    """Nothing of the impact may make a plan fail, that of another tenant root neither."""
+    for number in (1, 2, 3):
+        root = tenants.declare(tmp_path / str(number), {f"Policy {number}": ["group: Group 1"]})
+        label = (root / "tenant.yaml").read_text().replace("label: test", f"label: root-{number}")
+        (root / "tenant.yaml").write_text(label)
+    document = tenants.with_figures(tenants.tenant({1: [], 2: [], 3: []}))
+    slow = Fault("slow", path="conditionalAccess", seconds=10, times=None)
+    app = RecordedSandbox(SandboxState(document), faults=Faults([slow]))
+    ran = command(app, "plan", ".", "--parallelism", "1", "--timeout", "12", cwd=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.count("Digest: sha256:") == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from pathlib import Path
 
@@ -10,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.graph.auth.sign_in import asks_a_person
-from reconciler.operations.side_by_side import share, try_each
+from reconciler.operations.side_by_side import SpareTime, share, try_each
+from reconciler.runtime.deadline import Deadline
+from tests.support.clocks import FakeClock
 
 ROOTS = [Path(name) for name in ("a", "b", "c")]
 
@@ -60,3 +63,27 @@ def test_a_failure_stops_no_other_root_and_keeps_its_place(at_once):
 )
 def test_which_sign_in_asks_a_person(given_variables, interactive, asks):
     assert asks_a_person(given_variables, interactive=interactive) is asks
+
+
+def test_roots_that_wait_keep_time_for_what_they_cannot_do_without():
+    clock = FakeClock()
+    spare = SpareTime(Deadline(clock, 600.0), roots=9, at_once=4)
+    assert spare.seconds() == 600.0 / 6
+    clock.advance(300.0)
+    for _ in range(5):
+        spare.root_ended()
+    assert spare.seconds() == 300.0
+
+
+@given(roots=st.integers(1, 60), at_once=st.integers(1, 16), timeout=st.integers(1, 600))
+def test_the_last_root_still_has_time_whatever_the_others_wait_for(roots, at_once, timeout):
+    clock = FakeClock()
+    deadline = Deadline(clock, float(timeout))
+    spare = SpareTime(deadline, roots=roots, at_once=at_once)
+    for begun in range(0, roots, at_once):
+        if begun + at_once >= roots:
+            assert deadline.remaining() >= 0.99 * timeout / math.sqrt(math.ceil(roots / at_once))
+            break
+        clock.advance(spare.seconds())
+        for _ in range(at_once):
+            spare.root_ended()
