@@ -55,7 +55,7 @@ def value_of(
     """Read a response, or say why there is nothing to read. ``needs`` is the permission for it."""
     if isinstance(response, Unknown):
         return response
-    if is_throttled(response):
+    if is_throttled(response) and not response.is_foreign:
         return _THROTTLED
     if not response.is_success:
         is_refused = response.status == 403 and not response.is_foreign

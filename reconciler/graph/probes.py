@@ -156,11 +156,10 @@ def sample_questions(client: GraphClient) -> ImpactQuestions:
     return ImpactQuestions(
         groups=tuple(str(item.get("id")) for item in groups[:1]),
         filters=tuple(
-            AssignmentFilter(
-                str(item.get("id")), "", str(item.get("platform")), rule=str(item.get("rule"))
-            )
-            for item in filters[:1]
-        ),
+            AssignmentFilter(str(item["id"]), "", str(item["platform"]), rule=str(item["rule"]))
+            for item in filters
+            if all(item.get(member) for member in ("id", "platform", "rule"))
+        )[:1],
         policies=tuple(Policy(str(item.get("id")), "", CLASSIC.key) for item in policies[:1]),
     )
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.graph.impact import read_impact
+from reconciler.graph.probes import sample_questions
 from reconciler.model.errors import Interrupted
 from reconciler.model.impact import (
     ComplianceAction,
@@ -317,3 +318,11 @@ def test_a_policy_without_data_says_so():
     assert found.policies[tenants.policy_id(1)] == PolicyImpact(
         (ComplianceAction("block", 1.0),), None
     )
+
+
+def test_the_doctor_evaluates_no_filter_that_shows_no_rule():
+    document = tenants.with_figures(tenants.tenant({1: []}))
+    document["assignmentFilters"][0]["rule"] = None
+    clock = FakeClock()
+    questions = sample_questions(client_on(app_on(document, clock), clock))
+    assert [each.id for each in questions.filters] == [document["assignmentFilters"][1]["id"]]

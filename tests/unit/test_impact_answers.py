@@ -236,10 +236,12 @@ def test_a_page_of_a_proxy_is_no_answer():
     assert "other than Microsoft Graph" in found.reason
 
 
-def test_a_403_of_a_proxy_is_no_missing_permission():
-    response = GraphResponse(403, {}, None, "is not JSON", "graph.test")
+@pytest.mark.parametrize("status", [403, 429, 503])
+def test_a_proxys_refusal_is_neither_a_missing_permission_nor_graphs_wish(status):
+    response = GraphResponse(status, {}, None, "is not JSON", "graph.test")
     found = value_of(response, read_count, needs="Policy.Read.All")
     assert isinstance(found, Unknown)
+    assert found.reason.startswith(f"{status}: ")
     assert "other than Microsoft Graph" in found.reason
     assert "Policy.Read.All" not in found.reason
 

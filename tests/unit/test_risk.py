@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from reconciler.differ.risk import MANY_DEVICES, dangers_of, risk_of
+from reconciler.differ.cover import cover
+from reconciler.differ.risk import MANY_DEVICES, dangers_of, is_include, risk_of
 from reconciler.model.impact import (
     ComplianceAction,
     Impact,
@@ -14,7 +17,17 @@ from reconciler.model.impact import (
     TenantImpact,
     Unknown,
 )
-from reconciler.model.plan import Create, Delete, Keep, Plan, PlanTenant, PolicyPlan, Update
+from reconciler.model.plan import (
+    Create,
+    Delete,
+    Keep,
+    Plan,
+    PlanTenant,
+    PolicyPlan,
+    Update,
+    filter_after,
+)
+from reconciler.model.ports import Directory, GroupSearch
 from reconciler.model.state import Cloud, Guardrails, Ownership, Writes
 from tests.support import build
 
@@ -155,6 +168,54 @@ def test_a_change_with_two_dangers_is_one_to_look_at():
     plan = plan_of(change, impact=impact(change, Reach(at_most=5000), BLOCK))
     assert judged(plan) == ("dangerous", ["reaches-everybody", "blocks-at-once"])
     assert [each.code for each in dangers_of(plan)] == ["reaches-everybody"]
+
+
+FILTERS = [None, INCLUDE, EXCLUDE, OTHER, OTHER_EXCLUDED]
+GROUPS = (build.SALES, build.FINANCE, build.KIOSK_GROUP)
+TARGETS = [
+    *map(build.group, GROUPS),
+    *map(build.exclusion, GROUPS),
+    build.all_devices(),
+    build.all_users(),
+    build.collection(),
+]
+NOWHERE = Directory(GroupSearch({}, {}, {}), {})
+
+
+@given(data=st.data())
+def test_the_level_is_what_the_contract_says_of_the_changes(data):
+    """Section 7 a second time, clause by clause, with the warnings of the cover as they stand."""
+    changes, kept = [], []
+    for target in data.draw(st.lists(st.sampled_from(TARGETS), unique=True, max_size=4)):
+        filters = st.sampled_from(FILTERS if is_include(target) else [None])
+        before, after = data.draw(filters), data.draw(filters)
+        match data.draw(st.sampled_from(["create", "update", "delete", "keep"])):
+            case "create":
+                changes.append(create(target, after))
+            case "update" if before != after:
+                changes.append(update(before, after, target))
+            case "delete":
+                changes.append(delete(target, before))
+            case _:
+                kept.append(target)
+    plan = plan_of(*changes, kept=kept)
+    codes = {each.code for each in cover(plan.policies, NOWHERE, {})}
+    dangerous = {"reaches-nobody", "last-include-removed", "filter-inverted", "filter-widened"}
+    expected = "routine"
+    if any(map(wants_a_look, changes)):
+        expected = "review"
+    if codes & dangerous or any(map(is_dangerous, changes)):
+        expected = "dangerous"
+    assert judged(plan)[0] == (expected if changes else "routine")
+    assert bool(judged(plan)[1]) is (judged(plan)[0] != "routine")
+
+
+def is_dangerous(change):
+    return isinstance(change, Delete) or (change.target.is_broad and filter_after(change) is None)
+
+
+def wants_a_look(change):
+    return isinstance(change, Update) or change.target.is_broad or not is_include(change.target)
 
 
 def test_numbers_move_no_digest():
