@@ -16,7 +16,7 @@ from pydantic import Field, ValidationError
 
 from reconciler.documents import envelope
 from reconciler.documents.envelope import FORMAT_VERSION, Kind
-from reconciler.documents.models import Model
+from reconciler.documents.models import Model, Time
 from reconciler.documents.writing import json_text
 from reconciler.model.errors import PlanFileError
 from reconciler.model.ports import Directory
@@ -61,7 +61,7 @@ class SnapshotModel(Model):
         description="Version of the document. A reader of 1.x can read every later 1.y."
     )
     reconciler_version: str = Field(description="The release that made it.")
-    created_at: datetime = Field(description="When the tenant had been read, in UTC.")
+    created_at: Time = Field(description="When the tenant had been read, in UTC.")
     tenant: SnapshotTenantModel = Field(description="The tenant that was read.")
     coverage: CoverageModel = Field(description="Which groups the snapshot can tell of.")
     graph: dict[str, Any] = Field(

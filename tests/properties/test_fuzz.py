@@ -302,6 +302,11 @@ def test_a_snapshot_that_lacks_what_a_plan_reads_is_refused(damage, tmp_path):
         plan_on(snapshot, tmp_path)
 
 
+def test_a_snapshot_whose_time_has_no_zone_is_refused(tmp_path):
+    with pytest.raises(PlanFileError, match="created_at"):
+        plan_on(json.loads(a_snapshot()) | {"created_at": "2026-11-01T10:00:00"}, tmp_path)
+
+
 def test_parts_of_a_later_release_are_passed_over(tmp_path):
     snapshot = json.loads(a_snapshot())
     snapshot["graph"] |= {"missingSegments": 5, "another": {}}
