@@ -456,3 +456,43 @@ def test_only_warnings_of_odd_names_end_with_a_name_that_the_tenant_has():
     odd, other = warning("name-whitespace", "", build.at(3)), warning("other", "", build.at(3))
     elsewhere = warning("name-whitespace", "", build.at(9))
     assert resolution.without_confirmed([odd, other, elsewhere]) == (other, elsewhere)
+
+
+@pytest.mark.parametrize("covered_by", ["Sales laptops", build.SALES])
+def test_a_group_that_the_snapshot_does_not_cover_is_unknown_and_not_missing(covered_by):
+    both = build.named("Sales laptops", build.SALES, line=4)
+    groups = replace(build.directory(SALES).groups, not_covered=frozenset([covered_by]))
+    desired = build.desired(build.declared_policy(POLICY, build.declare(both)))
+    live = build.tenant_of(LivePolicy(build.policy(), ()))
+    resolution = resolve(desired, live, Directory(groups, {}))
+    assert only_error(resolution) == (
+        "not-in-snapshot",
+        4,
+        'the snapshot does not cover the group "Sales laptops": whether it exists is unknown',
+        "make a new snapshot, which looks up every group that the files name now",
+    )
+    assert resolution.diagnostics[0].policy == POLICY.name
+
+
+def test_a_policy_of_no_known_platform_is_listed_as_such():
+    found = only_error(resolved(live=two_of_one_name(platform=None)))
+    assert found[3].endswith(f"{TWIN.id} (unknown platform)")
+
+
+def test_a_rule_of_sixty_characters_is_shown_whole():
+    twins = [Group("one", "A", "x" * 60), Group("two", "A")]
+    shown = only_error(resolved(build.declare(build.named("A")), known=twins))[3]
+    assert f"one (dynamic: {'x' * 60}); two" in shown
+
+
+def test_equal_targets_and_filters_of_many_policies_are_kept_once():
+    line = build.declare(
+        build.named("Sales laptops"), filter=("include", build.named("Corporate owned"))
+    )
+    other = build.policy("Other", TWIN.id)
+    live = build.tenant_of(LivePolicy(build.policy(), ()), LivePolicy(other, ()))
+    declared = [build.declared_policy(each, line) for each in (POLICY, build.named("Other"))]
+    resolution = resolve(build.desired(*declared), live, build.directory(SALES, CORPORATE))
+    one, two = (policy.assignments[0] for policy in resolution.state.policies)
+    assert one.target is two.target
+    assert one.filter is two.filter
