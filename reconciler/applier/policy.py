@@ -396,7 +396,6 @@ class PolicyRun:
 
     def _queued(self, queued: MultiAdminApprovalError) -> PolicyOutcome:
         """Report a write that waits as waiting, in words that do not read as a failure."""
-        self.request_id = queued.request_id
         is_pending = queued.approval_status is MultiAdminApprovalStatus.PENDING
         return PolicyOutcome(
             self.plan.policy,

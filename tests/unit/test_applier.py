@@ -141,7 +141,7 @@ def test_apply_does_what_the_plan_says_and_the_next_plan_is_empty(
 
     if writes == "create" and mode == "production":
         assert only(result).status is Status.FAILED
-        assert ": 400 " in only(result).error
+        assert ": 400 No method match route template" in only(result).error
         assert "set writes: auto or writes: assign" in only(result).error
         assert only(result).request_id in only(result).error
         assert targets_of(app, ONE) == targets_of(world()[0], ONE)
@@ -837,6 +837,21 @@ def test_a_journal_that_fails_after_the_write_leaves_it_unknown_and_not_failed(
     run.journal.record = record
 
     assert only(run.apply()).status is Status.UNKNOWN
+
+
+def test_a_journal_that_fails_once_all_is_done_is_told_beside_the_success(tmp_path):
+    app, clock = world()
+    run = run_on(app, clock, declare(tmp_path, WANTED, writes="assign"))
+
+    def record(event, policy, **facts):
+        if event == "settled":
+            raise JournalError("no space left")
+
+    run.journal.record = record
+    result = run.apply()
+
+    assert only(result).status is Status.APPLIED
+    assert [str(fault) for fault in result.faults] == ["no space left"]
 
 
 def test_a_journal_that_cannot_be_written_stops_the_write(tmp_path):
