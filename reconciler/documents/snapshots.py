@@ -79,7 +79,7 @@ class _Organization(Model):
     domains: list[_Domain] = Field(alias="verifiedDomains")
 
 
-class _Named(Model):
+class _NamedObject(Model):
     id: str
     display_name: str | None = Field(alias="displayName")
 
@@ -98,8 +98,8 @@ class _Graph(Model):
     """The members of ``graph`` that the embedded Graph relies on."""
 
     organization: _Organization
-    groups: list[_Named]
-    filters: list[_Named] = Field(alias="assignmentFilters")
+    groups: list[_NamedObject]
+    filters: list[_NamedObject] = Field(alias="assignmentFilters")
     classic: list[_Policy] = Field(alias="deviceCompliancePolicies")
     catalog: list[_Policy] = Field(alias="compliancePolicies")
 
