@@ -38,6 +38,7 @@ def only_error(resolution):
     assert resolution.state.policies == ()
     (only,) = resolution.diagnostics
     assert only.is_error
+    assert only.policy, "whose line it is"
     return only.code, only.location.line, only.message, only.help
 
 
@@ -110,6 +111,8 @@ def test_an_ambiguous_name_lists_ten_candidates_at_most():
     code, _, message, help = only_error(resolved(build.declare(build.named("Twin")), known=twins))
     assert (code, message) == ("ambiguous-group", '12 groups are called "Twin"')
     listed = "; ".join(f"id-{n:02} (assigned)" for n in range(10))
+    ten = only_error(resolved(build.declare(build.named("Twin")), known=twins[:10]))[3]
+    assert ten.endswith(listed)
     assert help == (
         "write the id of the one that is meant, as in group: {id: id-00, name: Twin}; "
         f"there are: {listed}; and 2 more"
@@ -496,3 +499,9 @@ def test_equal_targets_and_filters_of_many_policies_are_kept_once():
     one, two = (policy.assignments[0] for policy in resolution.state.policies)
     assert one.target is two.target
     assert one.filter is two.filter
+
+
+def test_a_name_of_any_alphabet_is_spelt_so_that_it_can_be_pasted():
+    twins = [Group(id, "Büro, 1. Stock") for id in ("one", "two")]
+    shown = only_error(resolved(build.declare(build.named("Büro, 1. Stock")), known=twins))[3]
+    assert 'group: {id: one, name: "Büro, 1. Stock"}' in shown
