@@ -395,6 +395,12 @@ def test_an_override_of_nothing_is_an_error_once_the_tenant_has_been_read():
     assert [each.code for each in resolution.diagnostics] == ["override-of-nothing"]
 
 
+def test_an_override_of_a_name_that_leads_nowhere_is_an_unknown_policy():
+    live = build.tenant_of(LivePolicy(build.policy(), ()))
+    desired = build.desired(overriding(build.named("Nobody")))
+    assert only_error(resolve(desired, live, build.directory(SALES)))[0] == "unknown-policy"
+
+
 TWIN = build.policy(id="10000002-0000-4000-8000-00000000000c", platform="macOS")
 
 
