@@ -3,8 +3,9 @@
 import pytest
 
 from reconciler.differ.lint import lint
+from reconciler.model.diagnostics import ONE_SIDE
 from reconciler.model.plan import Keep, Unmanaged
-from reconciler.model.state import AssignmentFilter, Group
+from reconciler.model.state import AssignmentFilter, Group, Writes
 from tests.support import build
 
 LAPTOPS = Group(build.SALES, "Laptops", '(device.deviceOSType -eq "Windows")')
@@ -62,6 +63,69 @@ def test_one_group_on_both_sides_of_the_tenant_is_a_warning():
 def test_a_side_that_is_deleted_is_no_conflict():
     live = [build.live(build.group())]
     assert codes_of(build.want(build.exclusion()), live=live, owned="authoritative") == []
+
+
+@pytest.mark.parametrize(
+    ("writes", "codes"), [("create", ["side-change-in-two-calls"]), ("assign", []), ("auto", [])]
+)
+def test_a_group_that_changes_sides_by_two_calls_is_a_warning(writes, codes):
+    plan = build.planned(
+        build.want(build.exclusion(), line=6),
+        build.want(build.exclusion(build.FINANCE), line=7),
+        build.want(build.all_users(), build.filtered(), line=8),
+        live=[build.live(), build.live(build.all_devices())],
+        owned="authoritative",
+    )
+    found = lint([plan], build.directory(), Writes(writes))
+    assert [each.code for each in found] == codes
+    assert {each.location for each in found} <= {build.at(6)}
+
+
+def test_each_group_on_both_sides_is_told_whatever_the_others_are():
+    live = [
+        build.live(),
+        build.inherited(build.exclusion(), id="set"),
+        build.live(build.group(build.FINANCE)),
+        build.live(build.exclusion(build.FINANCE)),
+    ]
+    found = checked(
+        build.want(build.group(build.KIOSK_GROUP)),
+        live=[*live, build.live(build.exclusion(build.KIOSK_GROUP))],
+        known=[Group(build.FINANCE, "Finance"), Group(build.KIOSK_GROUP, "Kiosks")],
+    )
+    assert [(each.is_error, each.message, each.policy) for each in found] == [
+        (
+            False,
+            'the group "Finance" is included and excluded in the tenant',
+            build.policy().name,
+        ),
+        (
+            True,
+            'the group "Kiosks" is included here and excluded on this policy in the tenant',
+            build.policy().name,
+        ),
+    ]
+    portal = "for Intune the exclusion wins; decide in the Intune portal which of the two is meant"
+    assert [each.help.removeprefix(f"{ONE_SIDE}; ") for each in found] == [portal] * 2
+
+
+def test_each_include_that_an_exclusion_cancels_is_told_with_the_reason():
+    found = checked(
+        build.want(build.all_users(), build.filtered(), line=5),
+        build.want(build.group(STAFF.id), line=6),
+        build.want(build.group(LAPTOPS.id), line=7),
+        live=[
+            build.inherited(build.exclusion(STAFF.id), id="set"),
+            build.live(build.exclusion(LAPTOPS_AGAIN.id)),
+        ],
+        known=(STAFF, LAPTOPS, LAPTOPS_AGAIN),
+    )
+    told = {each.location.line: each.message for each in found if each.code == "shadowed-include"}
+    cancels = "cancels this include completely"
+    assert told == {
+        6: f'the exclusion of "Staff" {cancels}: a policy set excludes it',
+        7: f'the exclusion of "Again" {cancels}: it has the same members',
+    }
 
 
 def test_an_exclusion_by_a_policy_set_takes_an_include_back():

@@ -511,3 +511,46 @@ def test_a_name_of_any_alphabet_is_spelt_so_that_it_can_be_pasted():
     twins = [Group(id, "Büro, 1. Stock") for id in ("one", "two")]
     shown = only_error(resolved(build.declare(build.named("Büro, 1. Stock")), known=twins))[3]
     assert 'group: {id: one, name: "Büro, 1. Stock"}' in shown
+
+
+@pytest.mark.parametrize(
+    ("written", "known", "is_suggested"),
+    [
+        ("Mall laptops", "All laptops", False),
+        ("Mall laptops", "Wall laptops", True),
+        ("All laptop", "All laptops", True),
+    ],
+)
+def test_a_name_that_reaches_everybody_is_suggested_only_for_one_that_says_so(
+    written, known, is_suggested
+):
+    line = build.declare(build.named(written))
+    advice = only_error(resolved(line, known=[Group(build.SALES, known)]))[3]
+    assert (f'nearest: "{known}"' in advice) is is_suggested
+
+
+def test_a_name_that_yaml_may_have_cut_is_advised_on_beside_the_suggestions():
+    line = build.declare(build.named("Sales laptop"))
+    uncut = replace(line, group=replace(line.group, uncut_name="Sales laptop #1"))
+    assert only_error(resolved(uncut))[3] == (
+        'nearest: "Sales laptops"; # after a space begins a comment in YAML: put the name in '
+        'quotes: "Sales laptop #1", if that is the whole name'
+    )
+    known = [Group(build.SALES, "Sales laptop #1")]
+    wrong = replace(uncut, group=replace(uncut.group, id=build.SALES))
+    assert only_error(resolved(wrong, known=known))[3].startswith("# after a space begins")
+
+
+def test_every_name_that_differs_in_case_alone_is_listed():
+    known = [Group(build.SALES, "SALES"), Group(build.FINANCE, "Sales")]
+    assert only_error(resolved(build.declare(build.named("sales")), known=known))[3] == (
+        f'names are case-sensitive; there is "SALES" ({build.SALES}) or "Sales" ({build.FINANCE})'
+    )
+
+
+def test_an_id_that_leads_nowhere_is_told():
+    found = only_error(resolved(build.declare(build.named("Nobody", build.FINANCE))))
+    assert found[2:] == (
+        f"no group has the id {build.FINANCE}",
+        "check the id in the portal, or name the group instead",
+    )
