@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from importlib import metadata
 
 import pytest
@@ -171,3 +173,21 @@ def test_doctor_lists_the_ways_to_sign_in_line_by_line(tmp_path):
     assert ran.code == 1
     assert "<U+000A>" not in ran.stdout
     assert "\n              RECONCILER_ACCESS_TOKEN: a ready token" in ran.stdout
+
+
+_COLLECTOR = """
+import contextlib, gc
+from reconciler.cli import entry
+with contextlib.suppress(SystemExit):
+    entry.main(["--version"])
+print(gc.isenabled())
+entry.wake_collector()
+print(gc.isenabled(), gc.get_freeze_count() > 0)
+"""
+
+
+def test_the_collector_rests_until_a_command_that_may_run_long_wakes_it():
+    ran = subprocess.run(
+        [sys.executable, "-c", _COLLECTOR], capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.splitlines()[1:] == ["False", "True True"]
