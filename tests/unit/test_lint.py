@@ -128,6 +128,43 @@ def test_each_include_that_an_exclusion_cancels_is_told_with_the_reason():
     }
 
 
+def test_a_group_on_both_sides_is_told_where_a_policy_set_includes_it_too():
+    live = [build.live(), build.live(build.exclusion()), build.inherited(id="set")]
+    assert ("warning", "group-on-both-sides", None) in codes_of(live=live)
+
+
+def test_a_group_on_both_sides_hides_no_later_include_that_is_cancelled():
+    live = [
+        build.live(build.exclusion(LAPTOPS.id)),
+        build.inherited(build.exclusion(STAFF.id), id="set"),
+    ]
+    wanted = [build.want(build.group(LAPTOPS.id)), build.want(build.group(STAFF.id), line=6)]
+    found = codes_of(*wanted, live=live, known=(LAPTOPS, STAFF))
+    assert ("warning", "shadowed-include", 6) in found
+
+
+def test_a_filter_of_a_covered_target_must_fit_too():
+    apps = AssignmentFilter(build.CORPORATE, "Corporate", "windows10AndLater", "apps")
+    covered = build.inherited(filter=build.filtered(), id="other", source="somethingNew")
+    wanted = build.want(filter=build.filtered(), line=8)
+    assert codes_of(wanted, live=[covered], known=[apps]) == [("warning", "filter-for-apps", 8)]
+
+
+def test_groups_and_filters_of_one_name_are_told_apart_by_their_ids():
+    groups = [Group(id, "Twin") for id in (build.SALES, build.FINANCE)]
+    filters = [
+        AssignmentFilter(id, "Twin", "windows10AndLater", "apps")
+        for id in (build.CORPORATE, build.KIOSKS)
+    ]
+    side, misfit = checked(
+        build.want(filter=build.filtered(name="Twin")),
+        live=[build.live(build.exclusion())],
+        known=[*groups, *filters],
+    )
+    assert side.message.startswith('the group "Twin" (20000001) is included here')
+    assert misfit.message.startswith('the filter "Twin" (30000001) is for managed apps')
+
+
 def test_an_exclusion_by_a_policy_set_takes_an_include_back():
     live = [build.inherited(build.exclusion(), id="set")]
     assert codes_of(build.want(), live=live) == [("warning", "shadowed-include", 5)]

@@ -519,6 +519,8 @@ def test_a_name_of_any_alphabet_is_spelt_so_that_it_can_be_pasted():
         ("Mall laptops", "All laptops", False),
         ("Mall laptops", "Wall laptops", True),
         ("All laptop", "All laptops", True),
+        ("Group all laptop", "Group all laptops", True),
+        ("Crew all laptops", "Grew all laptops", True),
     ],
 )
 def test_a_name_that_reaches_everybody_is_suggested_only_for_one_that_says_so(
@@ -554,3 +556,10 @@ def test_an_id_that_leads_nowhere_is_told():
         f"no group has the id {build.FINANCE}",
         "check the id in the portal, or name the group instead",
     )
+
+
+def test_a_group_on_both_sides_is_told_from_its_twin():
+    sides = [build.declare(build.named(id=build.SALES), exclude=each) for each in (False, True)]
+    twins = [Group(id, "Twin") for id in (build.SALES, build.FINANCE)]
+    found = only_error(resolved(*sides, known=twins))
+    assert found[2].startswith('the group "Twin" (20000001) is excluded here')
