@@ -85,6 +85,7 @@ def test_every_limit_that_is_exceeded_is_named():
         (broad_update(build.filtered(mode="exclude")), False),
         (CREATE, False),
         (UPDATE, False),
+        (Update(POLICY, UPDATE.live, build.group(), None, build.at()), False),
         (Delete(POLICY, build.live(build.all_devices())), False),
     ],
 )

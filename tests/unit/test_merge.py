@@ -61,6 +61,7 @@ def there(filter=None, target=None):
         (CREATE_FILTERED, there(build.filtered()), DONE, ""),
         (CREATE, there(target=build.exclusion()), CONFLICT, "the group is excluded meanwhile"),
         (CREATE, there(target=build.exclusion(build.FINANCE)), TO_DO, ""),
+        (Create(POLICY, build.all_users(), None, build.at()), there(), TO_DO, ""),
         (UPDATE, None, CONFLICT, "it was removed"),
         (UPDATE, there(build.filtered()), TO_DO, ""),
         (UPDATE, there(build.filtered(build.KIOSKS)), DONE, ""),
@@ -117,6 +118,13 @@ def test_a_group_does_not_change_sides_on_somebody_elses_assignment():
     live = by_key(there(), build.live(build.group(build.FINANCE)))
     judgements = judge_all([other, exclude], live)
     assert [judgement.state for judgement in judgements] == [TO_DO, CONFLICT]
+
+
+def test_what_is_there_already_is_done_and_stands_in_the_way_of_its_other_side():
+    exclude = Create(POLICY, build.exclusion(), None, build.at())
+    assert judge_all([CREATE], by_key(there())) == (Judgement(CREATE, DONE),)
+    states = [each.state for each in judge_all([UPDATE, exclude], by_key(there(build.filtered())))]
+    assert states == [TO_DO, CONFLICT]
 
 
 def test_a_merge_refuses_what_is_not_to_do():
@@ -236,6 +244,12 @@ def test_nulls_annotations_and_the_spelling_of_ids_are_no_properties():
     was = build.opaque(id="x", groupId=build.SALES)
     spelt = build.opaque(id="x", groupId=build.SALES.upper(), **{"a": None, "b@odata.bind": "c"})
     assert has_same_properties(was, spelt)
+
+
+def test_what_stands_beside_a_target_is_compared_too():
+    was = replace(there(), raw_properties='{"beside": 1}')
+    assert has_same_properties(was, replace(was, raw_properties='{"beside": 1, "more": null}'))
+    assert not has_same_properties(was, there())
 
 
 def test_another_type_is_another_property_and_another_spelling_of_it_is_none():

@@ -111,3 +111,9 @@ def test_a_delete_that_is_done_is_no_difference_and_one_that_moved_is():
 def test_a_policy_set_that_covers_the_plan_meanwhile_is_a_difference():
     (found,) = stale_assignments(build.planned(build.want()), [build.inherited()])
     assert (found.before, found.now) == (None, build.inherited())
+
+
+def test_a_delete_that_is_done_stays_so_where_a_policy_set_assigns_the_target_meanwhile():
+    deleting = build.planned(live=[FOREIGN], owned="authoritative")
+    now = build.inherited(FOREIGN.target, id="set")
+    assert [found.now for found in stale_assignments(deleting, [now])] == [now]
