@@ -294,7 +294,7 @@ def test_labels_tell_of_removals_and_of_no_changes(github_server, comment, folde
 # After the merge
 
 
-MERGE, AFTER = "4" * 40, "5" * 40
+MERGE = "4" * 40
 
 
 @pytest.fixture

@@ -45,12 +45,6 @@ class GitRepository:
     def set_branch(self, name: str, commit: str) -> None:
         self.git("update-ref", f"refs/heads/{name}", commit)
 
-    def commits_after(self, base: str, head: str) -> list[str] | None:
-        """The commits that ``head`` has and ``base`` lacks, oldest first; None where they parted."""
-        if self.git("merge-base", base, head) != base:
-            return None
-        return self.git("rev-list", "--reverse", f"{base}..{head}").splitlines()
-
     def trial_merge(self, base: str, head: str) -> str:
         """GitHub's merge commit of a pull request: its first parent is the base branch.
 
