@@ -525,6 +525,16 @@ def test_a_wait_beyond_the_deadline_leaves_the_policy_not_tried_at_once(tmp_path
     assert clock.waits == []
 
 
+def test_a_policy_whose_first_reading_may_not_be_waited_for_is_not_tried(tmp_path):
+    app, clock = world()
+    run = run_on(app, clock, declare(tmp_path, WANTED))
+    plan = run.plan()
+    place = f"{ONE}/assignments"
+    app.faults.add(Fault("status", code=429, retry_after="3600", path=place, times=None))
+
+    assert only(run.apply(plan)).status is Status.NOT_TRIED
+
+
 def test_an_unclear_write_that_may_not_be_waited_for_is_settled_by_a_reading(tmp_path):
     app, clock = world(Fault("status", code=503, retry_after="3600", path="/assign$", after=True))
     root = declare(tmp_path, WANTED)

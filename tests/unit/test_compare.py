@@ -22,6 +22,15 @@ def test_a_live_only_assignment_stays_unmanaged_when_additive():
     assert plan.unmanaged == (Unmanaged(build.policy(), foreign),)
 
 
+def test_what_is_unmanaged_stands_in_order_of_target():
+    live = [build.live(build.exclusion()), build.live(build.all_users()), build.live()]
+    assert [each.assignment for each in build.planned(live=live).unmanaged] == [
+        live[1],
+        live[2],
+        live[0],
+    ]
+
+
 def test_only_what_is_declared_stays_when_authoritative():
     foreign = build.live(build.group(build.FINANCE), build.filtered())
     plan = build.planned(live=[foreign], owned="authoritative")
