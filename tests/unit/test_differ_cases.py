@@ -33,6 +33,10 @@ FOLDERS = sorted(CASES.iterdir())
 each_case = pytest.mark.parametrize("case", FOLDERS, ids=lambda case: case.name)
 
 
+def test_each_case_has_a_number_of_its_own():
+    assert len({folder.name[:3] for folder in FOLDERS}) == len(FOLDERS)
+
+
 @each_case
 def test_a_plan_says_what_it_would_do(case, tmp_path):
     with opened(case, tmp_path) as make:
