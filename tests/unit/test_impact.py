@@ -246,3 +246,28 @@ def codes(change, read):
 )  # fmt: skip
 def test_what_is_empty_or_off_is_said_and_what_is_unknown_is_not(change, read, expected):
     assert codes(change, read) == expected
+
+
+def test_a_filter_without_a_rule_or_platform_or_place_is_not_asked_for():
+    known = {
+        build.CORPORATE: AssignmentFilter(build.CORPORATE, "A", "windows10AndLater"),
+        build.KIOSKS: AssignmentFilter(build.KIOSKS, "B", None, rule="(device.model -eq 1)"),
+    }
+    directory = Directory(GroupSearch({}, {}, {}), known)
+    used = (INCLUDE, build.filtered(id=build.KIOSKS), build.filtered(id="gone"))
+    plan = plan_of(*(create(filter=each) for each in used))
+    assert questions_of([plan], directory).filters == ()
+
+
+def test_an_impact_keeps_its_time_and_each_changed_policy():
+    read = readings((0, 1))
+    impact = impact_of([plan_of(create())], read, DIRECTORY)
+    assert impact.read_at == read.read_at
+    assert impact.policies == read.policies
+
+
+def test_why_a_target_is_not_counted():
+    reach = reach_of(create(build.collection()), readings(), DIRECTORY)
+    assert reach.unknown["devices"] == "Graph does not count a Configuration Manager collection"
+    assert reach_of(create(), readings(), DIRECTORY).unknown["users"] == "it was not asked for"
+    assert reach_of(create(), readings(), DIRECTORY).unknown["devices"] == "it was not asked for"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -44,13 +46,18 @@ def create(target=None, filter=None):
     return Create(POLICY, target or build.group(), filter, build.at(7))
 
 
+def live(target, filter):
+    """A live assignment as a plan has it, with its names."""
+    return replace(build.live(target, filter), target=target, filter=filter)
+
+
 def delete(target=None, filter=None):
-    return Delete(POLICY, build.live(target or build.group(), filter))
+    return Delete(POLICY, live(target or build.group(), filter))
 
 
 def update(before, after, target=None):
     target = target or build.group()
-    return Update(POLICY, build.live(target, before), target, after, build.at(7))
+    return Update(POLICY, live(target, before), target, after, build.at(7))
 
 
 def plan_of(*changes, kept=(KEPT,), held=(), inherited=(), impact=None):
@@ -241,3 +248,77 @@ def test_every_message_names_what_it_is_about():
         assert reason.message
         assert "{" not in reason.message
     assert risk_of(plan_of(create())).level is RiskLevel.ROUTINE
+
+
+def beside(rest):
+    """A plan with a routine change of one policy, and another policy that rests."""
+    other = build.policy("Other", "10000002-0000-4000-8000-00000000000c")
+    plan = plan_of(create())
+    return replace(plan, policies=(*plan.policies, replace(rest, policy=other)))
+
+
+def resting(*kept, held=()):
+    return plan_of(kept=kept, held=held).policies[0]
+
+
+def test_a_policy_at_rest_counts_where_it_has_exclusions_alone():
+    assert judged(beside(resting(build.exclusion()))) == ("dangerous", ["reaches-nobody"])
+
+
+def test_a_policy_at_rest_without_assignments_or_under_a_hold_is_no_news():
+    assert judged(beside(resting())) == ("routine", [])
+    assert judged(beside(resting(build.exclusion(), held=(delete(),)))) == ("routine", [])
+    assert judged(beside(resting(KEPT))) == ("routine", [])
+
+
+def test_exclusions_alone_reach_nobody_also_where_one_of_them_goes():
+    plan = plan_of(delete(build.exclusion()), kept=(build.exclusion(build.KIOSK_GROUP),))
+    assert judged(plan) == ("dangerous", ["exclusion-removed", "reaches-nobody"])
+
+
+def test_the_last_include_that_becomes_an_exclusion():
+    plan = plan_of(delete(), create(build.exclusion()), kept=())
+    assert judged(plan) == ("dangerous", ["last-include-removed"])
+
+
+def test_a_reason_has_its_line_its_policy_and_its_number():
+    change = create(build.group(name="Sales"))
+    (reason,) = risk_of(
+        plan_of(change, impact=impact(change, Reach(0, 1240, None, 1240), BLOCK))
+    ).reasons
+    assert (reason.policy, reason.declared_at) == (POLICY.name, build.at(7))
+    assert reason.message == (
+        'include group "Sales" reaches at most 1,240 devices, and the policy blocks at once'
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (delete(build.exclusion(name="Interns")),
+         'exclude group "Interns": no longer excluded: its members may then be reached'),
+        (create(build.all_devices()), "include all devices without a filter: every device of the tenant"),
+        (update(build.filtered(name="A"), None, build.group(name="Sales")),
+         'include group "Sales", filter: include "A" -> no filter'),
+    ],
+)  # fmt: skip
+def test_a_reason_says_what_changes(change, message):
+    assert risk_of(plan_of(change)).reasons[0].message == message
+
+
+def test_a_group_that_changes_sides_is_named_in_the_reason():
+    plan = plan_of(delete(build.exclusion(name="Interns")), create(build.group(name="Interns")))
+    assert risk_of(plan).reasons[0].message == (
+        'the group "Interns" was excluded, and gets the policy from now on'
+    )
+
+
+def test_each_change_that_is_dangerous_is_one_to_look_at():
+    changes = (create(build.all_devices()), create(build.all_users()))
+    assert [each.change for each in dangers_of(plan_of(*changes))] == list(changes)
+
+
+def test_a_saved_plan_that_lacks_the_reach_of_a_change_is_judged_by_the_others():
+    change = create(build.exclusion())
+    plan = plan_of(create(), change, impact=impact(change, Reach(0, 1, None, 1), BLOCK))
+    assert judged(plan) == ("review", ["exclusion-added"])
