@@ -111,7 +111,9 @@ class GraphClient:
 
         Raises as `Transport.ask`, and `GraphError` where the batch itself is refused.
         """
-        responses = self._post_batch(version, entries, attempted, send=self.transport.ask)
+        response = self.transport.ask(**self._batch_request(version, entries, attempted))
+        self.transport.raise_for(response, attempted)
+        responses = _responses_of(response, entries, attempted)
         self._on_read(len(responses))
         return responses
 
@@ -143,8 +145,8 @@ class GraphClient:
         def once() -> dict[str, GraphResponse]:
             faults: list[TransientError] = []
             entries = {key: BatchEntry(path) for key, path in waiting.items()}
-            responses = self._post_batch(version, entries, attempted, send=self.transport.read)
-            for key, response in responses.items():
+            batch = self.transport.read(**self._batch_request(version, entries, attempted))
+            for key, response in _responses_of(batch, entries, attempted).items():
                 fault = self.transport.transient(response, attempted)
                 if fault is not None:
                     faults.append(fault)
@@ -158,33 +160,34 @@ class GraphClient:
         result: dict[str, GraphResponse] = self.transport.retrying()(once)
         return result
 
-    def _post_batch(
-        self,
-        version: Version,
-        waiting: Mapping[str, BatchEntry],
-        attempted: str,
-        *,
-        send: Callable[..., GraphResponse],
-    ) -> dict[str, GraphResponse]:
-        keys = {str(number): key for number, key in enumerate(waiting)}
-        response = send(
-            self.url(version, "$batch"),
-            attempted=attempted,
-            method="POST",
-            body={"requests": [waiting[key].request(number) for number, key in keys.items()]},
-        )
-        self.transport.raise_for(response, attempted)
-        entries: dict[str, GraphResponse] = {}
-        for entry in _list(object_of(response, attempted).get("responses"), attempted, response):
-            key = keys.get(str(entry.get("id")))
-            if key in entries:
-                raise _incomplete("one request of a batch twice", attempted, response)
-            if key is not None:
-                entries[key] = _entry(entry, response, attempted)
-        if len(entries) != len(keys):
-            answered = f"{len(entries)} of {len(keys)} requests of a batch"
-            raise _incomplete(answered, attempted, response)
-        return entries
+    def _batch_request(
+        self, version: Version, entries: Mapping[str, BatchEntry], attempted: str
+    ) -> dict[str, Any]:
+        """The arguments that send a batch; its requests are numbered in the order of ``entries``."""
+        requests = [entry.request(str(number)) for number, entry in enumerate(entries.values())]
+        return {
+            "url": self.url(version, "$batch"),
+            "attempted": attempted,
+            "method": "POST",
+            "body": {"requests": requests},
+        }
+
+
+def _responses_of(
+    batch: GraphResponse, entries: Mapping[str, BatchEntry], attempted: str
+) -> dict[str, GraphResponse]:
+    """Match the responses of a batch with what was asked. Raises `GraphError` where they do not fit."""
+    keys = {str(number): key for number, key in enumerate(entries)}
+    found: dict[str, GraphResponse] = {}
+    for entry in _list(object_of(batch, attempted).get("responses"), attempted, batch):
+        key = keys.get(str(entry.get("id")))
+        if key in found:
+            raise _incomplete("one request of a batch twice", attempted, batch)
+        if key is not None:
+            found[key] = _entry(entry, batch, attempted)
+    if len(found) != len(keys):
+        raise _incomplete(f"{len(found)} of {len(keys)} requests of a batch", attempted, batch)
+    return found
 
 
 def _incomplete(answered: str, attempted: str, response: GraphResponse) -> GraphError:
