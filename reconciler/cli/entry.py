@@ -187,6 +187,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
     return code if isinstance(code, int) else ExitCode.OK
 
 
+_COLUMNS = 80
+"""Where there is no terminal."""
+
+
 def _columns() -> int:
     """The terminal's width by the rules of `shutil.get_terminal_size`, which click asks.
 
@@ -196,9 +200,12 @@ def _columns() -> int:
     if columns.isdecimal() and int(columns) > 0:
         return int(columns)
     try:
-        return os.get_terminal_size(sys.__stdout__.fileno()).columns or 80  # type: ignore[union-attr]
-    except (AttributeError, ValueError, OSError):  # closed, or no terminal
-        return 80
+        columns_there = (
+            os.get_terminal_size(sys.__stdout__.fileno()).columns if sys.__stdout__ else 0
+        )
+    except (ValueError, OSError):  # closed, or no terminal
+        columns_there = 0
+    return columns_there or _COLUMNS
 
 
 def _logs_json(typed: Sequence[str]) -> bool:

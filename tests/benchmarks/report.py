@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -62,8 +63,12 @@ def ratios(first: Callable[[], Usage], base: Callable[[], Usage], rounds: int) -
     return f"{seconds:.2f}", f"{memory:.2f}"
 
 
+def line(text: str = "") -> None:
+    print(text, flush=True)  # noqa: T201 - the report
+
+
 def row(title: str, *cells: object) -> None:
-    print("|", " | ".join([title, *map(str, cells)]), "|", flush=True)  # noqa: T201 - the report
+    line(f"| {' | '.join([title, *map(str, cells)])} |")
 
 
 def against_floor(
@@ -131,7 +136,7 @@ def start_up(rounds: int) -> None:
         "`plan --help`": [*RECONCILER, "plan", "--help"],
         "`import click` alone": [sys.executable, "-c", "import click"],
     }.items():
-        row(title, *ratios(lambda: usage_of(command), lambda: usage_of(bare), 6 * rounds))  # noqa: B023
+        row(title, *ratios(partial(usage_of, command), partial(usage_of, bare), 6 * rounds))
 
 
 def beside_others(folder: Path, rounds: int, octodns_sync: str | None) -> None:
@@ -150,8 +155,8 @@ def beside_others(folder: Path, rounds: int, octodns_sync: str | None) -> None:
             with serving(ours.file) as served:
                 plan = [*RECONCILER, "plan", str(ours.root)]
                 seconds, memory = ratios(
-                    lambda: usage_of(command),  # noqa: B023
-                    lambda: usage_of(plan, environ=served.environ),  # noqa: B023
+                    partial(usage_of, command),
+                    partial(usage_of, plan, environ=served.environ),
                     max(rounds // 2, 1),
                 )
             row(title, f"{items:,}", seconds, memory)
@@ -169,17 +174,17 @@ def main() -> None:
         row("---", "--:", "--:", "--:", "--:")
         for size in chosen.sizes:
             commands(size, folder, chosen.rounds if size < 5_000 else 1)
-        print()  # noqa: T201
+        line()
         row("start-up", "processor time / bare interpreter", "memory / bare interpreter")
         row("---", "--:", "--:")
         start_up(chosen.rounds)
-        print()  # noqa: T201
+        line()
         row("stage", *(f"{size:,} policies" for size in chosen.sizes))
         row("---", *("--:" for _ in chosen.sizes))
         sizes = [shares(Prepared.of(Size(s, every=4), folder / f"st-{s}")) for s in chosen.sizes]
         for stage in sizes[0] if sizes else ():
             row(stage, *(f"{each[stage]:.0%}" for each in sizes))
-        print()  # noqa: T201
+        line()
         row("other tool, nothing to change", "items", "its time / ours", "its memory / ours")
         row("---", "--:", "--:", "--:")
         beside_others(folder, chosen.rounds, chosen.octodns)
