@@ -179,7 +179,8 @@ def test_what_is_throttled_is_unknown_and_asked_no_second_time(path, unknown, co
     }
     assert {name for name, value in values.items() if isinstance(value, Unknown)} == {unknown}
     assert values[unknown] == SLOW_DOWN
-    assert max(Counter(line for line in app.requests if path in line[1]).values()) <= 2
+    asked = [line for line in app.requests if path in line[1]]
+    assert len(asked) == (len(FILTERS) if path == "evaluateAssignmentFilter" else 1)
 
 
 def test_a_beta_form_that_has_changed_is_unknown():
@@ -299,12 +300,6 @@ def test_the_requests_stay_within_the_contract(groups, filters, policies, parall
     assert batches["/v1.0/$batch"] <= 2 * -(-groups // 10)
     assert batches["/beta/$batch"] <= 2 * -(-policies // 20)
     assert len(others) <= filters + 3
-
-
-def test_nothing_is_kept_by_the_tenant():
-    found, app = read()
-    assert found.filter_matches
-    assert {method for method, path, _ in app.requests if "evaluate" not in path and not path.endswith("$batch")} == {"GET"}  # fmt: skip
 
 
 def test_a_policy_without_data_says_so():
