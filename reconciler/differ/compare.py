@@ -48,6 +48,7 @@ from reconciler.model.plan import (
 )
 from reconciler.model.ports import Directory
 from reconciler.model.state import (
+    GROUP_KINDS,
     VIRTUAL_GROUPS,
     Assignment,
     Filter,
@@ -204,7 +205,7 @@ class Namer:
     def named(self, assignment: Assignment) -> Assignment:
         """Give the assignment with names."""
         target, filter = assignment.target, assignment.filter
-        if target.name is None and target.kind in _GROUP_KINDS:
+        if target.name is None and target.kind in GROUP_KINDS:
             target = self._targets.get(target) or self._named_target(target)
         if filter is not None and filter.name is None:
             filter = self._filters.get(filter) or self._named_filter(filter)
@@ -227,9 +228,6 @@ class Namer:
         named = replace(filter, name=(known.name or None) if known else None)
         self._filters[filter] = named
         return named
-
-
-_GROUP_KINDS = (TargetKind.GROUP, TargetKind.EXCLUSION_GROUP)
 
 
 def _compare(policy: Policy, wanted: ResolvedAssignment, live: Assignment) -> Keep | Update:

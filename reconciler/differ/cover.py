@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from reconciler.differ.risk import RiskCode, code_of_filter
 from reconciler.model.diagnostics import Diagnostic, Location, warning
 from reconciler.model.identifiers import short_ids
 from reconciler.model.plan import Create, Delete, PolicyPlan, Update
 from reconciler.model.ports import Directory
-from reconciler.model.state import VIRTUAL_GROUPS, FilterMode, Target, TargetKind
+from reconciler.model.state import VIRTUAL_GROUPS, Target, TargetKind
 from reconciler.model.wording import (
     NO_LONGER_EXCLUDED,
     Names,
@@ -63,12 +64,7 @@ class _PolicyCover:
         self.creates = [change for change in plan.changes if isinstance(change, Create)]
         self.deletes = [change for change in plan.changes if isinstance(change, Delete)]
         self.declared = tuple(_declared(plan))
-        self.after = (
-            *(change.target for change in plan.changes if not isinstance(change, Delete)),
-            *(each.assignment.target for each in plan.kept),
-            *(each.assignment.target for each in plan.unmanaged),
-            *(each.assignment.target for each in plan.inherited),
-        )
+        self.after = plan.targets_after
 
     def diagnostics(self) -> Iterator[Diagnostic]:
         """Run every check."""
@@ -87,9 +83,9 @@ class _PolicyCover:
     def _includes_left(self) -> Iterator[Diagnostic]:
         """A policy that is empty on purpose, and stays so, is no news."""
         is_empty_already = not self.plan.changes and not self.after
-        if any(map(_is_include, self.after)) or is_empty_already:
+        if any(target.is_include for target in self.after) or is_empty_already:
             return
-        if any(_is_include(change.target) for change in self.deletes):
+        if any(change.target.is_include for change in self.deletes):
             message = "this plan removes the last include of the policy"
             yield self._warning("last-include-removed", message)
         message = (
@@ -98,12 +94,8 @@ class _PolicyCover:
         yield self._warning("reaches-nobody", message)
 
     def _only_exclusions(self) -> Iterator[Diagnostic]:
-        is_news = bool(self.plan.changes) or not any(map(_is_include, self.after))
-        if (
-            is_news
-            and self.declared
-            and not any(_is_include(target) for target, _ in self.declared)
-        ):
+        is_news = bool(self.plan.changes) or not any(target.is_include for target in self.after)
+        if is_news and self.declared and not any(target.is_include for target, _ in self.declared):
             message = (
                 "only exclusions are declared: an exclusion alone assigns the policy to nobody"
             )
@@ -116,17 +108,16 @@ class _PolicyCover:
             before, after = change.live.filter, change.after
             target = describe_target(change.target, self.names)
             shown = f"{describe_filter(before, self.names)} -> {describe_filter(after, self.names)}"
-            if after is not None and before.id == after.id:
+            code = code_of_filter(before, after)
+            if code is RiskCode.FILTER_INVERTED:
                 message = (
                     f"{target} keeps its filter, with the other mode ({shown}): the devices that "
                     "were left out are reached, and the others no longer"
                 )
-                yield self._warning("filter-inverted", message, change.declared_at)
-            elif after is None or (
-                before.mode is FilterMode.INCLUDE and after.mode is FilterMode.EXCLUDE
-            ):
+                yield self._warning(code.value, message, change.declared_at)
+            elif code is RiskCode.FILTER_WIDENED:
                 message = f"{target} may reach more devices, as its filter changes: {shown}"
-                yield self._warning("filter-widened", message, change.declared_at)
+                yield self._warning(code.value, message, change.declared_at)
 
     def _sides(self) -> Iterator[Diagnostic]:
         created = {(change.target.kind, change.target.id): change for change in self.creates}
@@ -158,7 +149,7 @@ class _PolicyCover:
             and target.id not in VIRTUAL_GROUPS.values()
         )
         for target in dict.fromkeys(unknown):
-            side = "included" if _is_include(target) else "excluded"
+            side = "included" if target.is_include else "excluded"
             group = self.names.quoted(target.name, target.id)
             message = (
                 f"the {side} group {group} does not exist in Microsoft Entra, and is still assigned"
@@ -176,7 +167,3 @@ def _declared(plan: PolicyPlan) -> Iterator[tuple[Target, Location]]:
     for inherited in plan.inherited:
         if inherited.declared_at is not None:
             yield inherited.assignment.target, inherited.declared_at
-
-
-def _is_include(target: Target) -> bool:
-    return target.kind is not TargetKind.EXCLUSION_GROUP

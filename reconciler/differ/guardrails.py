@@ -14,6 +14,9 @@ from reconciler.model.plan import Change, Create, Delete, Stop, Update
 from reconciler.model.state import BroadTargets, Guardrails, Target, TargetKind
 from reconciler.model.wording import Names
 
+BROAD_TARGET = "broad-target"
+"""The code of the stop, and of the warning, for a target that reaches everybody."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -95,14 +98,14 @@ def _broad_stops(changes: Iterable[Change], guardrails: Guardrails) -> Iterator[
                 continue
             case BroadTargets.DENY:
                 yield Stop(
-                    "broad-target",
+                    BROAD_TARGET,
                     f"{what}, and broad_targets in tenant.yaml is deny; {_NARROWER}",
                     _declared_at(change),
                 )
             case BroadTargets.CONFIRM:
                 if not _consents(change):
                     yield Stop(
-                        "broad-target",
+                        BROAD_TARGET,
                         f'{what}; {_NARROWER}; where everybody is meant, the entry needs "broad: true"',
                         _declared_at(change),
                     )

@@ -19,9 +19,10 @@ from reconciler.model.impact import (
     Unknown,
 )
 from reconciler.model.plan import Change, Delete, PolicyPlan, Update, filter_after
-from reconciler.model.policy_types import LINUX, fitting_filter_platforms
+from reconciler.model.policy_types import fits_platform, is_for_apps, is_linux
 from reconciler.model.ports import Directory
 from reconciler.model.state import (
+    GROUP_KINDS,
     VIRTUAL_GROUPS,
     AssignmentFilter,
     Filter,
@@ -32,7 +33,6 @@ from reconciler.model.state import (
 )
 from reconciler.model.wording import Names, describe_target
 
-_GROUP_KINDS = frozenset({TargetKind.GROUP, TargetKind.EXCLUSION_GROUP})
 _NO_FILTER = Unknown("Graph does not list the filter")
 _NO_RULE = Unknown("Graph does not show the rule of the filter")
 _NOT_COUNTED_BEFORE = Unknown("the filter before was not counted")
@@ -127,15 +127,9 @@ def _is_evaluated(policy: Policy, filter: AssignmentFilter | None) -> bool:
 
     Sources as for the warnings of `reconciler.differ.lint`.
     """
-    if (policy.platform or "").casefold() == LINUX or policy.custom_compliance:
+    if is_linux(policy) or policy.custom_compliance:
         return False
-    if filter is None:
-        return True
-    fitting = fitting_filter_platforms(policy)
-    is_for_apps = (filter.management_type or "").casefold() == "apps"
-    platform = (filter.platform or "").casefold()
-    is_misfit = bool(platform and fitting) and platform not in fitting
-    return not (is_for_apps or is_misfit)
+    return filter is None or (fits_platform(policy, filter) and not is_for_apps(filter))
 
 
 def bounds_before(impact: Impact) -> dict[Change, Known[int] | None]:
@@ -166,7 +160,7 @@ def _bound_before(
 
 
 def _is_countable(target: Target) -> bool:
-    return target.kind in _GROUP_KINDS and target.id not in VIRTUAL_GROUPS.values()
+    return target.kind in GROUP_KINDS and target.id not in VIRTUAL_GROUPS.values()
 
 
 def _members_of(target: Target, readings: ImpactReadings) -> MemberCounts | None:

@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from reconciler.differ.guardrails import everybody, reaches_everybody
+from reconciler.differ.guardrails import BROAD_TARGET, everybody, reaches_everybody
 from reconciler.model.diagnostics import ONE_SIDE, Diagnostic, Location, error, warning
 from reconciler.model.identifiers import short_ids
 from reconciler.model.plan import Create, Delete, PolicyPlan, Update
-from reconciler.model.policy_types import LINUX, fitting_filter_platforms, title_of
+from reconciler.model.policy_types import fits_platform, is_for_apps, is_linux, title_of
 from reconciler.model.ports import Directory
 from reconciler.model.state import Filter, Target, TargetKind, Writes
 from reconciler.model.wording import Names
@@ -107,7 +107,7 @@ class _PolicyLint:
         for change in self.plan.changes:
             if not isinstance(change, Delete) and reaches_everybody(change):
                 message = f"this assigns the policy to {everybody(change.target)} of the tenant"
-                yield self._warning("broad-target", message, change.declared_at)
+                yield self._warning(BROAD_TARGET, message, change.declared_at)
 
     def _scope_tag_groups(self) -> Iterator[Diagnostic]:
         """Warn of the one target that Microsoft's page shows but no Graph metadata holds."""
@@ -208,21 +208,19 @@ class _PolicyLint:
     def _filter_fit(self, filter: Filter, location: Location) -> Iterator[Diagnostic]:
         """Warn of a filter that Intune would not evaluate on this policy."""
         policy = self.plan.policy
-        is_linux = policy.platform is not None and policy.platform.casefold() == LINUX
-        if is_linux or policy.custom_compliance:
-            yield self._filter_not_evaluated(location, is_linux=is_linux)
+        if is_linux(policy) or policy.custom_compliance:
+            yield self._filter_not_evaluated(location)
         known = self.directory.filters.get(filter.id)
-        if known is None or is_linux:
+        if known is None or is_linux(policy):
             return
-        fitting = fitting_filter_platforms(policy)
-        if (known.management_type or "").casefold() == "apps":
+        if is_for_apps(known):
             yield self._warning(
                 "filter-for-apps",
                 f"the filter {self._filter(filter)} is for managed apps and does not apply to compliance policies",
                 location,
                 "use a filter for managed devices, or narrow the target with a group",
             )
-        elif known.platform and fitting and known.platform.casefold() not in fitting:
+        elif not fits_platform(policy, known):
             yield self._warning(
                 "filter-platform",
                 f"the filter {self._filter(filter)} is for {known.platform}, "
@@ -231,10 +229,10 @@ class _PolicyLint:
                 "use a filter of the policy's own platform, or narrow the target with a group",
             )
 
-    def _filter_not_evaluated(self, location: Location, *, is_linux: bool) -> Diagnostic:
+    def _filter_not_evaluated(self, location: Location) -> Diagnostic:
         """Linux takes no filters, nor do policies with custom compliance on Windows ([D])."""
         advice = "no filter works here: narrow the target with a group"
-        if is_linux:
+        if is_linux(self.plan.policy):
             message = "Intune does not evaluate filters on Linux"
             return self._warning("filter-on-linux", message, location, advice)
         message = "Intune does not evaluate filters on policies with custom compliance"

@@ -88,24 +88,33 @@ def concerns_of(plan: Plan) -> tuple[Concern, ...]:
     return tuple(sorted(found, key=lambda each: _ORDER[each.code]))
 
 
+def deciding_concerns(plan: Plan) -> tuple[Concern, ...]:
+    """The concerns that decide the level of a plan: those of the worst level there is."""
+    concerns = concerns_of(plan)
+    return tuple(each for each in concerns if each.code.level is concerns[0].code.level)
+
+
+def worst_of_each(plan: Plan) -> tuple[Concern, ...]:
+    """The worst of the deciding concerns of each change, the worst first."""
+    worst: dict[tuple[Policy, Change | None], Concern] = {}
+    for concern in deciding_concerns(plan):
+        worst.setdefault((concern.policy, concern.change), concern)
+    return tuple(worst.values())
+
+
 def dangers_of(plan: Plan) -> tuple[Concern, ...]:
-    """The dangerous concerns of a plan, the worst one of each change, the worst first."""
-    first: dict[tuple[Policy, Change | None], Concern] = {}
-    for concern in concerns_of(plan):
-        if concern.is_danger:
-            first.setdefault((concern.policy, concern.change), concern)
-    return tuple(first.values())
+    """As `worst_of_each`, of a dangerous plan; none of any other."""
+    return tuple(each for each in worst_of_each(plan) if each.is_danger)
 
 
 def risk_of(plan: Plan) -> Risk:
     """Judge a plan by its changes, and by its impact where that was read."""
-    concerns = concerns_of(plan)
+    concerns = deciding_concerns(plan)
     if not concerns:
         return Risk(RiskLevel.ROUTINE)
-    level = concerns[0].code.level
     names = Names.of_plan(plan)
     return Risk(
-        level,
+        concerns[0].code.level,
         tuple(
             RiskReason(
                 code=each.code.value,
@@ -114,7 +123,6 @@ def risk_of(plan: Plan) -> Risk:
                 declared_at=each.change.declared_at if each.change else None,
             )
             for each in concerns
-            if each.code.level is level
         ),
     )
 
@@ -125,9 +133,9 @@ def _of_policy(plan: PolicyPlan, impact: Impact | None) -> Iterator[Concern]:
         for change in plan.changes
         if isinstance(change, Create)
     }
-    has_include = any(map(is_include, _targets_after(plan)))
+    has_include = any(target.is_include for target in plan.targets_after)
     removes_an_include = any(
-        isinstance(change, Delete) and is_include(change.target) for change in plan.changes
+        isinstance(change, Delete) and change.target.is_include for change in plan.changes
     )
     if not has_include and not removes_an_include and not _is_at_rest(plan):
         yield Concern(RiskCode.REACHES_NOBODY, plan.policy, None)
@@ -141,7 +149,7 @@ def _of_policy(plan: PolicyPlan, impact: Impact | None) -> Iterator[Concern]:
 
 def _is_at_rest(plan: PolicyPlan) -> bool:
     """Whether nothing is planned for the policy and it has no assignments, or is held."""
-    return not plan.changes and (bool(plan.held) or not _targets_after(plan))
+    return not plan.changes and (bool(plan.held) or not plan.targets_after)
 
 
 def _codes_of(
@@ -153,13 +161,13 @@ def _codes_of(
                 yield RiskCode.REACHES_EVERYBODY
             elif change.target.is_broad:
                 yield RiskCode.BROAD_WITH_FILTER
-            elif not is_include(change.target):
+            elif not change.target.is_include:
                 yield RiskCode.EXCLUSION_ADDED
         case Update():
             if reaches_everybody(change):
                 yield RiskCode.REACHES_EVERYBODY
             else:
-                yield _code_of_filter(change.live.filter, change.after)
+                yield code_of_filter(change.live.filter, change.after)
         case Delete():
             yield _code_of_removal(change.target, created, has_include=has_include)
 
@@ -175,8 +183,11 @@ def _code_of_removal(
     return RiskCode.INCLUDE_REMOVED if has_include else RiskCode.LAST_INCLUDE_REMOVED
 
 
-def _code_of_filter(before: Filter | None, after: Filter | None) -> RiskCode:
-    """A filter only narrows, so taking it off widens; the other mode reaches the other devices."""
+def code_of_filter(before: Filter | None, after: Filter | None) -> RiskCode:
+    """Judge what the filter of an update becomes.
+
+    A filter only narrows, so taking it off widens; the other mode reaches the other devices.
+    """
     if before is None:
         return RiskCode.FILTER_CHANGED
     if after is None:
@@ -192,27 +203,12 @@ def _codes_of_reach(change: Change, impact: Impact | None) -> Iterator[RiskCode]
     if impact is None or reach is None:
         return
     policy = impact.policies.get(change.policy.id)
-    reaches = not isinstance(change, Delete) and is_include(change.target)
+    reaches = not isinstance(change, Delete) and change.target.is_include
     is_many = isinstance(reach.at_most, int) and reach.at_most > MANY_DEVICES
     if reaches and is_many and policy is not None and policy.blocks_at_once:
         yield RiskCode.BLOCKS_AT_ONCE
     if reach.unknown:
         yield RiskCode.REACH_UNKNOWN
-
-
-def is_include(target: Target) -> bool:
-    """Whether a target is no exclusion; an opaque one may reach somebody, so it counts."""
-    return target.kind is not TargetKind.EXCLUSION_GROUP
-
-
-def _targets_after(plan: PolicyPlan) -> list[Target]:
-    """Every target that the policy has after the plan; those of a policy set stay."""
-    return [
-        *(change.target for change in plan.changes if not isinstance(change, Delete)),
-        *(each.assignment.target for each in plan.kept),
-        *(each.assignment.target for each in plan.unmanaged),
-        *(each.assignment.target for each in plan.inherited),
-    ]
 
 
 _MESSAGES = {

@@ -190,6 +190,16 @@ class PolicyPlan:
     """Declared lines that are not in force yet. What is live of them stands among ``unmanaged``."""
 
     @property
+    def targets_after(self) -> tuple[Target, ...]:
+        """Every target that the policy has after the plan; those of a policy set stay."""
+        return (
+            *(change.target for change in self.changes if not isinstance(change, Delete)),
+            *(each.assignment.target for each in self.kept),
+            *(each.assignment.target for each in self.unmanaged),
+            *(each.assignment.target for each in self.inherited),
+        )
+
+    @property
     def live(self) -> tuple[Assignment, ...]:
         """Its whole assignment set when the plan was made, in order."""
         planned = (*self.changes, *self.held)

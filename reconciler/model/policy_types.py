@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from reconciler.model.state import Policy
+from reconciler.model.state import AssignmentFilter, Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +155,22 @@ def fitting_filter_platforms(policy: Policy) -> frozenset[str]:
     table = CATALOG_PLATFORMS if policy.family == SETTINGS_CATALOG.key else CLASSIC_PLATFORMS
     row = table.get((policy.platform or "").casefold())
     return row.filter_platforms if row else frozenset()
+
+
+def fits_platform(policy: Policy, filter: AssignmentFilter) -> bool:
+    """Whether nothing is known that keeps a filter from fitting the platform of a policy."""
+    fitting = fitting_filter_platforms(policy)
+    return not (filter.platform and fitting) or filter.platform.casefold() in fitting
+
+
+def is_for_apps(filter: AssignmentFilter) -> bool:
+    """Whether it is a filter for managed apps, which compliance policies do not take."""
+    return (filter.management_type or "").casefold() == "apps"
+
+
+def is_linux(policy: Policy) -> bool:
+    """Whether it is a policy for Linux, on which Intune evaluates no filters."""
+    return (policy.platform or "").casefold() == LINUX
 
 
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z][a-z])|(?<=[A-Za-z])(?=[0-9])")

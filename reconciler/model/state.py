@@ -89,6 +89,8 @@ VIRTUAL_GROUPS = {
 }
 """What stands for the group in the ids of broad assignments (.github/docs/graph.md section 5)."""
 BROAD_KINDS = frozenset({TargetKind.ALL_DEVICES, TargetKind.ALL_USERS})
+GROUP_KINDS = frozenset({TargetKind.GROUP, TargetKind.EXCLUSION_GROUP})
+"""The kinds whose ``id`` is the object id of a group that assigns or excludes its members."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,11 @@ class Target:
     def is_broad(self) -> bool:
         """Whether it reaches every device or every user of the tenant."""
         return self.kind in BROAD_KINDS
+
+    @property
+    def is_include(self) -> bool:
+        """Whether it is no exclusion; an opaque one may reach somebody, so it counts."""
+        return self.kind is not TargetKind.EXCLUSION_GROUP
 
     @property
     def sort_key(self) -> tuple[int, str, str]:

@@ -23,6 +23,7 @@ from reconciler.model.plan import Change, Create, Plan, PolicyPlan, filter_after
 from reconciler.model.ports import Reader
 from reconciler.model.result import ApplyResult
 from reconciler.model.state import (
+    GROUP_KINDS,
     AssignmentFilter,
     Filter,
     Group,
@@ -36,8 +37,6 @@ from reconciler.model.wording import describe_filter, describe_target
 from reconciler.operations.connect import Connection, Session, connect
 from reconciler.operations.planning import PlanRequest, expect_digest, open_plan
 from reconciler.operations.tenant_check import check_tenant, identify
-
-_GROUP_KINDS = frozenset({TargetKind.GROUP, TargetKind.EXCLUSION_GROUP})
 
 APPROVALS_FILE = "approvals.json"
 
@@ -260,7 +259,7 @@ def _names(differences: Iterable[StaleAssignment], tenant: Reader) -> Mapping[st
     ids = {
         found.target.id
         for found in differences
-        if found.target.kind in _GROUP_KINDS and found.target.name is None
+        if found.target.kind in GROUP_KINDS and found.target.name is None
     }
     known = [id for id in ids if id is not None]
     return tenant.find_groups(names=(), ids=known).by_id if known else {}
@@ -275,7 +274,7 @@ def refuse_renamed(plan: Plan, session: Session, tenant: Reader) -> None:
     """
     session.progress.stage("Checking groups and filters")
     changes = tuple(plan.changes)
-    ids = {each.target.id for each in changes if each.target.kind in _GROUP_KINDS} - {None}
+    ids = {each.target.id for each in changes if each.target.kind in GROUP_KINDS} - {None}
     groups = tenant.find_groups(names=(), ids=[id for id in ids if id]).by_id if ids else {}
     filters = tenant.read_filters() if any(any(_filters(each)) for each in changes) else {}
     lines = [line for each in changes for line in _misnamed(each, groups, filters)]
@@ -291,7 +290,7 @@ def _misnamed(
     change: Change, groups: Mapping[str, Group], filters: Mapping[str, AssignmentFilter]
 ) -> Iterator[str]:
     policy, target = f'"{change.policy.name}"', change.target
-    if target.kind in _GROUP_KINDS:
+    if target.kind in GROUP_KINDS:
         what = f"{policy}: {describe_target(target)}"
         must_exist = isinstance(change, Create)
         yield from _differs(what, target.name, groups.get(target.id or ""), must_exist=must_exist)

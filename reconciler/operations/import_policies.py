@@ -19,6 +19,7 @@ from reconciler.model.identifiers import is_guid
 from reconciler.model.plan import Key, key_of
 from reconciler.model.ports import Directory
 from reconciler.model.state import (
+    GROUP_KINDS,
     KIND_ORDER,
     Assignment,
     LivePolicy,
@@ -33,7 +34,6 @@ _UNWRITABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _MISREAD = re.compile(r"all[ _-]?(users|devices)", re.IGNORECASE)
 """Names of groups that read as if everybody were meant; the id beside them tells a reviewer."""
 
-_GROUP_KINDS = frozenset({TargetKind.GROUP, TargetKind.EXCLUSION_GROUP})
 _TARGET_TYPES = frozenset({"user", "device"})
 
 
@@ -302,5 +302,5 @@ def groups_to_look_up(chosen: Iterable[LivePolicy]) -> frozenset[str]:
         assignment.target.id
         for live in chosen
         for assignment in live.assignments
-        if assignment.target.kind in _GROUP_KINDS and assignment.target.id is not None
+        if assignment.target.kind in GROUP_KINDS and assignment.target.id is not None
     )

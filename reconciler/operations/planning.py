@@ -26,11 +26,11 @@ from reconciler.model.impact import Impact
 from reconciler.model.plan import Plan, PlanTenant, PolicyPlan
 from reconciler.model.ports import Directory, GroupSearch, Reader
 from reconciler.model.state import (
+    GROUP_KINDS,
     DesiredPolicy,
     DesiredState,
     LiveState,
     ResolvedState,
-    TargetKind,
     TenantConfig,
     TenantIdentity,
 )
@@ -38,8 +38,6 @@ from reconciler.model.wording import Names
 from reconciler.operations.connect import Connection, Session, connect
 from reconciler.operations.opening import prove_tenant, valid_state
 from reconciler.operations.selection import Selection
-
-_GROUP_KINDS = frozenset({TargetKind.GROUP, TargetKind.EXCLUSION_GROUP})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,7 +258,7 @@ def _with_live_groups(resolved: ResolvedState, directory: Directory, tenant: Rea
         assignment.target.id
         for policy in resolved.policies
         for assignment in policy.live.assignments
-        if assignment.target.kind in _GROUP_KINDS and assignment.target.id is not None
+        if assignment.target.kind in GROUP_KINDS and assignment.target.id is not None
     }
     unknown = ids - directory.groups.by_id.keys()
     if not unknown:

@@ -10,11 +10,9 @@ from reconciler.documents import snapshots
 from reconciler.loader import load
 from reconciler.model.errors import ReconcilerError
 from reconciler.model.ports import Directory, GroupSearch
-from reconciler.model.state import DesiredState, LiveState, TargetKind
+from reconciler.model.state import GROUP_KINDS, DesiredState, LiveState
 from reconciler.operations.connect import Session
 from reconciler.operations.opening import open_tenant, valid_state
-
-_GROUP_KINDS = frozenset({TargetKind.GROUP, TargetKind.EXCLUSION_GROUP})
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +80,6 @@ def _groups_to_look_up(
         assignment.target.id
         for policy in live
         for assignment in policy.assignments
-        if assignment.target.kind in _GROUP_KINDS and assignment.target.id is not None
+        if assignment.target.kind in GROUP_KINDS and assignment.target.id is not None
     }
     return declared.names, declared.ids | assigned

@@ -13,12 +13,11 @@ from reconciler.loader import load
 from reconciler.model.errors import ReconcilerError
 from reconciler.model.identifiers import is_guid
 from reconciler.model.ports import Directory, GroupSearch, Reader
-from reconciler.model.state import DesiredState, LiveState, TargetKind
+from reconciler.model.state import GROUP_KINDS, DesiredState, LiveState
 from reconciler.model.usage import Usage
 from reconciler.operations.connect import Session
 from reconciler.operations.opening import open_tenant, valid_state
 
-_GROUP_KINDS = frozenset({TargetKind.GROUP, TargetKind.EXCLUSION_GROUP})
 _MOST_NEAR = 3
 
 
@@ -68,7 +67,7 @@ def _directory(name: str, desired: DesiredState, live: LiveState, tenant: Reader
         assignment.target.id
         for policy in live
         for assignment in policy.assignments
-        if assignment.target.kind in _GROUP_KINDS and assignment.target.id is not None
+        if assignment.target.kind in GROUP_KINDS and assignment.target.id is not None
     }
     names, ids = {*declared.names}, {*declared.ids, *assigned}
     if is_guid(name):

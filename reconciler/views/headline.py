@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from reconciler.differ.risk import Concern, RiskCode
+from reconciler.differ.guardrails import BROAD_TARGET
+from reconciler.differ.risk import MANY_DEVICES, Concern, RiskCode
 from reconciler.model.impact import Risk, RiskLevel, RiskReason
 from reconciler.model.plan import Change, Plan
 from reconciler.model.state import TargetKind
 from reconciler.model.wording import count_of
-
-_BROAD_TARGET = "broad-target"
-"""The code of the warning, and of the guardrail, for a target that reaches everybody."""
 
 
 def risk_words(plan: Plan, risk: Risk) -> str:
@@ -29,8 +27,8 @@ def untold_reasons(plan: Plan, risk: Risk) -> tuple[RiskReason, ...]:
     """The reasons of a risk that no diagnostic and no stop of the plan states already."""
     diagnosed = {(each.code, each.policy) for each in plan.diagnostics}
     broad = {
-        *(each.location for each in plan.diagnostics if each.code == _BROAD_TARGET),
-        *(stop.declared_at for stop in plan.stopped_by if stop.code == _BROAD_TARGET),
+        *(each.location for each in plan.diagnostics if each.code == BROAD_TARGET),
+        *(stop.declared_at for stop in plan.stopped_by if stop.code == BROAD_TARGET),
     }
     return tuple(
         reason
@@ -75,7 +73,7 @@ def _phrases(found: dict[RiskCode, list[Concern]]) -> Iterator[str]:
         yield f"removes cover from {_targets(includes)}"
     blocking = _changes(found, RiskCode.BLOCKS_AT_ONCE)
     if blocking:
-        yield "may reach over 1,000 devices and blocks at once"
+        yield f"may reach over {MANY_DEVICES:,} devices and blocks at once"
 
 
 def _changes(found: dict[RiskCode, list[Concern]], *codes: RiskCode) -> list[Change]:

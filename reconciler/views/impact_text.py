@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, date
 
 from reconciler.differ.impact import bounds_before, filter_in_use
-from reconciler.differ.risk import is_include
 from reconciler.model.impact import (
     ComplianceAction,
     Impact,
@@ -63,8 +62,8 @@ _REACH = "reach"
 _ACTIONS_OF = "actions for noncompliance"
 _TODAY = "devices today"
 
-
 _POLICY_MEMBERS = 2
+"""What is asked of a policy: its actions, and how it does today."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +209,7 @@ def _bound(change: Change, reach: Reach) -> str:
         # Hidden members are not seen without a permission of their own, and may count as none.
         return f"{_verb(change)} at most 0 devices: no members of the group can be seen"
     if isinstance(reach.at_most, Unknown):
-        return "reach not known" if is_include(change.target) else "number left out not known"
+        return "reach not known" if change.target.is_include else "number left out not known"
     if reach.at_most is not None:
         return f"{_verb(change)} at most {_count(reach.at_most, 'device')}"
     if isinstance(reach.users, int):
@@ -227,8 +226,8 @@ def _bound(change: Change, reach: Reach) -> str:
 
 def _verb(change: Change) -> str:
     if isinstance(change, Delete):
-        return "reached" if is_include(change.target) else "left out"
-    return "reaches" if is_include(change.target) else "leaves out"
+        return "reached" if change.target.is_include else "left out"
+    return "reaches" if change.target.is_include else "leaves out"
 
 
 def _group(reach: Reach) -> Iterator[str]:

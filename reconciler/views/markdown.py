@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC
 
+from reconciler.differ.guardrails import BROAD_TARGET
 from reconciler.differ.risk import Concern, RiskCode, dangers_of, risk_of
 from reconciler.model import wording
 from reconciler.model.diagnostics import Diagnostic, sort_diagnostics
@@ -151,7 +152,7 @@ def _warnings(
         for each in sort_diagnostics(plan.open_diagnostics)
         if not each.is_error
         and (each.code, each.policy) not in told
-        and not (each.code == "broad-target" and each.location in broad)
+        and not (each.code == BROAD_TARGET and each.location in broad)
     ]
     items = [describe_diagnostic(each, context) for each in found]
     return [alert("WARNING", "Warnings:", items, room)] if items else []
@@ -198,6 +199,17 @@ def _details(
     """
     if plan.is_empty:
         return []
+    blocks: list[str] = []
+    for title, header, rows in _tables(plan, names, impact, context):
+        if rows and room - size(blocks) > _NOTICE_ROOM:
+            blocks.append(folded(title, header, rows, room - size(blocks)))
+    return blocks
+
+
+def _tables(
+    plan: Plan, names: MarkdownNames, impact: ImpactText, context: Context
+) -> tuple[tuple[str, tuple[str, ...], list[str]], ...]:
+    """The title, the header and the rows of each folded table."""
     summary = plan.summary
     changed = [policy for policy in plan.policies if policy.changes]
     unmanaged = [
@@ -215,7 +227,7 @@ def _details(
         for policy in changed
         if impact.consequence(policy.policy)
     ]
-    tables = (
+    return (
         (
             "Consequences: what noncompliance with the changed policies means, and how they do today",
             ("Policy", "Consequence"),
@@ -237,11 +249,6 @@ def _details(
             inherited,
         ),
     )
-    blocks: list[str] = []
-    for title, header, rows in tables:
-        if rows and room - size(blocks) > _NOTICE_ROOM:
-            blocks.append(folded(title, header, rows, room - size(blocks)))
-    return blocks
 
 
 def _links(policy: PolicyPlan, plan: Plan, names: MarkdownNames, context: Context) -> str:

@@ -31,7 +31,7 @@ from typing import TypeVar
 from reconciler.model.plan import Change, Create, Delete, PolicyPlan, Update
 from reconciler.model.policy_types import title_of
 from reconciler.model.result import count
-from reconciler.model.state import Assignment, Filter, Target, TargetKind
+from reconciler.model.state import GROUP_KINDS, Assignment, Filter, Target
 from reconciler.model.text import visible
 from reconciler.model.wording import (
     TARGET_KINDS,
@@ -57,7 +57,6 @@ _LINES_BESIDE_IMPACT = 96
 _MANY = 15
 """A policy with more changes than this is folded first, where not everything can be open."""
 _LONGEST_NAME = 160
-_GROUP_KINDS = (TargetKind.GROUP, TargetKind.EXCLUSION_GROUP)
 _PACKED_WIDTH = 96
 """Columns that are seen without scrolling, at 830 pixels."""
 _WIDEST = 130
@@ -258,7 +257,7 @@ def _packed(policy: PolicyPlan, names: Names) -> _Section:
     rows: dict[tuple[str, str], list[str]] = {}
     lines: list[tuple[str, int]] = []
     for change, (line, _) in zip(policy.changes, plain.lines, strict=True):
-        if change.target.name and change.target.kind in _GROUP_KINDS:
+        if change.target.name and change.target.kind in GROUP_KINDS:
             start = f"{_sign(change)} {TARGET_KINDS[change.target.kind].removesuffix('group')}"
             quoted = visible(names.quoted(change.target.name, change.target.id))
             members = rows.setdefault((start, _filter_of(change, names)), [])

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reconciler.differ.risk import Concern, RiskCode, concerns_of
-from reconciler.model.plan import Change, Delete, Plan
-from reconciler.model.state import Policy
+from reconciler.differ.risk import Concern, RiskCode, worst_of_each
+from reconciler.model.plan import Delete, Plan
 from reconciler.model.wording import count_of
 from reconciler.views.impact_text import ImpactText
 from reconciler.views.markdown_context import Context, is_address, link, place, policy_url
@@ -68,7 +67,7 @@ def look_first(
     plan: Plan, names: MarkdownNames, impact: ImpactText, context: Context, room: int
 ) -> LookFirst:
     """List what decides the risk of a plan, within ``room`` characters."""
-    concerns = _worst_of_each(plan)
+    concerns = worst_of_each(plan)
     if not concerns:
         return LookFirst((), ())
     uncounted = sum(each.code is RiskCode.REACH_UNKNOWN for each in concerns)
@@ -83,16 +82,6 @@ def look_first(
     if len(named) < len(concerns):
         shown.append(f"- **Reach not known:** {count_of(uncounted, 'change')}")
     return LookFirst(("\n".join(["### Look at these first", "", *shown]),), listed)
-
-
-def _worst_of_each(plan: Plan) -> tuple[Concern, ...]:
-    """The worst concern of each change, of those that have the level of the plan, the worst first."""
-    concerns = concerns_of(plan)
-    worst: dict[tuple[Policy, Change | None], Concern] = {}
-    for each in concerns:
-        if each.code.level is concerns[0].code.level:
-            worst.setdefault((each.policy, each.change), each)
-    return tuple(worst.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from reconciler.differ.risk import Concern, RiskCode, concerns_of, risk_of
+from reconciler.differ.risk import Concern, RiskCode, concerns_of, deciding_concerns, risk_of
 from reconciler.model.diagnostics import Diagnostic, Location, error, sort_diagnostics, warning
 from reconciler.model.impact import RiskLevel, RiskReason
 from reconciler.model.plan import Plan
@@ -39,7 +39,7 @@ def _dangers(plan: Plan, impact: ImpactText) -> Iterator[Diagnostic]:
     risk = risk_of(plan)
     if risk.level is not RiskLevel.DANGEROUS:
         return
-    concerns = [each for each in concerns_of(plan) if each.is_danger]
+    concerns = deciding_concerns(plan)
     untold = frozenset(untold_reasons(plan, risk))
     names = Names.of_plan(plan)
     for concern, reason in zip(concerns, risk.reasons, strict=True):

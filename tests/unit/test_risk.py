@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.differ.cover import cover
-from reconciler.differ.risk import MANY_DEVICES, dangers_of, is_include, risk_of
+from reconciler.differ.risk import MANY_DEVICES, dangers_of, risk_of
 from reconciler.model.impact import (
     ComplianceAction,
     Impact,
@@ -194,7 +194,7 @@ def test_the_level_is_what_the_contract_says_of_the_changes(data):
     """Section 7 a second time, clause by clause, with the warnings of the cover as they stand."""
     changes, kept = [], []
     for target in data.draw(st.lists(st.sampled_from(TARGETS), unique=True, max_size=4)):
-        filters = st.sampled_from(FILTERS if is_include(target) else [None])
+        filters = st.sampled_from(FILTERS if target.is_include else [None])
         before, after = data.draw(filters), data.draw(filters)
         match data.draw(st.sampled_from(["create", "update", "delete", "keep"])):
             case "create":
@@ -222,7 +222,7 @@ def is_dangerous(change):
 
 
 def wants_a_look(change):
-    return isinstance(change, Update) or change.target.is_broad or not is_include(change.target)
+    return isinstance(change, Update) or change.target.is_broad or not change.target.is_include
 
 
 def test_numbers_move_no_digest():

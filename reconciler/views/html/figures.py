@@ -173,8 +173,7 @@ class Figures:
         if reach is None:
             return None
         target = change.target
-        is_exclusion = target.kind is TargetKind.EXCLUSION_GROUP
-        absent = Figure("not excluded" if is_exclusion else "not assigned")
+        absent = Figure("not assigned" if target.is_include else "not excluded")
         before, after = Bar("before", BarForm.ABSENT, absent), Bar("after", BarForm.ABSENT, absent)
         match change:
             case Create():
@@ -185,7 +184,7 @@ class Figures:
             case Delete():
                 before = self._bar("before", change, reach.at_most)
         members, matches = tuple(self._members(reach)), self._filter(reach.filter_matches)
-        return ReachRow(is_exclusion, (before, after), members, matches)
+        return ReachRow(not target.is_include, (before, after), members, matches)
 
     def consequence(self, policy: Policy) -> Consequence | None:
         """What noncompliance with a changed policy leads to; None where it was not read."""
@@ -238,7 +237,7 @@ class Figures:
         bound = self.before[change]
         if bound is None:
             return self._drawn("before", bound, _everybody(change.target))
-        verb = "left out" if change.target.kind is TargetKind.EXCLUSION_GROUP else "reached"
+        verb = "reached" if change.target.is_include else "left out"
         words = self._figure(bound, partial(_counted, f"{verb} at most {{}}", "device"), NOT_KNOWN)
         return self._drawn("before", bound, words.words)
 

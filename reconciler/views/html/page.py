@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 
-from reconciler.differ.risk import Concern, RiskCode, concerns_of, risk_of
+from reconciler.differ.guardrails import BROAD_TARGET
+from reconciler.differ.risk import Concern, RiskCode, deciding_concerns, risk_of
 from reconciler.model.diagnostics import Diagnostic, Location, sort_diagnostics
 from reconciler.model.plan import Plan
 from reconciler.model.saved_plan import SavedPlan
@@ -106,7 +107,7 @@ def warnings(plan: Plan) -> list[DiagnosticRow]:
     ]
 
 
-_CODES = {RiskCode.REACHES_EVERYBODY.value: "broad-target"}
+_CODES = {RiskCode.REACHES_EVERYBODY.value: BROAD_TARGET}
 """The codes of warnings that have another name than the same reason of a risk."""
 
 
@@ -122,7 +123,7 @@ def risk(plan: Plan, blocks: Iterable[PolicyBlock], figures: Figures | None) -> 
     """What to look at first, the worst first. A bound that the reason itself names is left out."""
     judged = risk_of(plan)
     by_id = {policy.policy.id: block for policy, block in zip(plan.policies, blocks, strict=True)}
-    concerns = [each for each in concerns_of(plan) if each.code.level is judged.level]
+    concerns = deciding_concerns(plan)
     worse = {each.change for each in concerns if each.code is not RiskCode.REACH_UNKNOWN}
     rows = [
         ReasonRow(
