@@ -330,6 +330,34 @@ def test_a_create_route_that_is_missing_for_some_policies_alone_is_met_once(tmp_
     assert len(run.heard.notes) == 1
 
 
+def test_where_beta_has_no_create_route_v1_is_still_used(tmp_path):
+    """A create with a filter goes to beta, one without a filter to v1.0."""
+    gone = Fault(
+        "status",
+        path="^/beta/.*/assignments$",
+        method="POST",
+        code=400,
+        error_code="No method match route template",
+        times=None,
+    )
+    app, clock = world(gone, mode="documented", policies={n: [] for n in (1, 2, 3)})
+    with_filter = "{group: Group 3, filter: {include: Corporate}}"
+    root = declare(
+        tmp_path,
+        {"Policy 1": ["group: Group 3"], "Policy 2": [with_filter], "Policy 3": ["group: Group 3"]},
+    )
+
+    assert run_on(app, clock, root).apply().exit_code is ExitCode.OK
+
+    posts = [(path.split("/")[1], path.rpartition("/")[2]) for _, path, _, _ in app.bodies]
+    assert posts == [
+        ("v1.0", "assignments"),
+        ("beta", "assignments"),
+        ("beta", "assign"),
+        ("v1.0", "assignments"),
+    ]
+
+
 def test_an_assign_route_that_is_missing_ends_the_policy(tmp_path):
     gone = Fault(
         "status", path="/assign$", code=400, error_code="No method match route template", times=None
@@ -380,6 +408,19 @@ def test_an_edit_that_touches_what_we_change_stops_that_policy_alone(tmp_path, w
     assert "it is now assigned with filter exclude" in one.error
     assert app.state.assignments_of(ONE) == kept
     assert result.exit_code is ExitCode.STALE
+
+
+def test_a_conflict_tells_two_groups_of_one_name_apart(tmp_path):
+    app, clock = world(policies={1: []})
+    app.state._tenant["groups"][3]["displayName"] = "Group 3"
+    both = [f"group: {group(number)}" for number in (3, 4)]
+    run = run_on(app, clock, declare(tmp_path, {"Policy 1": both}))
+    plan = run.plan()
+    adds(app, ONE, target("exclusionGroup", group(4)))()
+
+    error = only(run.apply(plan)).error
+
+    assert f'add include group "Group 3" ({group(4)}): ' in error
 
 
 @pytest.mark.parametrize(

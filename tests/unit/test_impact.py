@@ -26,7 +26,7 @@ from reconciler.model.impact import (
 from reconciler.model.plan import Create, Delete, PolicyPlan, Update
 from reconciler.model.ports import Directory, GroupSearch
 from reconciler.model.state import AssignmentFilter, Ownership
-from reconciler.model.wording import NO_NAMES
+from reconciler.model.wording import NO_NAMES, Names
 from tests.support import build
 
 REFUSED = Unknown("403: needs Device.Read.All")
@@ -246,6 +246,24 @@ def codes(change, read):
 )  # fmt: skip
 def test_what_is_empty_or_off_is_said_and_what_is_unknown_is_not(change, read, expected):
     assert codes(change, read) == expected
+
+
+def test_a_name_that_two_groups_or_filters_share_has_its_id_beside_it():
+    group, filter = build.group(name="Sales"), build.filtered(name="Corporate")
+    others = build.group(build.FINANCE, "Sales"), build.filtered(build.KIOSKS, name="Corporate")
+    names = Names.of([POLICY], [group, others[0]], [filter, others[1]])
+    plan = plan_of(create(group, filter))
+    impact = impact_of([plan], readings((0, 0), 0, (build.CORPORATE,)), DIRECTORY)
+
+    empty, off, nothing = impact_diagnostics([plan], impact, names, DIRECTORY)
+
+    of_group = f'include group "Sales" ({names.short_id(build.SALES)}): '
+    of_filter = f'the filter "Corporate" ({names.short_id(build.CORPORATE)}) '
+    assert names.short_id(build.SALES)
+    assert names.short_id(build.CORPORATE)
+    assert empty.message.startswith(of_group)
+    assert off.message.startswith(f"{of_group}the evaluation of {of_filter}")
+    assert nothing.message.startswith(f"{of_group}{of_filter}")
 
 
 def test_a_filter_without_a_rule_or_platform_or_place_is_not_asked_for():

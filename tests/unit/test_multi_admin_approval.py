@@ -515,6 +515,65 @@ def test_waiting_does_not_read_as_a_failure(tmp_path, form):
 
 
 @forms
+def test_a_refusal_for_want_of_a_justification_says_which_write_it_was(tmp_path, form):
+    error = Office(tmp_path, form, writes="assign").only(reason=None).error
+
+    assert error.startswith('assigning "Policy 1": ')
+
+
+@forms
+def test_what_was_seen_beside_a_finished_write_is_told_although_the_next_write_waits(
+    tmp_path, form
+):
+    office = Office(tmp_path, form, mode="documented", writes="create")
+    office.wants("group: Group 2", "group: Group 3")
+    office.run()
+    office.decide("approved")
+
+    edits = [live(ONE, target("group", group(9)))]
+
+    def meddled(environ, start_response):
+        """Somebody adds group 9 while our create is on its way."""
+        response = office.app(environ, start_response)
+        is_create = environ["REQUEST_METHOD"] == "POST" and environ["PATH_INFO"].endswith(
+            "/assignments"
+        )
+        if is_create and edits:
+            there = office.app.state.assignments_of(ONE)
+            office.app.state.set_assignments(ONE, [*there, edits.pop()])
+        return response
+
+    (outcome,) = Run(meddled, tmp_path, clock=office.clock, justification=REASON).apply().outcomes
+
+    assert outcome.status is Status.PENDING_APPROVAL
+    assert len(outcome.written) == 1
+    (note,) = outcome.notes
+    assert group(9) in note
+
+
+@forms
+def test_a_second_refused_token_ends_the_policy_also_after_a_code_that_did_not_fit(tmp_path, form):
+    office = Office(
+        tmp_path,
+        form,
+        writes="assign",
+        faults=[
+            Fault("expired_token", path="/assign$"),
+            Fault("expired_token", path="/assign$", skip=1),
+        ],
+    )
+
+    outcome = office.only(codes=["00000000-0000-4000-8000-000000000000"])
+
+    assert [status for _, path, status in office.app.requests if path.endswith("/assign")] == [
+        401,
+        403,
+        401,
+    ]
+    assert outcome.status is Status.FAILED
+
+
+@forms
 def test_a_memory_that_cannot_forget_leaves_a_finished_write_finished(tmp_path, form):
     office = Office(tmp_path, form)
     office.run()

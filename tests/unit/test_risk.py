@@ -31,6 +31,7 @@ from reconciler.model.plan import (
 )
 from reconciler.model.ports import Directory, GroupSearch
 from reconciler.model.state import Cloud, Guardrails, Ownership, Writes
+from reconciler.model.wording import Names
 from tests.support import build
 
 POLICY = build.policy()
@@ -310,6 +311,27 @@ def test_a_group_that_changes_sides_is_named_in_the_reason():
     plan = plan_of(delete(build.exclusion(name="Interns")), create(build.group(name="Interns")))
     assert risk_of(plan).reasons[0].message == (
         'the group "Interns" was excluded, and gets the policy from now on'
+    )
+
+
+def test_a_name_that_two_groups_or_filters_share_has_its_id_beside_it_in_the_reason():
+    sales, other = build.group(name="Sales"), build.group(build.FINANCE, "Sales")
+    corporate = build.filtered(name="Corporate")
+    kiosks = build.filtered(build.KIOSKS, "exclude", "Corporate")
+    plan = plan_of(
+        delete(build.exclusion(name="Sales")), create(sales), update(corporate, kiosks, other)
+    )
+    names = Names.of_plan(plan)
+    sales_id, other_id = names.short_id(build.SALES), names.short_id(build.FINANCE)
+    corporate_id, kiosks_id = names.short_id(build.CORPORATE), names.short_id(build.KIOSKS)
+    assert "" not in (sales_id, other_id, corporate_id, kiosks_id)
+
+    turned, widened = risk_of(plan).reasons
+
+    assert turned.message.startswith(f'the group "Sales" ({sales_id}) was excluded')
+    assert widened.message == (
+        f'include group "Sales" ({other_id}), filter: include "Corporate" ({corporate_id}) '
+        f'-> exclude "Corporate" ({kiosks_id})'
     )
 
 
