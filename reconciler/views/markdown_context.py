@@ -139,7 +139,8 @@ def place(
     text = text or markdown_code(f"{path}:{location.line}{column}")
     if not is_address(context.repository_url) or not context.commit or path.startswith(".."):
         return text
-    address = f"{context.repository_url}/blob/{quote(context.commit, safe='')}/{quote(path)}"
+    page = f"{context.repository_url}/blob/{quote(context.commit, safe='')}"
+    address = f"{page}/{quote(path, errors='backslashreplace')}"
     return link(text, f"{address}#L{location.line}")
 
 

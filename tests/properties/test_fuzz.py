@@ -8,11 +8,13 @@ character on. ``PROPERTY_ROUNDS`` starts a random search with many more inputs.
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from itertools import product
 from pathlib import Path
 
 import httpx
@@ -37,7 +39,13 @@ from reconciler.documents.validation import CheckedRoot, dumps_validation
 from reconciler.graph import encoding, exact_json, wire
 from reconciler.graph.responses import GraphResponse, is_throttled, refusal
 from reconciler.loader import load
-from reconciler.model.errors import GraphError, PlanFileError, ReconcilerError, StalePlanError
+from reconciler.model.errors import (
+    GraphError,
+    PlanFileError,
+    ReconcilerError,
+    StalePlanError,
+    UsageError,
+)
 from reconciler.model.policy_types import FAMILIES
 from reconciler.model.requests import AssignmentToSend, AssignRequest
 from reconciler.model.text import is_unseen
@@ -62,7 +70,17 @@ from tests.support.tenants import (
 )
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
-CONSOLE = Console(Color.NEVER, quiet=False, verbose=1, log_json=False, environ={})
+WORKFLOW = {
+    "GITHUB_ACTIONS": "true",
+    "GITHUB_SERVER_URL": "https://github.com",
+    "GITHUB_REPOSITORY": "contoso/intune",
+    "GITHUB_SHA": "0123456789abcdef0123456789abcdef01234567",
+    "GITHUB_RUN_ID": "42",
+}
+CONSOLES = [
+    Console(Color.NEVER, quiet=False, verbose=1, log_json=False, environ={}),
+    Console(Color.NEVER, quiet=False, verbose=0, log_json=False, environ=WORKFLOW),
+]
 FORMATS = ("text", "json", "markdown", "html", "github", "sarif")
 
 
@@ -145,15 +163,19 @@ def torn(content, tears):
 
 def steering(text):
     """The characters of a text that the eye does not see, our own line breaks apart."""
-    pairs = zip(text, ("", *text), strict=False)
-    return [c for c, before in pairs if c != "\n" and is_unseen(c, before)]
+    beyond_ascii = re.finditer(r"[^\n -~]", text)
+    return [
+        each[0]
+        for each in beyond_ascii
+        if is_unseen(each[0], text[max(each.start() - 1, 0) : each.start()])
+    ]
 
 
 def show_everywhere(document):
     """Put a document through each of its views; no view may pass a control character on."""
-    for format_ in FORMATS:
-        with suppress(ReconcilerError):
-            shown = render.document(document, format_, CONSOLE, root="desired-state")
+    for console, format_ in product(CONSOLES, FORMATS):
+        with suppress(UsageError):  # not every kind of document has every view
+            shown = render.document(document, format_, console, root="desired-state")
             assert steering(shown) == [], format_
             shown.encode()
             if format_ in ("json", "sarif"):

@@ -19,7 +19,7 @@ from reconciler.model.state import (
     TargetKind,
 )
 from reconciler.views import markdown, markdown_failure
-from reconciler.views.markdown_context import Context, marker_prefix, policy_url
+from reconciler.views.markdown_context import Context, marker_prefix, place, policy_url
 from tests.support.build_impact import blocking, devices, uncounted, with_impact
 from tests.support.build_plans import (
     MACS,
@@ -375,6 +375,13 @@ def test_lines_and_policies_are_linked():
     assert f"CompliancePolicyOverview.ReactView/policyId/{WINDOWS.id}/" in text
     assert "[run 9](https://github.com/contoso/intune/actions/runs/42)" in text
     assert "[HTML report](https://github.com/contoso/intune/actions/runs/42/artifacts/7)" in text
+
+
+def test_a_file_name_that_utf_8_cannot_hold_is_linked_all_the_same():
+    context = replace(CONTEXT, repository_url="https://github.com/contoso/intune")
+    text = place(at("a\ud800.yaml", 3), context)
+    assert text.startswith("[`desired-state/a<U+D800>.yaml:3`](https://github.com/contoso/intune/")
+    text.encode()
 
 
 def test_each_cloud_has_its_admin_center():
