@@ -46,17 +46,25 @@ from reconciler.model.errors import (
     StalePlanError,
     UsageError,
 )
+from reconciler.model.lock import Lock, LockedKind, LockedObject
 from reconciler.model.policy_types import FAMILIES
 from reconciler.model.requests import AssignmentToSend, AssignRequest
+from reconciler.model.state import Filter, FilterMode, Target, TargetKind
 from reconciler.model.text import is_unseen
+from reconciler.model.usage import Usage
 from reconciler.operations.connect import SnapshotAccess
+from reconciler.operations.health import Check, Health
 from reconciler.operations.planning import PlanRequest, make_plan
 from reconciler.operations.selection import Selection
+from reconciler.views import doctor, import_text, lock_text, tenants_table, who
+from reconciler.views.apply_by_hand import how_to_approve
+from reconciler.views.import_text import ImportSummary
+from reconciler.views.tenants_table import TenantRow
 from tests.support import build, example_plans
 from tests.support.clocks import FakeClock
 from tests.support.in_process import Run, app_on, session
 from tests.support.property_rounds import examples
-from tests.support.strategies import hostile_names, json_values, saved_plans
+from tests.support.strategies import hostile_names, json_values, policies, saved_plans
 from tests.support.tenants import (
     CORPORATE,
     TENANT,
@@ -190,6 +198,63 @@ def show_everywhere(document):
 @given(saved_plans)
 def test_no_view_of_a_plan_passes_a_control_character_on(saved):
     show_everywhere(saved)
+
+
+_usages = st.builds(
+    Usage,
+    policies(),
+    st.builds(
+        Target,
+        st.sampled_from(TargetKind),
+        hostile_names,
+        hostile_names,
+        hostile_names,
+        hostile_names,
+    ),
+    st.none() | st.builds(Filter, st.sampled_from(FilterMode), hostile_names, hostile_names),
+    st.booleans(),
+    st.none() | hostile_names,
+    st.none() | st.builds(build.at, st.integers(1, 9), file=hostile_names),
+)
+
+
+@tried(200)
+@given(st.lists(hostile_names, min_size=1, max_size=3), st.lists(_usages, max_size=3))
+def test_no_view_that_shows_no_document_passes_a_control_character_on(names, usages):
+    name = names[-1]
+    headings = [("group", name, each) for each in names]
+    checks = [Check(each, health, name) for each in names for health in Health]
+    rows = [TenantRow(each, None, 1) for each in names]
+    lock = Lock({LockedKind.GROUPS: tuple(LockedObject(each, name) for each in names)})
+    summary = ImportSummary(
+        diff=None,
+        new_files=names,
+        extended_files=names,
+        policies=1,
+        assignments=1,
+        declared=1,
+        not_declared={name: 1},
+        left_out=[(name, names)],
+        unassigned=names,
+    )
+    for text in (
+        who.render_text(headings, usages, 1, root=name),
+        who.render_markdown(headings, usages, 1, root=name),
+        who.render_json(usages),
+        doctor.render_text(checks, width=80),
+        doctor.render_json(checks),
+        tenants_table.render_text(rows),
+        tenants_table.render_markdown(rows),
+        *(
+            lock_text.render(name, lock, names, is_missing=is_missing, is_written=is_written)
+            for is_missing, is_written in product((True, False), repeat=2)
+        ),
+        import_text.render(summary, width=80),
+        import_text.render(replace(summary, diff="\n".join(names)), width=80),
+        how_to_approve(name, name, names),
+    ):
+        assert steering(text) == [], text
+        text.encode()
 
 
 @cache
