@@ -126,6 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             _drop(stream)
         except AttributeError:  # closed before the start
             continue
+    gc.freeze()  # the interpreter walks everything once more at its end, to no use
     sys.exit(code)
 
 

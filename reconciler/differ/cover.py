@@ -16,7 +16,7 @@ from reconciler.model.diagnostics import Diagnostic, Location, warning
 from reconciler.model.identifiers import short_ids
 from reconciler.model.plan import Create, Delete, PolicyPlan, Update
 from reconciler.model.ports import Directory
-from reconciler.model.state import VIRTUAL_GROUPS, Target, TargetKind
+from reconciler.model.state import GROUP_KINDS, VIRTUAL_GROUPS, Target, TargetKind
 from reconciler.model.wording import (
     NO_LONGER_EXCLUDED,
     Names,
@@ -120,6 +120,8 @@ class _PolicyCover:
                 yield self._warning(code.value, message, change.declared_at)
 
     def _sides(self) -> Iterator[Diagnostic]:
+        if not self.deletes:
+            return
         created = {(change.target.kind, change.target.id): change for change in self.creates}
         excluded_after = {
             target.id for target in self.after if target.kind is TargetKind.EXCLUSION_GROUP
@@ -145,7 +147,7 @@ class _PolicyCover:
             target
             for target in self.after
             if target.id not in self.directory.groups.by_id
-            and target.kind in (TargetKind.GROUP, TargetKind.EXCLUSION_GROUP)
+            and target.kind in GROUP_KINDS
             and target.id not in VIRTUAL_GROUPS.values()
         )
         for target in dict.fromkeys(unknown):

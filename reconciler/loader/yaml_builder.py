@@ -76,6 +76,7 @@ class TreeBuilder:
         self.suggestions = 0
         self.deepest = 0
         self.is_sound = True
+        self._commented = frozenset(line for line, text in enumerate(lines) if "#" in text)
         self._used_anchors: set[str] = set()
         self._anchor_events: dict[str, Any] = {}
 
@@ -265,9 +266,12 @@ class TreeBuilder:
     def _uncut(self, event: ScalarEvent, text: str) -> str | None:
         """What the line says, where an unquoted value has an anchor, a tag or a comment on it."""
         start, end = event.start_mark, event.end_mark
+        is_whole = event.anchor is None and event.tag is None
+        if is_whole and end.line not in self._commented:
+            return None
         line = self.lines[end.line] if end.line < len(self.lines) else ""
-        comment = _COMMENT.match(line, end.column) if "#" in line else None
-        if comment is None and event.anchor is None and event.tag is None:
+        comment = _COMMENT.match(line, end.column)
+        if is_whole and comment is None:
             return None
         read = line[start.column : end.column] if start.line == end.line else text
         return (read + (comment[0] if comment else "")).strip(BLANK)

@@ -45,7 +45,7 @@ class Action(StrEnum):
 
 def key_of(target: Target) -> Key:
     """Name the identity of a target on its policy. The filter is an attribute, never part of it."""
-    return target.kind.value, target.id or "", target.target_type or ""
+    return target.kind, target.id or "", target.target_type or ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,15 +201,15 @@ class PolicyPlan:
 
     @property
     def live(self) -> tuple[Assignment, ...]:
-        """Its whole assignment set when the plan was made, in order."""
+        """Its whole assignment set when the plan was made, in no particular order."""
         planned = (*self.changes, *self.held)
         changed = [change.live for change in planned if not isinstance(change, Create)]
-        untouched = [
-            *(change.assignment for change in self.kept),
-            *(change.assignment for change in self.unmanaged),
-            *(change.assignment for change in self.inherited),
-        ]
-        return tuple(sorted([*changed, *untouched], key=assignment_order))
+        return (
+            *changed,
+            *(each.assignment for each in self.kept),
+            *(each.assignment for each in self.unmanaged),
+            *(each.assignment for each in self.inherited),
+        )
 
 
 @dataclass(frozen=True, slots=True)
