@@ -7,6 +7,7 @@ returns no state.
 
 from __future__ import annotations
 
+import sys
 import unicodedata
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
@@ -286,7 +287,8 @@ class PolicyReader:
         if is_guid(shape):
             return Reference(shape, None, place)
         self._check_name(shape, place, policy)
-        return Reference(None, shape, place, _uncut_name(node))
+        name = sys.intern(shape)  # many lines name one group: kept once in memory
+        return Reference(None, name, place, _uncut_name(node))
 
     def _place_of(self, node: Node, key: str) -> Location:
         return self.document.place(value_of(node, key) or node)
