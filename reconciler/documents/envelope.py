@@ -102,7 +102,7 @@ def expect_kind(document: Mapping[str, Any], expected: Kind, *, source: str) -> 
 
 @dataclass(frozen=True, slots=True)
 class LongList:
-    """A list with an entry for each assignment of a tenant: each entry is made when it is written.
+    """A list with an entry for each policy or assignment: each entry is made when it is written.
 
     All of them at once, as values and as text, would take ten times the memory of the plan.
     """

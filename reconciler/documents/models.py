@@ -83,10 +83,9 @@ class TargetModel(Model):
     filter: FilterModel | None = Field(description="The filter in use; null where there is none.")
 
 
-class LiveModel(Model):
-    """A live assignment as it was read."""
+class LiveTargetModel(Model):
+    """A live assignment as it was read, but for its id."""
 
-    assignment_id: str = Field(description="Graph's id of the assignment.")
     source: str = Field(
         description="direct where it was made on the policy itself, else where it comes from, for "
         "example policySets."
@@ -101,6 +100,12 @@ class LiveModel(Model):
         description="What Graph showed beside the target and this release does not know. It is sent "
         "back unchanged. Left out where there is nothing.",
     )
+
+
+class LiveModel(LiveTargetModel):
+    """A live assignment as it was read."""
+
+    assignment_id: str = Field(description="Graph's id of the assignment.")
 
 
 class PolicyModel(Model):
@@ -231,30 +236,21 @@ class UntouchedModel(LiveModel):
     )
 
 
-class PolicyNameModel(Model):
+class PolicyIdModel(Model):
     """A policy that stands whole among the policies of the document."""
 
     id: str = Field(description="Object id, in lower case.")
-    name: str = Field(description="Display name in Intune when the plan was made.")
 
 
 class UnchangedModel(Model):
     """A declared assignment that the tenant has as declared."""
 
-    policy: PolicyNameModel = Field(description="The policy that has it.")
+    policy: PolicyIdModel = Field(description="The policy that has it.")
     assignment_id: str = Field(description="Graph's id of the assignment.")
-    source: str = Field(description="Where it comes from: direct.")
-    target: TargetModel = Field(description="Whom it reaches.")
-    graph_target: dict[str, Any] | None = Field(
-        default=None,
-        description="Graph's own JSON of the target. Left out where it is that of the last entry "
-        "above with the same target and filter.",
+    target: int = Field(
+        ge=0, description="Position of its target in unchanged_targets, counted from 0."
     )
-    graph_properties: dict[str, Any] = Field(
-        default_factory=dict,
-        description="As of a live assignment. Left out where there is nothing.",
-    )
-    declared_at: LocationModel | None = Field(description="The line that declares it.")
+    declared_at: LocationModel = Field(description="The line that declares it.")
 
 
 class DiagnosticModel(Model):
@@ -451,6 +447,9 @@ class PlanModel(Model):
         default=None,
         description="What the tenant answered about the changes; null where it was not asked: without "
         "changes, with --no-impact, or from a snapshot.",
+    )
+    unchanged_targets: tuple[LiveTargetModel, ...] = Field(
+        description="The targets of unchanged, each once: many policies have the same one."
     )
     unchanged: tuple[UnchangedModel, ...] = Field(
         description="Declared, and in the tenant as declared."

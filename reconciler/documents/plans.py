@@ -57,13 +57,12 @@ def plan_of(document: MutableMapping[str, Any], *, source: str) -> SavedPlan:
             f"{source} was altered after it was written (its checksum does not fit); "
             "make a new plan, and edit the YAML instead of the plan"
         )
-    # Entry by entry further on: at once, a large plan would be in memory as JSON and as models too.
-    unchanged = document.get("unchanged")
-    if isinstance(unchanged, list):
-        document["unchanged"] = []
+    unchanged = reading.Unchanged(
+        _taken_out(document, "unchanged_targets"), _taken_out(document, "unchanged")
+    )
     try:
         model = PlanModel.model_validate(document)
-        plan = reading.plan(model, unchanged if isinstance(unchanged, list) else [])
+        plan = reading.plan(model, unchanged)
     except (ValidationError, reading.IncoherentPlanError) as invalid:
         raise envelope.unreadable(source, Kind.PLAN, invalid) from None
     if plan.digest != model.digest:
@@ -72,6 +71,15 @@ def plan_of(document: MutableMapping[str, Any], *, source: str) -> SavedPlan:
             f"{plan.digest}, and it says {model.digest}; make a new plan"
         )
     return SavedPlan(plan, model.created_at, model.reconciler_version)
+
+
+def _taken_out(document: MutableMapping[str, Any], member: str) -> list[Any]:
+    """Take the entries of a long list out; what is no list is left to be refused."""
+    entries = document.get(member)
+    if not isinstance(entries, list):
+        return []
+    document[member] = []
+    return entries
 
 
 def schema() -> dict[str, Any]:

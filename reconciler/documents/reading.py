@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
 from pydantic import ValidationError
@@ -16,7 +18,9 @@ from reconciler.documents.models import (
     DiagnosticModel,
     HeldModel,
     LiveModel,
+    LiveTargetModel,
     LocationModel,
+    Model,
     PlanModel,
     PolicyModel,
     ScheduledModel,
@@ -58,17 +62,27 @@ class _OfPolicy(Protocol):
 
 T = TypeVar("T")
 I = TypeVar("I", bound=_OfPolicy)  # noqa: E741 - an item
+M = TypeVar("M", bound=Model)
 
 
 class IncoherentPlanError(ValueError):
     """The document has the right shape and contradicts itself; ``str()`` says where."""
 
 
-def plan(document: PlanModel, unchanged: list[Any]) -> Plan:
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """The JSON entries of what is as declared. Reading empties the lists: a large plan is in memory once."""
+
+    targets: list[Any]
+    """Of ``unchanged_targets``."""
+    assignments: list[Any]
+    """Of ``unchanged``."""
+
+
+def plan(document: PlanModel, unchanged: Unchanged) -> Plan:
     """Rebuild the plan. Raises `IncoherentPlanError`.
 
-    ``unchanged`` are the JSON entries of that member, and ``document`` is without them. The list is
-    emptied on the way.
+    ``document`` is without the entries of ``unchanged``, which are used up.
     """
     tenant, limits = document.tenant, document.guardrails
     diagnostics = (
@@ -108,7 +122,7 @@ def _impact(document: PlanModel, policies: Sequence[PolicyPlan]) -> Impact | Non
     return impact_of(document.impact, reach)
 
 
-def _policies(document: PlanModel, entries: list[Any]) -> tuple[PolicyPlan, ...]:
+def _policies(document: PlanModel, entries: Unchanged) -> tuple[PolicyPlan, ...]:
     policies = {item.id: _policy(item) for item in document.policies}
     changes = _by_policy(document.changes, policies)
     held = _by_policy(document.held, policies)
@@ -140,7 +154,7 @@ def _hold(held: Sequence[HeldModel]) -> Hold | None:
 
 
 def _scheduled(item: ScheduledModel, policy: Policy) -> Scheduled:
-    place = _required(_location(item.declared_at), "declared_at")
+    place = _place(item.declared_at)
     return Scheduled(policy, _target(item.target), _filter(item.target), item.from_, place)
 
 
@@ -186,44 +200,39 @@ def _change(change: ChangeModel, policy: Policy) -> Change:
     return Update(policy, live, _target(after), _filter(after), declared_at, change.broad)
 
 
-def _unchanged(entries: list[Any], policies: Mapping[str, Policy]) -> Mapping[str, list[Keep]]:
+def _unchanged(entries: Unchanged, policies: Mapping[str, Policy]) -> Mapping[str, list[Keep]]:
     """Read the assignments that are as declared, by policy; equal targets are kept once."""
+    targets = _used_up(LiveTargetModel, entries.targets, "unchanged_targets")
+    known = [_assignment(target, "") for target in targets]
     grouped: dict[str, list[Keep]] = defaultdict(list)
-    known: dict[tuple[Target, Filter | None], Assignment] = {}
-    entries.reverse()
-    for number in range(len(entries)):
-        try:
-            item = UnchangedModel.model_validate(entries.pop())
-        except ValidationError as invalid:
-            place = ".".join(str(part) for part in invalid.errors()[0]["loc"])
-            raise IncoherentPlanError(f"unchanged.{number}.{place}") from None
+    for number, item in enumerate(_used_up(UnchangedModel, entries.assignments, "unchanged")):
         if item.policy.id not in policies:
             raise IncoherentPlanError(f"policy {item.policy.id} is not among policies")
-        key = _target(item.target), _filter(item.target)
-        live = known[key] = _unchanged_assignment(item, known.get(key))
-        declared_at = _required(_location(item.declared_at), "declared_at")
-        grouped[item.policy.id].append(Keep(policies[item.policy.id], live, declared_at))
+        if item.target >= len(known):
+            raise IncoherentPlanError(f"unchanged.{number}.target")
+        live = replace(known[item.target], id=item.assignment_id)
+        keep = Keep(policies[item.policy.id], live, _place(item.declared_at))
+        grouped[item.policy.id].append(keep)
     return grouped
 
 
-def _unchanged_assignment(item: UnchangedModel, before: Assignment | None) -> Assignment:
-    """Read one; ``before`` is the last one above it with the same target and filter."""
-    target, filter = _target(item.target), _filter(item.target)
-    if item.graph_target is not None:
-        raw_target = json.dumps(item.graph_target, separators=(",", ":"))
-    else:
-        raw_target = _required(before, "graph_target").raw_target
-    if before is not None and before.target.name == target.name:
-        target = before.target
-    if filter and before is not None and before.filter and before.filter.name == filter.name:
-        filter = before.filter
-    beside = json.dumps(item.graph_properties, separators=(",", ":"))
-    return Assignment(item.assignment_id, target, filter, item.source, raw_target, beside)
+def _used_up(model: type[M], entries: list[Any], member: str) -> Iterator[M]:
+    entries.reverse()
+    for number in range(len(entries)):
+        try:
+            yield model.model_validate(entries.pop())
+        except ValidationError as invalid:
+            place = ".".join(map(str, (member, number, *invalid.errors()[0]["loc"])))
+            raise IncoherentPlanError(place) from None
 
 
 def _live(item: LiveModel) -> Assignment:
+    return _assignment(item, item.assignment_id)
+
+
+def _assignment(item: LiveTargetModel, id: str) -> Assignment:
     return Assignment(
-        item.assignment_id,
+        id,
         _target(item.target),
         _filter(item.target),
         item.source,
@@ -242,7 +251,11 @@ def _filter(item: TargetModel) -> Filter | None:
 
 
 def _location(item: LocationModel | None) -> Location | None:
-    return None if item is None else Location(item.file, item.line, item.column, item.text)
+    return None if item is None else _place(item)
+
+
+def _place(item: LocationModel) -> Location:
+    return Location(sys.intern(item.file), item.line, item.column, item.text)
 
 
 def diagnostic_of(item: DiagnosticModel, severity: Severity) -> Diagnostic:

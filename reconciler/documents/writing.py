@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
-from functools import partial
 from typing import Any
 
 from reconciler.differ.compare import explain_update
@@ -40,6 +39,7 @@ def json_text(document: object) -> str:
 
 def plan_json(plan: Plan) -> dict[str, Any]:
     """Write a plan, without what belongs to the moment it was made in; for `envelope.json_parts`."""
+    unchanged = _Unchanged(plan)
     return {
         "tenant": tenant_json(plan.tenant),
         "complete": plan.complete,
@@ -49,12 +49,13 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "selection": list(plan.selection),
         "summary": _summary_json(plan.summary),
         "risk": _risk_json(risk_of(plan)),
-        "policies": [_declared_policy(policy) for policy in plan.policies],
+        "policies": LongList(lambda: map(_declared_policy, plan.policies)),
         "changes": [_change_json(change, plan.impact) for change in plan.changes],
         "held": [_held_json(change, p.hold) for p in plan.policies for change in p.held],
         "scheduled": [_scheduled_json(line) for p in plan.policies for line in p.scheduled],
         "impact": _impact_json(plan),
-        "unchanged": LongList(partial(_unchanged, plan)),
+        "unchanged_targets": LongList(unchanged.targets),
+        "unchanged": LongList(unchanged.entries),
         "unmanaged": [_untouched(change) for p in plan.policies for change in p.unmanaged],
         "inherited": [_untouched(change) for p in plan.policies for change in p.inherited],
         "errors": _diagnostics(plan.diagnostics, Severity.ERROR),
@@ -205,9 +206,12 @@ def filter_json(filter: Filter | None) -> dict[str, Any] | None:
 
 
 def _live(assignment: Assignment) -> dict[str, Any]:
+    return {"assignment_id": assignment.id} | _live_target(assignment)
+
+
+def _live_target(assignment: Assignment) -> dict[str, Any]:
     beside = json.loads(assignment.raw_properties)
     return {
-        "assignment_id": assignment.id,
         "source": assignment.source,
         "target": _target(assignment.target, assignment.filter),
         "graph_target": json.loads(assignment.raw_target),
@@ -215,19 +219,36 @@ def _live(assignment: Assignment) -> dict[str, Any]:
     }
 
 
-def _unchanged(plan: Plan) -> Iterator[dict[str, Any]]:
-    """Write the assignments that are as declared, which are most: what stands above is left out."""
-    graph_targets: dict[tuple[Target, Filter | None], str] = {}
-    for policy in plan.policies:
-        for keep in policy.kept:
-            document: dict[str, Any] = {"policy": {"id": keep.policy.id, "name": keep.policy.name}}
-            document |= _live(keep.assignment)
-            key = keep.assignment.target, keep.assignment.filter
-            if graph_targets.get(key) == keep.assignment.raw_target:
-                del document["graph_target"]
-            graph_targets[key] = keep.assignment.raw_target
-            document["declared_at"] = location_json(keep.declared_at)
-            yield document
+class _Unchanged:
+    """The assignments that are as declared, which are most: a target that many have is written once."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._kept = [keep for policy in plan.policies for keep in policy.kept]
+        self._first: dict[tuple[object, ...], Assignment] = {}
+        for keep in self._kept:
+            self._first.setdefault(_all_but_id(keep.assignment), keep.assignment)
+        self._positions = {key: position for position, key in enumerate(self._first)}
+
+    def targets(self) -> Iterator[dict[str, Any]]:
+        """Write each target once."""
+        return map(_live_target, self._first.values())
+
+    def entries(self) -> Iterator[dict[str, Any]]:
+        """Write each assignment with the position of its target."""
+        for keep in self._kept:
+            yield {
+                "policy": {"id": keep.policy.id},
+                "assignment_id": keep.assignment.id,
+                "target": self._positions[_all_but_id(keep.assignment)],
+                "declared_at": location_json(keep.declared_at),
+            }
+
+
+def _all_but_id(live: Assignment) -> tuple[object, ...]:
+    """What is written of an assignment beside its id; the names too, which are not compared."""
+    target, filter = live.target, live.filter
+    names = target.name, filter.name if filter else None
+    return target, filter, names, live.source, live.raw_target, live.raw_properties
 
 
 def _untouched(change: Unmanaged | Inherited) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import json
 import random
+from dataclasses import replace
 
 import jsonschema
 import pytest
@@ -229,9 +230,13 @@ def lacking(edit):
         (lambda d: d["changes"][2].update(live=None), "a change lacks live"),
         (lambda d: d["changes"][3].update(after=None), "a change lacks after"),
         (lambda d: d["changes"][3].update(declared_at=None), "a change lacks declared_at"),
-        (lambda d: d["unchanged"][0].update(declared_at=None), "lacks declared_at"),
-        (lambda d: d["unchanged"][0].pop("graph_target"), "lacks graph_target"),
+        (lambda d: d["unchanged"][0].update(declared_at=None), "unchanged.0.declared_at"),
         (lambda d: d["unchanged"][0].pop("target"), "unchanged.0.target"),
+        (lambda d: d["unchanged"][0].update(target=1), "unchanged.0.target"),
+        (lambda d: d["unchanged"][0].update(target=-1), "unchanged.0.target"),
+        (lambda d: d["unchanged_targets"][0].pop("graph_target"), "targets.0.graph_target"),
+        (lambda d: d["unchanged_targets"].clear(), "unchanged.0.target"),
+        (lambda d: d.pop("unchanged_targets"), "unchanged_targets"),
         (lambda d: d.pop("unchanged"), "unchanged"),
         (lambda d: d["policies"].clear(), "is not among policies"),
     ],
@@ -294,14 +299,16 @@ def keep(live):
     return Keep(build.policy(), live, build.at())
 
 
-def test_an_unchanged_assignment_takes_one_line_and_repeats_no_graph_target():
+def test_an_unchanged_assignment_takes_one_line_and_shares_its_target():
     kept = [keep(build.live(build.group(), id=each)) for each in ("a", "b")]
     other = keep(build.live(build.group(), id="c", future="new"))
-    plan = build.plan(build.nothing(kept=(*kept, other, kept[0])))
+    named = keep(replace(build.live(id="d"), target=build.group(name="Sales")))
+    plan = build.plan(build.nothing(kept=(*kept, other, kept[0], named)))
     text = dumps(build.saved(plan))
-    found = json.loads(text)["unchanged"]
-    assert ["graph_target" in each for each in found] == [True, False, True, True]
-    assert sum('"assignment_id"' in line for line in text.splitlines()) == len(found)
+    found = json.loads(text)
+    assert [each["target"] for each in found["unchanged"]] == [0, 0, 1, 0, 2]
+    assert len(found["unchanged_targets"]) == 3
+    assert sum('"assignment_id"' in line for line in text.splitlines()) == 5
     assert repr(loads(text, source="plan.json").plan) == repr(plan)
 
 
