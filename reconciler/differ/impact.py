@@ -39,6 +39,7 @@ _NOT_COUNTED_BEFORE = Unknown("the filter before was not counted")
 _DISABLED = Unknown("the evaluation of the filter is disabled")
 _NOT_EVALUATED = Unknown("Intune may not evaluate this filter on this policy")
 _NOT_ASKED = Unknown("it was not asked for")
+_HIDDEN = Unknown("the group hides its members; counting them needs Member.Read.Hidden")
 _NOT_COUNTED = {
     TargetKind.COLLECTION: Unknown("Graph does not count a Configuration Manager collection"),
     TargetKind.SCOPE_TAG_GROUP: Unknown("Graph does not count a scope-tag group"),
@@ -85,7 +86,7 @@ def filter_in_use(change: Change) -> Filter | None:
 def reach_of(change: Change, readings: ImpactReadings, directory: Directory) -> Reach:
     """Bound whom one change concerns."""
     filter = filter_in_use(change)
-    members = _members_of(change.target, readings)
+    members = _members_of(change.target, readings, directory)
     matches = _matches_of(filter, readings, directory)
     included = matches
     if filter is not None:
@@ -163,14 +164,25 @@ def _is_countable(target: Target) -> bool:
     return target.kind in GROUP_KINDS and target.id not in VIRTUAL_GROUPS.values()
 
 
-def _members_of(target: Target, readings: ImpactReadings) -> MemberCounts | None:
+def _members_of(
+    target: Target, readings: ImpactReadings, directory: Directory
+) -> MemberCounts | None:
     """None for a target that has no members of its own: all devices and all users."""
     if target.is_broad or target.id in VIRTUAL_GROUPS.values():
         return None
     not_counted = _NOT_COUNTED.get(target.kind)
     if not_counted is not None:
         return MemberCounts(not_counted, not_counted)
-    return readings.members.get(target.id or "", MemberCounts(_NOT_ASKED, _NOT_ASKED))
+    counts = readings.members.get(target.id or "", MemberCounts(_NOT_ASKED, _NOT_ASKED))
+    group = directory.groups.by_id.get(target.id or "")
+    if group is None or not group.hides_members or _shows_some(counts):
+        return counts
+    return MemberCounts(counts.users or _HIDDEN, counts.devices or _HIDDEN)
+
+
+def _shows_some(counts: MemberCounts) -> bool:
+    known = (each for each in (counts.users, counts.devices) if not isinstance(each, Unknown))
+    return any(known)
 
 
 def _matches_of(

@@ -21,6 +21,7 @@ from reconciler.documents.writing import json_text
 from reconciler.model.errors import PlanFileError
 from reconciler.model.ports import Directory
 from reconciler.model.state import (
+    HIDDEN_MEMBERSHIP,
     UNKNOWN_SOURCE,
     Assignment,
     AssignmentFilter,
@@ -212,6 +213,7 @@ def _group(group: Group) -> dict[str, Any]:
         "id": group.id,
         "displayName": group.name or None,
         "membershipRule": group.membership_rule,
+        "visibility": HIDDEN_MEMBERSHIP if group.hides_members else None,
     }
 
 

@@ -34,7 +34,7 @@ LONGEST_FILTER = 1500
 Graph documents 2,048 for a whole address (graph.md section 6); the rest of it needs about 150.
 """
 
-_SELECT = "$select=id,displayName,membershipRule"
+_SELECT = "$select=id,displayName,membershipRule,visibility"
 _LARGEST_PAGE = 999
 _NEARBY_PREFIX = 3
 _NEARBY_PAGE = 50

@@ -20,6 +20,7 @@ from reconciler.model.policy_types import Family, platform_of
 from reconciler.model.requests import AssignmentToSend
 from reconciler.model.state import (
     DIRECT,
+    HIDDEN_MEMBERSHIP,
     NO_FILTER_ID,
     UNKNOWN_SOURCE,
     Assignment,
@@ -104,6 +105,7 @@ class GroupItem(_Item):
     id: str
     display_name: Name = Field(None, alias="displayName")
     membership_rule: Name = Field(None, alias="membershipRule")
+    visibility: str | None = None
 
 
 class FilterItem(_Item):
@@ -169,7 +171,12 @@ def policy(item: PolicyItem, family: Family) -> Policy:
 
 def group(item: GroupItem) -> Group:
     """Read a group; its name is "" where Graph shows none."""
-    return Group(item.id.lower(), item.display_name or "", item.membership_rule or None)
+    return Group(
+        item.id.lower(),
+        item.display_name or "",
+        item.membership_rule or None,
+        hides_members=item.visibility == HIDDEN_MEMBERSHIP,
+    )
 
 
 def assignment_filter(item: FilterItem) -> AssignmentFilter:

@@ -23,6 +23,10 @@ POLICY_SETS = "policySets"
 UNKNOWN_SOURCE = "unknown"
 """What stands as ``source`` where Graph names none."""
 
+HIDDEN_MEMBERSHIP = "HiddenMembership"
+"""The ``visibility`` of a group whose members only ``Member.Read.Hidden`` shows
+(https://learn.microsoft.com/graph/api/resources/group)."""
+
 
 class Cloud(StrEnum):
     """The Microsoft cloud a tenant lives in."""
@@ -269,11 +273,13 @@ class Group:
     """A Microsoft Entra group. ``membership_rule`` is set for dynamic groups alone.
 
     ``name`` is "" where Graph shows none; such a group can be declared by its id alone.
+    ``hides_members`` says that Graph may show no members where there are some.
     """
 
     id: str
     name: str
     membership_rule: str | None = None
+    hides_members: bool = False
 
 
 @dataclass(frozen=True, slots=True)

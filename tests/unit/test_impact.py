@@ -25,7 +25,7 @@ from reconciler.model.impact import (
 )
 from reconciler.model.plan import Create, Delete, PolicyPlan, Update
 from reconciler.model.ports import Directory, GroupSearch
-from reconciler.model.state import AssignmentFilter, Ownership
+from reconciler.model.state import AssignmentFilter, Group, Ownership
 from reconciler.model.wording import NO_NAMES, Names
 from tests.support import build
 
@@ -53,6 +53,24 @@ def create(target=None, filter=None):
 
 
 INCLUDE, EXCLUDE = build.filtered(), build.filtered(mode="exclude")
+
+
+HIDDEN = Unknown("the group hides its members; counting them needs Member.Read.Hidden")
+
+
+@pytest.mark.parametrize(
+    ("members", "expected"),
+    [
+        ((0, 0), Reach(HIDDEN, HIDDEN, None, HIDDEN)),
+        ((0, REFUSED), Reach(HIDDEN, REFUSED, None, HIDDEN)),
+        ((0, 7), Reach(0, 7, None, 7)),
+        ((3, 0), Reach(3, 0, None, None)),
+    ],
+)
+def test_no_members_of_a_group_that_hides_them_are_not_believed(members, expected):
+    group = Group(build.SALES, "Sales", hides_members=True)
+    directory = Directory(GroupSearch({build.SALES: group}, {}, {}), FILTERS)
+    assert reach_of(create(), readings(members), directory) == expected
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,15 @@ from reconciler.graph import wire
 from reconciler.model.errors import GraphError
 from reconciler.model.policy_types import CLASSIC, SETTINGS_CATALOG
 from reconciler.model.requests import AssignmentToSend
-from reconciler.model.state import NO_FILTER_ID, Filter, FilterMode, Policy, Target, TargetKind
+from reconciler.model.state import (
+    NO_FILTER_ID,
+    Filter,
+    FilterMode,
+    Group,
+    Policy,
+    Target,
+    TargetKind,
+)
 from tests.support import build
 
 GROUP_TYPE = "#microsoft.graph.groupAssignmentTarget"
@@ -247,7 +255,9 @@ def test_a_policy_without_a_type_or_a_name_is_still_read():
 
 def test_groups_filters_and_the_tenant_are_read_with_ids_in_lower_case():
     group = {"id": "A", "displayName": "Sales", "membershipRule": ""}
-    assert wire.group(wire.parse(wire.GroupItem, group, "reading")).membership_rule is None
+    assert wire.group(wire.parse(wire.GroupItem, group, "reading")) == Group("a", "Sales")
+    hidden = group | {"visibility": "HiddenMembership"}
+    assert wire.group(wire.parse(wire.GroupItem, hidden, "reading")).hides_members
     filter = {
         "id": "B",
         "displayName": "F",
