@@ -16,22 +16,16 @@ from typing import Generic, NamedTuple, TypeVar
 from pydantic import ValidationError
 
 from reconciler.loader.document import Document
-from reconciler.loader.messages import LIST_TARGETS, Path, PathDiagnostic
-from reconciler.loader.scalar_types import MAX_NAME
-from reconciler.loader.schema import (
+from reconciler.loader.entry_shapes import (
     TARGET_LISTS,
     AllDevices,
     AllUsers,
     CollectionTarget,
-    DefaultsShape,
     Exclusion,
     FilterShape,
     GroupTarget,
-    HoldShape,
     Inclusion,
     ObjectReference,
-    PoliciesFile,
-    PolicyShape,
     Removal,
     RemovedAllDevices,
     RemovedAllUsers,
@@ -39,6 +33,9 @@ from reconciler.loader.schema import (
     RemovedGroup,
     Shape,
 )
+from reconciler.loader.file_shapes import DefaultsShape, HoldShape, PoliciesFile, PolicyShape
+from reconciler.loader.messages import LIST_TARGETS, Path, PathDiagnostic
+from reconciler.loader.scalar_types import MAX_NAME
 from reconciler.loader.validation_errors import describe_refusals, missing_parts
 from reconciler.loader.yaml_nodes import Mapping, Node, Scalar, Sequence, plain, value_of
 from reconciler.model.diagnostics import Diagnostic, Location, error, warning

@@ -69,7 +69,7 @@ class Document:
 
 def c_events(text: str) -> Iterator[Any]:
     """Parse with libyaml."""
-    yield from iter(CParser(text).get_event, None)
+    return iter(CParser(text).get_event, None)
 
 
 def pure_events(text: str) -> Iterator[Any]:

@@ -18,9 +18,9 @@ from pydantic_core import PydanticCustomError
 from reconciler.loader.declarations import Checked, PolicyReader, check, hold_of
 from reconciler.loader.desired_checks import check_policies, check_targets
 from reconciler.loader.document import Document, read
+from reconciler.loader.file_shapes import GuardrailsShape, TenantFile
 from reconciler.loader.overrides import add_defaults, join_overrides
 from reconciler.loader.scalar_types import checked_label
-from reconciler.loader.schema import GuardrailsShape, TenantFile
 from reconciler.loader.source_files import (
     LOCK_FILE,
     TENANT_FILE,

@@ -13,9 +13,9 @@ from pydantic import Field
 
 from reconciler.loader.declarations import check
 from reconciler.loader.document import read
+from reconciler.loader.entry_shapes import Shape
 from reconciler.loader.policy_writer import scalar
 from reconciler.loader.scalar_types import Guid, Name, OptionalName
-from reconciler.loader.schema import Shape
 from reconciler.loader.yaml_nodes import Mapping
 from reconciler.model.diagnostics import Diagnostic, Location, error, has_errors
 from reconciler.model.lock import Lock, LockedKind, LockedObject

@@ -13,13 +13,8 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from reconciler.loader.document import Document
-from reconciler.loader.schema import (
-    BROAD_WORDS,
-    NO_MODE_HELP,
-    TARGET_LISTS,
-    TARGETS,
-    GuardrailsShape,
-)
+from reconciler.loader.entry_shapes import BROAD_WORDS, NO_MODE_HELP, TARGET_LISTS, TARGETS
+from reconciler.loader.file_shapes import GuardrailsShape
 from reconciler.loader.suggestions import (
     NOT_SUGGESTED,
     VALUES,

@@ -10,7 +10,7 @@ import difflib
 import re
 from collections.abc import Collection
 
-from reconciler.loader.schema import BROAD_WORDS
+from reconciler.loader.entry_shapes import BROAD_WORDS
 from reconciler.model.state import BroadTargets, Cloud, Override, Ownership, Writes
 
 VALUES: dict[str, tuple[str, ...]] = {

@@ -13,6 +13,15 @@ from typing import Any
 from pydantic import ValidationError
 
 from reconciler.loader.document import Document
+from reconciler.loader.entry_shapes import (
+    TARGET_LISTS,
+    TARGETS,
+    FilterShape,
+    ObjectReference,
+    ScopeTagGroup,
+    Shape,
+)
+from reconciler.loader.file_shapes import DefaultsShape, GuardrailsShape, HoldShape, PolicyShape
 from reconciler.loader.messages import (
     LIST_POLICIES,
     LIST_TARGETS,
@@ -22,18 +31,6 @@ from reconciler.loader.messages import (
     RefusedValue,
     describe_missing_key,
     describe_refusal,
-)
-from reconciler.loader.schema import (
-    TARGET_LISTS,
-    TARGETS,
-    DefaultsShape,
-    FilterShape,
-    GuardrailsShape,
-    HoldShape,
-    ObjectReference,
-    PolicyShape,
-    ScopeTagGroup,
-    Shape,
 )
 from reconciler.loader.suggestions import nearest
 from reconciler.loader.yaml_nodes import Mapping, Node, Scalar, Sequence, kind_of, value_of

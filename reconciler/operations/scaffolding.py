@@ -16,8 +16,8 @@ from pathlib import Path
 
 from reconciler.graph.auth.token_claims import read_claims
 from reconciler.loader import load
+from reconciler.loader.json_schema import policies_schema, tenant_schema
 from reconciler.loader.policy_writer import scalar
-from reconciler.loader.schema import policies_schema, tenant_schema
 from reconciler.model.errors import AuthError, ConfigError, UsageError
 from reconciler.model.state import Cloud, TenantIdentity
 from reconciler.operations.connect import Session, connect, sign_in

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from reconciler.loader import load
-from reconciler.loader.schema import policies_schema, tenant_schema
+from reconciler.loader.json_schema import policies_schema, tenant_schema
 from tests.support.property_rounds import examples
 
 TENANT = Draft202012Validator(tenant_schema())

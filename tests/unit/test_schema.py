@@ -5,7 +5,7 @@ from jsonschema import Draft202012Validator
 
 from reconciler.loader import load
 from reconciler.loader.document import read
-from reconciler.loader.schema import policies_schema, tenant_schema
+from reconciler.loader.json_schema import policies_schema, tenant_schema
 from reconciler.loader.yaml_nodes import plain
 
 CASES = Path(__file__).parents[1] / "cases" / "loader"

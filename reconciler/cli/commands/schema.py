@@ -24,11 +24,11 @@ def command(*, name: str, console: Console, out: Path | None) -> None:
     from reconciler.documents.plans import schema as plan_schema
     from reconciler.documents.results import result_schema
     from reconciler.documents.writing import json_text
-    from reconciler.loader import schema
+    from reconciler.loader import json_schema
 
     document = {
-        "tenant": schema.tenant_schema,
-        "policies": schema.policies_schema,
+        "tenant": json_schema.tenant_schema,
+        "policies": json_schema.policies_schema,
         "plan": plan_schema,
         "result": result_schema,
     }[name]()
