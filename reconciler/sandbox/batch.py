@@ -80,6 +80,8 @@ def _entry(item: object) -> _BatchEntry:
     if not isinstance(item, dict):
         raise bad_request("Invalid batch payload format.")
     own_id, method, url = item.get("id"), item.get("method"), item.get("url")
+    if isinstance(own_id, int):  # documented is a string; IntuneCD sends a number and is understood
+        own_id = str(own_id)
     if not isinstance(own_id, str) or not own_id:
         raise bad_request("Every batch request needs an 'id' that is a string.")
     if not isinstance(method, str) or method.upper() not in _METHODS:

@@ -10,8 +10,11 @@ from reconciler.sandbox.group_filter import parse_group_filter
 from reconciler.sandbox.odata import project
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from reconciler.sandbox.checks import JsonObject
     from reconciler.sandbox.exchange import SandboxRequest
+    from reconciler.sandbox.odata import Options
     from reconciler.sandbox.service import Service
 
 _MAX_ADVANCED_URL = 2048  # characters, [D] section 6
@@ -77,7 +80,7 @@ def list_groups(service: Service, request: SandboxRequest) -> SandboxResponse:
         request,
         "groups",
         groups,
-        lambda group: project(group, options, known, "microsoft.graph.group"),
+        lambda group: _shown_group(group, options, known),
         options=options,
         page_size=service.page_size,
     )
@@ -90,8 +93,13 @@ def get_group(service: Service, request: SandboxRequest, group_id: str) -> Sandb
     """`GET /groups/{id}`; the ids that Intune shows for all devices and all users find nothing ([O] section 5)."""
     options = request.options("$select")
     group = existing_group(service, group_id)
-    shown = project(group, options, _GROUP | group.keys(), "microsoft.graph.group")
+    shown = _shown_group(group, options, _GROUP | group.keys())
     return SandboxResponse(200, {"@odata.context": request.context("groups/$entity"), **shown})
+
+
+def _shown_group(group: JsonObject, options: Options, known: Collection[str]) -> JsonObject:
+    """A group of no type has an empty list of them, as every collection in Graph may be empty and not null."""
+    return project({"groupTypes": [], **group}, options, known, "microsoft.graph.group")
 
 
 def existing_group(service: Service, group_id: str) -> JsonObject:

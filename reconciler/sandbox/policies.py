@@ -11,6 +11,8 @@ from reconciler.sandbox.targets import shown as shown_target
 from reconciler.sandbox.tenant_file import CATALOG, CLASSIC
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from reconciler.sandbox.checks import JsonObject
     from reconciler.sandbox.exchange import SandboxRequest
     from reconciler.sandbox.service import Service
@@ -76,13 +78,11 @@ _ASSIGNMENT = frozenset({"id", "target", "source", "sourceId"})
 def list_policies(service: Service, request: SandboxRequest, family: str) -> SandboxResponse:
     """`GET /deviceManagement/{family}`, paged."""
     options = request.options("$expand", "$select", "$top", "$skiptoken")
-    expands_assignments = bool(options.expanded("assignments"))
+    expanded = options.expanded("assignments", _ACTIONS)
 
     def show(policy: JsonObject) -> JsonObject:
         entry = _shown_policy(service, request, family, policy, options)
-        if expands_assignments:
-            entry |= _expansion(service, request, family, policy["id"])
-        return entry
+        return entry | _expansions(service, request, family, policy["id"], expanded)
 
     body = paged(
         request,
@@ -103,10 +103,7 @@ def get_policy(
     expanded = options.expanded("assignments", _ACTIONS)
     policy = existing_policy(service, family, policy_id)
     entry = _shown_policy(service, request, family, policy, options)
-    if "assignments" in expanded:
-        entry |= _expansion(service, request, family, policy["id"])
-    if _ACTIONS in expanded:
-        entry |= _actions(service, request, family, policy["id"])
+    entry |= _expansions(service, request, family, policy["id"], expanded)
     return SandboxResponse(
         200, {"@odata.context": request.context(f"deviceManagement/{family}/$entity"), **entry}
     )
@@ -171,7 +168,8 @@ def get_filter(service: Service, request: SandboxRequest, filter_id: str) -> San
     for one in service.state.filters:
         if one["id"].lower() == filter_id.lower():
             known = _FILTER | one.keys()
-            shown = project(one, options, known, _FILTER_TYPE)
+            # The id comes along when it is not selected: IntuneCD selects the name alone, and uses it.
+            shown = {"id": one["id"]} | project(one, options, known, _FILTER_TYPE)
             context = request.context("deviceManagement/assignmentFilters/$entity")
             return SandboxResponse(200, {"@odata.context": context, **shown})
     raise intune_refusal(404, f"No assignment filter has the id {filter_id}")
@@ -202,7 +200,27 @@ def _assignments(
     ]
 
 
-def _expansion(
+def _expansions(
+    service: Service,
+    request: SandboxRequest,
+    family: str,
+    policy_id: str,
+    expanded: Collection[str],
+) -> JsonObject:
+    """What `$expand` adds to a policy, read alone or listed.
+
+    IntuneCD, which is in daily use, lists with the actions
+    (https://github.com/almenscorner/IntuneCD, ``backup/Intune/Compliance.py``).
+    """
+    entry: JsonObject = {}
+    if "assignments" in expanded:
+        entry |= _expanded_assignments(service, request, family, policy_id)
+    if _ACTIONS in expanded:
+        entry |= _actions(service, request, family, policy_id)
+    return entry
+
+
+def _expanded_assignments(
     service: Service, request: SandboxRequest, family: str, policy_id: str
 ) -> JsonObject:
     """What `$expand=assignments` adds to a policy.

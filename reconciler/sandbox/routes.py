@@ -147,7 +147,8 @@ _SEGMENTS = frozenset(
 def dispatch(service: Service, request: SandboxRequest) -> SandboxResponse:
     """Answer one request; Refusal for an address or a method that there is not."""
     try:
-        endpoint, arguments = _ADAPTER.match(request.path, method="GET")
+        # A slash at the end changes nothing: IntuneCD lists policies with one.
+        endpoint, arguments = _ADAPTER.match(request.path.removesuffix("/"), method="GET")
     except NotFound as error:
         raise _unknown_address(request.path) from error
     values = {name: str(value) for name, value in arguments.items() if name != "version"}

@@ -1,6 +1,7 @@
 """Measure commands beside the floor and other tools, and print tables of ratios. A script.
 
-    python -m tests.benchmarks.report [--sizes 100 1000 10000] [--rounds 5] [--octodns PATH]
+    python -m tests.benchmarks.report [--sizes 100 1000 10000] [--rounds 5]
+        [--octodns PATH] [--intunecd PYTHON]
 
 Each figure is the median of pairs: the command and what it is compared with run one after the other,
 so that a busy machine slows both. Seconds are not printed: they say more of the machine.
@@ -25,6 +26,7 @@ from tests.benchmarks.stages import shares
 from tests.benchmarks.tenants import PER_POLICY, TENANT, Size, tenant_file, write_root
 
 FLOOR = Path(__file__).with_name("floor.py")
+INTUNECD = Path(__file__).with_name("intunecd.py")
 LARGEST_APPLY = 1_000
 """Policies: at Graph's documented rate of writes, a tenth of 10,000 changed takes an hour."""
 
@@ -162,11 +164,36 @@ def beside_others(folder: Path, rounds: int, octodns_sync: str | None) -> None:
             row(title, f"{items:,}", seconds, memory)
 
 
+def beside_intunecd(folder: Path, rounds: int, python: str | None) -> None:
+    """Print a line for each size: its backup of compliance policies against our snapshot."""
+    if python is None:
+        row("IntuneCD", "not there")
+        return
+    for policies in (100, 1_000):
+        ours = Prepared.of(Size(policies, every=0), folder / f"intunecd-{policies}")
+        backup = ours.folder / "backup"
+        backup.mkdir()
+        with serving(ours.file) as served:
+            theirs = [python, str(INTUNECD), served.url, str(backup)]
+            snapshot = ["snapshot", str(ours.root), "--out", str(ours.folder / "snapshot.json")]
+            usage_of(theirs)
+            requests = served.requests
+            seconds, memory = ratios(
+                partial(usage_of, theirs),
+                partial(usage_of, [*RECONCILER, *snapshot], environ=served.environ),
+                max(rounds // 2, 1),
+            )
+        row("IntuneCD, compliance policies", f"{policies:,}", seconds, memory, requests)
+
+
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--sizes", type=int, nargs="*", default=[100, 1_000, 10_000])
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--octodns", metavar="PATH", help="octodns-sync, where it is installed")
+    options.add_argument(
+        "--intunecd", metavar="PYTHON", help="the interpreter that has IntuneCD installed"
+    )
     chosen = options.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -188,6 +215,16 @@ def main() -> None:
         row("other tool, nothing to change", "items", "its time / ours", "its memory / ours")
         row("---", "--:", "--:", "--:")
         beside_others(folder, chosen.rounds, chosen.octodns)
+        line()
+        row(
+            "other tool, saving a tenant",
+            "policies",
+            "its time / ours",
+            "its memory / ours",
+            "its requests",
+        )
+        row("---", "--:", "--:", "--:", "--:")
+        beside_intunecd(folder, chosen.rounds, chosen.intunecd)
 
 
 if __name__ == "__main__":

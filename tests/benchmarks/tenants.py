@@ -25,6 +25,17 @@ TENANT = "7d2f9a54-51d8-4c0e-9b57-0c1f5d6c7a11"
 PER_POLICY = 10
 FILTERS = 5
 
+_BLOCK_AT_ONCE = {
+    "scheduledActionConfigurations": [
+        {
+            "actionType": "block",
+            "gracePeriodHours": 0,
+            "notificationTemplateId": "00000000-0000-0000-0000-000000000000",
+        }
+    ]
+}
+"""The action that Intune gives to every policy."""
+
 
 def an_id(kind: int, number: int) -> str:
     return f"{kind:08x}-0000-4000-8000-{number:012x}"
@@ -144,6 +155,7 @@ def tenant_file(size: Size) -> dict[str, Any]:
                     }
                     for group, filter in size.live(number)
                 ],
+                "scheduledActionsForRule": [_BLOCK_AT_ONCE],
             }
             for number in range(size.policies)
         ],

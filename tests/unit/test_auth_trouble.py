@@ -170,7 +170,7 @@ def test_a_token_that_trickles_in_is_given_up_on(pick, head):
         began = time.monotonic()
         message = refused(pick(environ, remaining=lambda: 1.0))
 
-    assert "no response in time" in message
+    assert "in time" in message  # of one piece, or of the whole: whichever limit is met first
     assert time.monotonic() - began < 10.0
 
 

@@ -80,7 +80,7 @@ def test_a_batch_holds_twenty_entries(count, status):
     "entry",
     [
         "text",
-        {"id": 1, "method": "GET", "url": "/groups"},
+        {"id": 1.5, "method": "GET", "url": "/groups"},
         {"method": "GET", "url": "/groups"},
         {"id": "1", "url": "/groups"},
         {"id": "1", "method": "GET"},
@@ -95,6 +95,11 @@ def test_a_malformed_batch_is_refused_whole(entry):
 
     assert code_of(post(app, [get("first", "/groups"), entry])) == (400, "BadRequest")
     assert app.batched == []
+
+
+def test_an_id_may_be_a_number_and_comes_back_as_text():
+    response = post(sandbox(), [{"id": 1, "method": "GET", "url": "/groups"}])
+    assert [each["id"] for each in response.json()["responses"]] == ["1"]
 
 
 def test_a_failed_dependency_is_424_and_so_is_what_depends_on_it():

@@ -129,6 +129,7 @@ def test_one_group_is_found_by_its_id_without_regard_to_case(graph):
 
     assert response.json()["displayName"] == "Sales laptops"
     assert response.json()["membershipRule"] is None
+    assert graph.get(f"/v1.0/groups/{SALES}").json()["groupTypes"] == []
     assert code_of(graph.get(f"/v1.0/groups/{KIOSKS}")) == (404, "Request_ResourceNotFound")
 
 
@@ -137,6 +138,8 @@ def test_filters_exist_in_beta_only(graph):
 
     assert response.json()["value"] == [{"id": KIOSKS, "displayName": "Kiosks"}]
     assert graph.get(f"/beta/deviceManagement/assignmentFilters/{KIOSKS}").json()["rule"] == "x"
+    named = graph.get(f"/beta/deviceManagement/assignmentFilters/{KIOSKS}?$select=displayName")
+    assert (named.json()["id"], "rule" in named.json()) == (KIOSKS, False)
     missing = graph.get(f"/beta/deviceManagement/assignmentFilters/{SALES}")
     assert code_of(missing) == (404, "ResourceNotFound")
     v1 = graph.get("/v1.0/deviceManagement/assignmentFilters")
@@ -155,6 +158,10 @@ def test_the_three_readings_of_a_classic_policy_agree(graph):
     assert [entry["source"] for entry in alone] == ["direct", "policySets"]
     assert "assignments@odata.context" in by_id
     assert "assignments" not in graph.get(f"{CLASSIC}/{WINDOWS}").json()
+
+
+def test_a_slash_at_the_end_of_an_address_changes_nothing(graph):
+    assert graph.get(f"{CLASSIC}/").json() == graph.get(CLASSIC).json()
 
 
 def test_expanding_catalog_policies_shows_no_assignments(graph):
@@ -329,7 +336,7 @@ def test_without_metadata_the_types_are_gone(graph):
 
 
 @pytest.mark.parametrize(
-    "path", ["/v2.0/groups", "/groups", "/beta/nothing", "/beta/groups/", "/beta//groups"]
+    "path", ["/v2.0/groups", "/groups", "/beta/nothing", "/beta/groups//", "/beta//groups"]
 )
 def test_an_unknown_address_is_refused(graph, path):
     assert code_of(graph.get(path)) == (400, "BadRequest")
