@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from reconciler.model.errors import ReconcilerError
 from reconciler.model.ports import PendingApproval
@@ -100,7 +100,7 @@ def _read(path: Path) -> _Memory:
         return _Memory.model_validate(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return _Memory()
-    except (OSError, ValueError, ValidationError) as broken:
+    except (OSError, ValueError, RecursionError) as broken:
         raise ReconcilerError(
             f"{path} cannot be read; remove it, and give the codes of queued writes with "
             "--approval-code"

@@ -12,9 +12,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from reconciler.model.errors import PlanFileError
+from reconciler.model.nesting import is_nested_deeper
 from reconciler.model.text import escape_json
 
 FORMAT_VERSION = "1.0"
+
+_MAX_DEPTH = 100
+"""Levels: more than a document with the deepest value of Graph in it has."""
 
 
 class Kind(StrEnum):
@@ -56,6 +60,7 @@ def parse(text: str, *, source: str) -> dict[str, Any]:
     """
     try:
         document = json.loads(text)
+        is_too_deep = is_nested_deeper(document, _MAX_DEPTH)
     except json.JSONDecodeError as broken:
         place = f"line {broken.lineno}, column {broken.colno}"
         raise PlanFileError(
@@ -64,7 +69,9 @@ def parse(text: str, *, source: str) -> dict[str, Any]:
     except ValueError:
         raise PlanFileError(f"{source} is not a plan: a number in it is too long") from None
     except RecursionError:
-        raise PlanFileError(f"{source} is not a plan: it is nested too deep") from None
+        is_too_deep = True
+    if is_too_deep:
+        raise PlanFileError(f"{source} is not a plan: it is nested too deep")
     if not isinstance(document, dict) or "format_version" not in document:
         raise PlanFileError(
             f"{source} is not a plan of reconciler; a plan is made with: "

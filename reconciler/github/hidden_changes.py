@@ -37,7 +37,7 @@ def read_changes(body: str) -> tuple[str, ...] | None:
         if not unpack.eof:
             return None
         lines = json.loads(text)
-    except (binascii.Error, zlib.error, ValueError):
+    except (binascii.Error, zlib.error, ValueError, RecursionError):
         return None
     if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
         return None

@@ -11,13 +11,22 @@ from decimal import Decimal, InvalidOperation
 from functools import cache
 from typing import Any
 
+from reconciler.model.nesting import is_nested_deeper
+
+_MAX_DEPTH = 50
+"""Levels. Graph's own JSON has about ten."""
+
 
 def loads(content: bytes | str) -> Any:
     """Read JSON. Raises `ValueError` for what is not JSON (NaN, for one), or is nested too deeply."""
     try:
-        return json.loads(content, parse_float=_number, parse_constant=_no_constant)
+        value = json.loads(content, parse_float=_number, parse_constant=_no_constant)
+        is_too_deep = is_nested_deeper(value, _MAX_DEPTH)
     except RecursionError:
-        raise ValueError("the JSON is nested too deeply") from None
+        is_too_deep = True
+    if is_too_deep:
+        raise ValueError("the JSON is nested too deeply")
+    return value
 
 
 def dumps(value: object, *, sort_keys: bool = False, ensure_ascii: bool = True) -> str:

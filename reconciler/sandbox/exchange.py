@@ -67,7 +67,7 @@ class SandboxRequest:
             raise bad_request("A Content-Type of application/json is required.")
         try:
             return json.loads(self.body)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise bad_request("Unable to read JSON request payload.") from error
 
 

@@ -72,7 +72,10 @@ class SandboxState:
     @classmethod
     def load(cls, path: Path) -> Self:
         """Read a tenant file; SandboxFileError where it cannot be used."""
-        return cls(read_tenant_file(path))
+        try:
+            return cls(read_tenant_file(path))
+        except RecursionError as error:
+            raise SandboxFileError(f"{path}: nested too deeply") from error
 
     def save(self, path: Path) -> None:
         """Write the tenant in one step, in the shape that `load` reads."""

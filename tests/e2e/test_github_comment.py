@@ -602,7 +602,7 @@ def test_soft_is_for_permissions_and_not_for_a_token_that_github_does_not_know(
         (validation(7), "is not the result of validate that this release can read"),
         ('{"kind": "failure", "format_version": "1.0"}', "is not the failure of a command"),
         ('{"include": [{}]}', "is not a plan of reconciler"),
-        ("[" * 50_000, "is not a plan: it is nested too deep"),
+        ("[" * 50_000 + "]" * 50_000, "is not a plan: it is nested too deep"),
     ],
 )
 def test_a_file_that_is_not_ours(github_server, comment, folder, text, said):

@@ -37,5 +37,5 @@ class RecordedSandbox(SandboxApp):
 def _parsed(body: bytes) -> Any:
     try:
         return json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None

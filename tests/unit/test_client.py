@@ -253,6 +253,7 @@ ODD = {
     "no objects in it": b'{"value": [7]}',
     "nothing": b"",
     "deep nesting": b'{"value": ' + b"[" * 100_000,
+    "closed nesting": b'{"value": [{"a": ' + b"[" * 600 + b"]" * 600 + b"}]}",
     "no number": b'{"value": [NaN]}',
     "HTML": b"<html></html>",
     "a link that is none": b'{"value": [], "@odata.nextLink": 7}',

@@ -160,6 +160,14 @@ def test_what_is_no_plan_is_refused(text):
     assert refusal(text).startswith("plan.json is not a plan")
 
 
+@pytest.mark.parametrize("levels", [100, 600, 5_000, 50_000])
+@pytest.mark.parametrize(("start", "end"), ["[]", ('{"a": [', "]}")])
+def test_a_file_that_is_nested_too_deep_is_refused(start, end, levels):
+    """The interpreter's own limit is between 1,000 and 70,000 levels, depending on its version."""
+    text = f'{{"format_version": {start * levels}{end * levels}}}'
+    assert "nested too deep" in refusal(text)
+
+
 def test_a_file_that_is_nested_without_end_is_refused():
     assert "nested too deep" in refusal('{"format_version": ' + "[" * 100_000)
 

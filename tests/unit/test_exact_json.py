@@ -44,11 +44,29 @@ def test_reading_what_was_written_gives_the_same_number(number):
 
 
 @pytest.mark.parametrize(
-    "text", ["NaN", "[Infinity]", '{"a": -Infinity}', "[" * 100_000, "", "{", "1e" + "9" * 30]
+    "text",
+    [
+        "NaN",
+        "[Infinity]",
+        '{"a": -Infinity}',
+        "[" * 100_000,
+        "[" * 51 + "]" * 51,
+        "[" * 600 + "0.12345678901234567890" + "]" * 600,
+        "[" * 50_000 + "]" * 50_000,
+        "",
+        "{",
+        "1e" + "9" * 30,
+    ],
 )
 def test_what_is_not_json_is_an_error(text):
     with pytest.raises(ValueError, match=r"."):
         exact_json.loads(text)
+
+
+def test_what_is_nested_as_deep_as_allowed_goes_back():
+    text = "[" * 50 + "0.12345678901234567890" + "]" * 50
+
+    assert exact_json.dumps(exact_json.loads(text)) == text
 
 
 def test_keys_are_sorted_and_letters_kept_beside_a_long_number():

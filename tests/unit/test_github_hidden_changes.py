@@ -63,13 +63,14 @@ def test_line_ends_that_github_turned_round_do_no_harm():
         hidden(zlib.compress(b'{"a": 1}')),
         hidden(zlib.compress(b'["a", 1]')),
         hidden(zlib.compress(b"not JSON")),
+        hidden(zlib.compress(b"[" * 100_000)),
         hidden(zlib.compress(b'["\xff"]')),
         hidden(zlib.compress(b'["a"]')[:-5]),
         hidden(zlib.compress(b'["a"]')) + "More below.",
         hidden(zlib.compress(b'["a"]')).replace("v=1 ", "v=2 "),
         hidden(zlib.compress(json.dumps(["a" * 9_000_000]).encode())),
     ],
-    ids=range(13),
+    ids=range(14),
 )
 def test_what_cannot_be_read_is_no_approval(body):
     assert read_changes(body) is None

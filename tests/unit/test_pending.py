@@ -68,7 +68,8 @@ def test_the_file_holds_codes_and_digests_and_nothing_else(file):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"{", b"[]", b'{"pending": {"p": {}}}', b'{"other": 1}', b"\xff\xfe"]
+    "content",
+    [b"", b"{", b"[]", b"[" * 100_000, b'{"pending": {"p": {}}}', b'{"other": 1}', b"\xff\xfe"],
 )
 def test_a_file_that_cannot_be_read_says_what_to_do_and_is_left_alone(file, content):
     file.parent.mkdir()

@@ -96,6 +96,12 @@ def _twin_assignment(document):
         ('{"groups": [], "groups": []}', ": the key 'groups' appears twice in one object"),
         ("[]", ": the tenant must be an object"),
         ("[" * 100_000, ": nested too deeply"),
+        (
+            tenant(
+                groups=[{"id": SALES, "displayName": "x", "y": json.loads("[" * 600 + "]" * 600)}]
+            ),
+            ": nested too deeply",
+        ),
         (without("organization"), ": 'organization' is missing"),
         (
             tenant(organization={"id": "x", "displayName": "y"}),

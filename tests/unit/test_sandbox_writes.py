@@ -231,6 +231,15 @@ def test_a_body_that_is_wrong_is_refused_and_changes_nothing(app, graph, body):
     assert app.state.to_json() == before
 
 
+@pytest.mark.parametrize("content", [b"{", b"[" * 100_000])
+def test_a_body_that_cannot_be_read_is_refused(graph, content):
+    response = graph.post(
+        f"{CLASSIC}/{WINDOWS}/assign", content=content, headers={"Content-Type": "application/json"}
+    )
+
+    assert code_of(response) == (400, "BadRequest")
+
+
 def test_of_a_group_on_both_sides_the_exclusion_is_dropped_without_a_word(app, graph):
     both = [target("exclusionGroup", SALES), target("group", SALES)]
 
