@@ -18,8 +18,10 @@ def root(tmp_path):
 
 
 def test_its_address_is_the_one_line_on_stdout_and_ctrl_c_ends_it(tmp_path, root):
+    """A socket that is left open is a warning."""
+    python, *module = COMMAND
     server = subprocess.Popen(
-        [*COMMAND, "sandbox", "--port", "0"],
+        [python, "-W", "always::ResourceWarning", *module, "sandbox", "--port", "0"],
         cwd=tmp_path,
         env=environment(),
         stdout=subprocess.PIPE,

@@ -122,6 +122,8 @@ def command(
         server.serve_forever()
     except KeyboardInterrupt:
         console.note("stopped")
+    finally:
+        server.stop()
 
 
 def _app(
