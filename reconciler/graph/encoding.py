@@ -61,11 +61,11 @@ def encode(request: WriteRequest, *, reproducible: bool) -> EncodedRequest:
 
 def policy_path(policy: Policy) -> str:
     """Address a policy, below the version."""
-    return f"{FAMILIES[policy.family].path}/{quote(policy.id, safe='')}"
+    return f"{FAMILIES[policy.family].path}/{quote(policy.id, safe='', errors='replace')}"
 
 
 def _assignment_path(policy: Policy, assignment: Assignment) -> str:
-    return f"{policy_path(policy)}/assignments/{quote(assignment.id, safe='')}"
+    return f"{policy_path(policy)}/assignments/{quote(assignment.id, safe='', errors='replace')}"
 
 
 def _create(request: CreateRequest) -> EncodedRequest:

@@ -205,7 +205,7 @@ class GraphTenant:
 
     def approval_status(self, approval_code: str) -> MultiAdminApprovalStatus | None:
         """Ask where a queued write stands; None where this identity may not see it."""
-        path = f"{_APPROVALS}/{quote(approval_code, safe='')}"
+        path = f"{_APPROVALS}/{quote(approval_code, safe='', errors='replace')}"
         try:
             found = self._client.get(Version.BETA, path, attempted="reading an approval request")
         except GraphError as refused:

@@ -139,9 +139,8 @@ def place(
     text = text or markdown_code(f"{path}:{location.line}{column}")
     if not is_address(context.repository_url) or not context.commit or path.startswith(".."):
         return text
-    page = f"{context.repository_url}/blob/{quote(context.commit, safe='')}"
-    address = f"{page}/{quote(path, errors='backslashreplace')}"
-    return link(text, f"{address}#L{location.line}")
+    commit, file = quote(context.commit, errors="replace", safe=""), quote(path, errors="replace")
+    return link(text, f"{context.repository_url}/blob/{commit}/{file}#L{location.line}")
 
 
 def policy_url(policy: Policy, cloud: Cloud) -> str:
@@ -151,6 +150,6 @@ def policy_url(policy: Policy, cloud: Cloud) -> str:
     Microsoft documents it nowhere; should it change, the link leads to the start page.
     """
     page = "#view/Microsoft_Intune_DeviceSettings/CompliancePolicyOverview.ReactView"
-    name = quote(policy.name[:100].encode(errors="replace"), safe="")
-    which = f"policyId/{quote(policy.id, safe='')}/policyName/{name}"
+    id, name = (quote(each, errors="replace", safe="") for each in (policy.id, policy.name[:100]))
+    which = f"policyId/{id}/policyName/{name}"
     return f"{_ADMIN_CENTERS[cloud]}/{page}/{which}/platform~/0/policyType~/0"

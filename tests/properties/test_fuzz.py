@@ -56,15 +56,32 @@ from reconciler.operations.connect import SnapshotAccess
 from reconciler.operations.health import Check, Health
 from reconciler.operations.planning import PlanRequest, make_plan
 from reconciler.operations.selection import Selection
-from reconciler.views import doctor, import_text, lock_text, tenants_table, who
+from reconciler.views import (
+    doctor,
+    import_text,
+    lock_text,
+    markdown,
+    markdown_failure,
+    tenants_table,
+    who,
+)
 from reconciler.views.apply_by_hand import how_to_approve
 from reconciler.views.import_text import ImportSummary
+from reconciler.views.markdown_context import Context
 from reconciler.views.tenants_table import TenantRow
 from tests.support import build, example_plans
 from tests.support.clocks import FakeClock
 from tests.support.in_process import Run, app_on, session
 from tests.support.property_rounds import examples
-from tests.support.strategies import hostile_names, json_values, policies, saved_plans
+from tests.support.strategies import (
+    failures,
+    hostile_names,
+    json_values,
+    policies,
+    results,
+    saved_plans,
+    validations,
+)
 from tests.support.tenants import (
     CORPORATE,
     TENANT,
@@ -198,6 +215,29 @@ def show_everywhere(document):
 @given(saved_plans)
 def test_no_view_of_a_plan_passes_a_control_character_on(saved):
     show_everywhere(saved)
+
+
+@tried(300)
+@given(results() | failures | validations)
+def test_no_view_of_another_document_passes_a_control_character_on(document):
+    show_everywhere(document)
+
+
+@tried(50)
+@given(saved_plans, failures, hostile_names)
+def test_what_a_workflow_says_of_itself_passes_no_control_character_on(saved, failure, name):
+    context = Context(
+        commit=name,
+        run_url=name,
+        run_number=name,
+        repository_url=name,
+        report_url=name,
+        on_merge=name,
+        note=name,
+        root=name,
+    )
+    assert steering(markdown.render(saved, context)) == []
+    assert steering(markdown_failure.render_failure(failure, context)) == []
 
 
 _usages = st.builds(

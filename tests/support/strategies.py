@@ -10,10 +10,21 @@ from hypothesis import strategies as st
 
 from reconciler.differ.compare import diff
 from reconciler.differ.lint import lint
-from reconciler.documents import SavedPlan
+from reconciler.documents import Failure, SavedPlan, Validation
+from reconciler.documents.validation import CheckedRoot
 from reconciler.graph import wire
 from reconciler.model.diagnostics import error, has_errors, sort_diagnostics, warning
+from reconciler.model.impact import (
+    ComplianceAction,
+    Impact,
+    PolicyImpact,
+    Reach,
+    StatusOverview,
+    TenantImpact,
+    Unknown,
+)
 from reconciler.model.plan import Plan, PlanTenant, Scheduled, Stop, key_of
+from reconciler.model.result import ApplyResult, PolicyOutcome, Status
 from reconciler.model.state import (
     NO_FILTER_ID,
     AssignmentFilter,
@@ -269,11 +280,55 @@ _diagnostics = st.builds(
 )
 
 
+_diagnostic_tuples = st.lists(_diagnostics, max_size=3).map(tuple)
+moments = st.datetimes(
+    datetime(2020, 1, 1),  # noqa: DTZ001 - hypothesis puts the zone in
+    datetime(2100, 1, 1),  # noqa: DTZ001
+    timezones=st.just(UTC),
+).map(lambda moment: moment.replace(fold=0))
+
+
+def _known(values):
+    return values | st.builds(Unknown, hostile_names)
+
+
+_number = st.integers(0, 2000)
+_reaches = st.builds(Reach, *[st.none() | _known(_number)] * 4)
+_actions = st.builds(
+    ComplianceAction, st.just("block") | hostile_names, st.sampled_from([0.0, 0.5, 3.0])
+)
+_policy_impacts = st.builds(
+    PolicyImpact,
+    _known(st.lists(_actions, max_size=2).map(tuple)),
+    _known(st.none() | st.builds(StatusOverview, *[_number] * 5, st.none() | moments)),
+)
+_tenant_impacts = st.builds(
+    TenantImpact,
+    _known(st.booleans()),
+    _known(_number),
+    _known(st.lists(st.sampled_from(FILTER_IDS), max_size=2).map(tuple)),
+)
+
+
+@st.composite
+def impacts(draw, policies):
+    """What a tenant may answer about the changes of these policies."""
+    changed = [plan for plan in policies if plan.changes]
+    return Impact(
+        draw(moments),
+        draw(_tenant_impacts),
+        {plan.policy.id: draw(_policy_impacts) for plan in changed},
+        {change: draw(_reaches) for plan in changed for change in plan.changes},
+    )
+
+
 @st.composite
 def plans(draw):
     """A whole plan, whatever it says of itself."""
     ids = draw(st.lists(st.sampled_from(POLICY_IDS), max_size=3, unique=True))
-    found = [draw(maybe_held(policy_plans(id))) for id in ids]
+    found = sorted(
+        [draw(maybe_held(policy_plans(id))) for id in ids], key=lambda plan: plan.policy.sort_key
+    )
     return Plan(
         tenant=PlanTenant(
             draw(st.sampled_from([build.TENANT, POLICY_SET_TENANT])),
@@ -281,13 +336,14 @@ def plans(draw):
             draw(st.none() | hostile_names),
             draw(st.sampled_from(Cloud)),
         ),
-        policies=tuple(sorted(found, key=lambda plan: plan.policy.sort_key)),
+        policies=tuple(found),
         writes=draw(st.sampled_from(Writes)),
         guardrails=draw(guardrails),
         complete=draw(st.booleans()),
         diagnostics=sort_diagnostics(draw(st.lists(_diagnostics, max_size=3))),
         stopped_by=tuple(draw(st.lists(_stops, max_size=2))),
         selection=tuple(draw(st.lists(hostile_names, max_size=2))),
+        impact=draw(st.none() | impacts(found)),
     )
 
 
@@ -300,12 +356,46 @@ _stops = st.builds(
     hostile_names,
     st.none() | st.builds(build.at, st.integers(1, 9)),
 )
-moments = st.datetimes(
-    datetime(2020, 1, 1),  # noqa: DTZ001 - hypothesis puts the zone in
-    datetime(2100, 1, 1),  # noqa: DTZ001
-    timezones=st.just(UTC),
-)
 saved_plans = st.builds(SavedPlan, plans(), moments, st.sampled_from(["0.1.0", "9.9.9"]))
+
+
+@st.composite
+def results(draw):
+    """What an apply of some plan may have done."""
+    plan = draw(plans())
+    maybe = st.none() | hostile_names
+    outcomes = tuple(
+        PolicyOutcome(
+            each.policy,
+            draw(st.sampled_from(Status)),
+            each.changes,
+            each.changes[: draw(st.integers(0, len(each.changes)))],
+            *draw(st.tuples(maybe, maybe, maybe)),
+            tuple(draw(st.lists(hostile_names, max_size=2))),
+        )
+        for each in plan.policies
+    )
+    faults = draw(st.lists(hostile_names, max_size=2))
+    return ApplyResult(plan.tenant, plan.digest, outcomes, draw(st.booleans()), tuple(faults))
+
+
+failures = st.builds(
+    Failure,
+    st.sampled_from(["plan", "apply"]),
+    hostile_names,
+    hostile_names,
+    st.integers(1, 9),
+    hostile_names,
+    _diagnostic_tuples,
+    st.none() | hostile_names,
+    st.booleans(),
+)
+validations = st.builds(
+    Validation,
+    st.lists(
+        st.builds(CheckedRoot, hostile_names, hostile_names, _diagnostic_tuples), max_size=2
+    ).map(tuple),
+)
 
 
 # --- what Graph makes of a write

@@ -1,6 +1,7 @@
 """The bytes of a write, and the digest by which a queued one is known again."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -72,6 +73,12 @@ def test_a_filter_counts_by_mode_and_id_and_not_by_name():
 def test_half_a_surrogate_pair_goes_back_as_json_spells_it(half):
     body = assign(opaque(json.dumps({"a": half}))).body
     assert json.loads(body)["assignments"][0]["target"]["a"] == half
+
+
+def test_an_id_that_utf_8_cannot_hold_addresses_nothing_and_is_no_crash():
+    policy, live = build.policy(id="\ud800"), replace(build.live(), id="\ud800")
+    path = encode(DeleteRequest(policy, live), reproducible=False).path
+    assert path.endswith("/deviceCompliancePolicies/%3F/assignments/%3F")
 
 
 def test_a_request_without_a_body_sends_none():

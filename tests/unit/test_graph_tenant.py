@@ -568,6 +568,10 @@ def test_an_approval_that_may_not_be_seen_is_unknown(clock, status, is_error):
         assert tenant_on(app, clock).approval_status("code") is None
 
 
+def test_an_approval_code_that_utf_8_cannot_hold_is_unknown(clock):
+    assert tenant_on(app_on(tenant({}), clock), clock).approval_status("\ud800") is None
+
+
 @pytest.mark.parametrize("found", [[], [{"id": "a"}, {"id": "b"}]])
 def test_a_token_leads_to_exactly_one_tenant(clock, found):
     mock = httpx.MockTransport(lambda _request: httpx.Response(200, json={"value": found}))

@@ -381,7 +381,13 @@ def test_a_file_name_that_utf_8_cannot_hold_is_linked_all_the_same():
     context = replace(CONTEXT, repository_url="https://github.com/contoso/intune")
     text = place(at("a\ud800.yaml", 3), context)
     assert text.startswith("[`desired-state/a<U+D800>.yaml:3`](https://github.com/contoso/intune/")
-    text.encode()
+    assert "/desired-state/a%3F.yaml#L3" in text
+
+
+def test_a_policy_whose_id_utf_8_cannot_hold_is_linked_all_the_same():
+    assert "/policyId/%3F/policyName/Baseline/" in policy_url(
+        replace(WINDOWS, id="\ud800", name="Baseline"), Cloud.GLOBAL
+    )
 
 
 def test_each_cloud_has_its_admin_center():
