@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from reconciler.model.errors import ReconcilerError
 from reconciler.model.ports import PendingApproval
@@ -18,7 +18,7 @@ from reconciler.runtime.private_files import write_whole
 class _PendingEntry(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    code: str
+    code: str = Field(pattern=r"^[!-~]+$")  # it goes out in a header
     body_digest: str
 
 

@@ -370,8 +370,10 @@ def results(draw):
             draw(st.sampled_from(Status)),
             each.changes,
             each.changes[: draw(st.integers(0, len(each.changes)))],
-            *draw(st.tuples(maybe, maybe, maybe)),
-            tuple(draw(st.lists(hostile_names, max_size=2))),
+            error=draw(maybe),
+            request_id=draw(maybe),
+            approval_code=draw(maybe),
+            notes=tuple(draw(st.lists(hostile_names, max_size=2))),
         )
         for each in plan.policies
     )

@@ -69,7 +69,19 @@ def test_the_file_holds_codes_and_digests_and_nothing_else(file):
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"[]", b"[" * 100_000, b'{"pending": {"p": {}}}', b'{"other": 1}', b"\xff\xfe"],
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"[" * 100_000,
+        b'{"pending": {"p": {}}}',
+        b'{"other": 1}',
+        b"\xff\xfe",
+        *(
+            b'{"pending": {"p": {"code": "%s", "body_digest": "d"}}}' % code
+            for code in (b"", b"\\ud800", b"\\n", b"\xc3\xa9")
+        ),
+    ],
 )
 def test_a_file_that_cannot_be_read_says_what_to_do_and_is_left_alone(file, content):
     file.parent.mkdir()
