@@ -131,17 +131,19 @@ _READABLE = json.JSONEncoder(indent=2, ensure_ascii=False)
 _ON_ONE_LINE = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 
 
-def _canonical_parts(document: Mapping[str, Any]) -> Iterator[str]:
+def _canonical_parts(value: object) -> Iterator[str]:
     """Canonical JSON (keys sorted, no blanks) piece by piece; lists entry by entry."""
-    for number, key in enumerate(sorted(document)):
-        value = document[key]
-        yield f"{',' if number else '{'}{_CANONICAL.encode(key)}:"
-        if isinstance(value, list | LongList):
-            entries = value.make() if isinstance(value, LongList) else value
-            yield from _joined(map(_CANONICAL.encode, entries), "[", ",", "]")
-        else:
-            yield _CANONICAL.encode(value)
-    yield "}"
+    if isinstance(value, list | LongList):
+        entries = value.make() if isinstance(value, LongList) else value
+        yield from _joined(map(_CANONICAL.encode, entries), "[", ",", "]")
+    elif isinstance(value, dict):
+        yield "{"
+        for number, key in enumerate(sorted(value)):
+            yield f"{',' if number else ''}{_CANONICAL.encode(key)}:"
+            yield from _canonical_parts(value[key])
+        yield "}"
+    else:
+        yield _CANONICAL.encode(value)
 
 
 def _joined(texts: Iterable[str], start: str, between: str, end: str) -> Iterator[str]:
@@ -156,14 +158,29 @@ def json_parts(document: Mapping[str, Any]) -> Iterator[str]:
 
     An entry of a `LongList` takes one line.
     """
-    for number, (key, value) in enumerate(document.items()):
-        yield f"{',' if number else '{'}\n  {_READABLE.encode(key)}: "
-        if isinstance(value, LongList):
-            lines = (f"\n    {escape_json(_ON_ONE_LINE.encode(entry))}" for entry in value.make())
-            yield from _joined(lines, "[", ",", "\n  ]")
-        else:
-            yield escape_json(_READABLE.encode(value)).replace("\n", "\n  ")
-    yield "\n}\n"
+    yield from _readable_parts(document, "")
+    yield "\n"
+
+
+def _readable_parts(value: object, indent: str) -> Iterator[str]:
+    deeper = f"{indent}  "
+    if isinstance(value, LongList):
+        lines = (f"\n{deeper}{escape_json(_ON_ONE_LINE.encode(entry))}" for entry in value.make())
+        yield from _joined(lines, "[", ",", f"\n{indent}]")
+    elif isinstance(value, dict) and _holds_long_list(value):
+        for number, (key, each) in enumerate(value.items()):
+            yield f"{',' if number else '{'}\n{deeper}{_READABLE.encode(key)}: "
+            yield from _readable_parts(each, deeper)
+        yield f"\n{indent}}}"
+    else:
+        yield escape_json(_READABLE.encode(value)).replace("\n", f"\n{indent}")
+
+
+def _holds_long_list(value: Mapping[str, Any]) -> bool:
+    return any(
+        isinstance(each, LongList) or (isinstance(each, dict) and _holds_long_list(each))
+        for each in value.values()
+    )
 
 
 def unreadable(source: str, kind: Kind, why: Exception) -> PlanFileError:

@@ -7,7 +7,7 @@ client on it. ``coverage`` says which groups were looked up: a name that it lack
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -15,9 +15,8 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from reconciler.documents import envelope
-from reconciler.documents.envelope import FORMAT_VERSION, Kind
+from reconciler.documents.envelope import FORMAT_VERSION, Kind, LongList
 from reconciler.documents.models import Model, Time
-from reconciler.documents.writing import json_text
 from reconciler.model.errors import PlanFileError
 from reconciler.model.ports import Directory
 from reconciler.model.state import (
@@ -121,7 +120,7 @@ class Snapshot:
     graph: dict[str, Any]
 
 
-def dumps(
+def dump_parts(
     live: LiveState,
     directory: Directory,
     *,
@@ -132,8 +131,11 @@ def dumps(
     all_groups: bool,
     created_at: datetime,
     reconciler_version: str,
-) -> str:
-    """Write a snapshot as JSON text. ``names`` and ``ids`` are the groups that were looked up."""
+) -> Iterator[str]:
+    """Write a snapshot as JSON text, piece by piece, so that a large one is never in memory as text.
+
+    ``names`` and ``ids`` are the groups that were looked up.
+    """
     document: dict[str, Any] = {
         "kind": Kind.SNAPSHOT.value,
         "format_version": FORMAT_VERSION,
@@ -153,7 +155,7 @@ def dumps(
         "graph": _graph(live, directory, identity),
     }
     document["checksum"] = envelope.checksum(document)
-    return json_text(document)
+    return envelope.json_parts(document)
 
 
 def loads(text: str, *, source: str) -> Snapshot:
@@ -201,10 +203,10 @@ def _graph(live: LiveState, directory: Directory, identity: TenantIdentity) -> d
             "displayName": identity.display_name,
             "verifiedDomains": [{"name": name} for name in sorted(identity.domains)],
         },
-        "groups": list(map(_group, groups)),
-        "assignmentFilters": list(map(_filter, filters)),
-        "deviceCompliancePolicies": list(_policies(classic, _classic)),
-        "compliancePolicies": list(_policies(catalog, _catalog)),
+        "groups": LongList(lambda: map(_group, groups)),
+        "assignmentFilters": LongList(lambda: map(_filter, filters)),
+        "deviceCompliancePolicies": LongList(lambda: _policies(classic, _classic)),
+        "compliancePolicies": LongList(lambda: _policies(catalog, _catalog)),
     }
 
 
@@ -228,7 +230,7 @@ def _filter(each: AssignmentFilter) -> dict[str, Any]:
 
 def _policies(
     policies: Iterable[LivePolicy], members: Callable[[LivePolicy], dict[str, Any]]
-) -> Iterable[dict[str, Any]]:
+) -> Iterator[dict[str, Any]]:
     for live in policies:
         yield members(live) | {
             "id": live.policy.id,

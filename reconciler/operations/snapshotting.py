@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,9 +18,9 @@ from reconciler.operations.opening import open_tenant, valid_state
 
 @dataclass(frozen=True, slots=True)
 class SnapshotResult:
-    """The document as text, and how much is in it."""
+    """The document as text in pieces, and how much is in it."""
 
-    text: str
+    parts: Iterator[str]
     policies: int
     assignments: int
     filters: int
@@ -49,7 +50,7 @@ def run_snapshot(
             groups = GroupSearch({**groups.by_id, **everything}, groups.by_name, groups.nearby)
         directory = Directory(groups, tenant.read_filters())
     session.progress.end()
-    text = snapshots.dumps(
+    parts = snapshots.dump_parts(
         live,
         directory,
         identity=opened.identity,
@@ -62,7 +63,7 @@ def run_snapshot(
     )
     assignments = sum(len(each.assignments) for each in live)
     counts = (len(live.policies), assignments, len(directory.filters), len(groups.by_id))
-    return SnapshotResult(text, *counts)
+    return SnapshotResult(parts, *counts)
 
 
 def _refuse_unreadable(live: LiveState) -> None:

@@ -71,7 +71,7 @@ def as_read(directory: Directory) -> Directory:
 @given(states(), directories().map(as_read), st.none() | NAME)
 def test_a_plan_on_a_snapshot_is_the_online_plan(policies, directory, display_name):
     live = LiveState({each.live.policy.id: each.live for each in policies})
-    text = snapshots.dumps(
+    parts = snapshots.dump_parts(
         live,
         directory,
         identity=TenantIdentity(build.TENANT, display_name, ("contoso.example",)),
@@ -82,7 +82,7 @@ def test_a_plan_on_a_snapshot_is_the_online_plan(policies, directory, display_na
         created_at=MOMENT,
         reconciler_version="0.1.0",
     )
-    tenant = offline(snapshots.loads(text, source="snapshot.json"))
+    tenant = offline(snapshots.loads("".join(parts), source="snapshot.json"))
     assert tenant.identify() == TenantIdentity(build.TENANT, display_name, ("contoso.example",))
     read = tenant.read_policies()
     assert read.policies.keys() == live.policies.keys()

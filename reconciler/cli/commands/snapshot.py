@@ -82,7 +82,7 @@ def _save(
         )
     finally:
         invocation.progress.end()
-    write_file(out, made.text)
+    write_file(out, made.parts)
     counts = (
         f"{made.policies} policies, {made.assignments} assignments, {made.filters} filters, "
         f"{made.groups} groups"
