@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import parse_qsl, unquote_plus
 
 from reconciler.sandbox.errors import bad_request
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from reconciler.sandbox.checks import JsonObject
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +119,8 @@ def collection(
 def paged(
     request: SandboxRequest,
     fragment: str,
-    entries: Sequence[JsonObject],
-    show: Callable[[JsonObject], JsonObject],
+    entries: Sequence[T],
+    show: Callable[[T], JsonObject],
     *,
     options: Options,
     page_size: int,

@@ -80,14 +80,15 @@ def list_policies(service: Service, request: SandboxRequest, family: str) -> San
     options = request.options("$expand", "$select", "$top", "$skiptoken")
     expanded = options.expanded("assignments", _ACTIONS)
 
-    def show(policy: JsonObject) -> JsonObject:
+    def show(policy_id: str) -> JsonObject:
+        policy = existing_policy(service, family, policy_id)
         entry = _shown_policy(service, request, family, policy, options)
         return entry | _expansions(service, request, family, policy["id"], expanded)
 
     body = paged(
         request,
         f"deviceManagement/{family}",
-        service.state.policies(family),
+        service.state.policy_ids(family),
         show,
         options=options,
         page_size=service.page_size,

@@ -49,24 +49,16 @@ class SandboxState:
         """Take a tenant in the file's shape; ValueError says what is wrong with it."""
         self.lock = threading.RLock()
         self._tenant = check_tenant(copy.deepcopy(tenant))
-        self._index: dict[str, JsonObject] = {
-            policy["id"].lower(): policy
-            for family in POLICY_LISTS
-            for policy in self._tenant[family]
-        }
+        self._index = _by_family(self._tenant)
         self._stale: dict[str, _Stale] = {}
         self._earlier: dict[str, deque[list[JsonObject]]] = {}
 
     @classmethod
     def as_read(cls, tenant: JsonObject) -> Self:
-        """Take a tenant that was read from Graph: what Graph showed is not checked again."""
+        """Take over a tenant that was read from Graph: what Graph showed is not checked again."""
         state = cls({"organization": {"id": _NOBODY, "displayName": "-"}})
-        state._tenant |= copy.deepcopy(tenant)
-        state._index = {
-            policy["id"].lower(): policy
-            for family in POLICY_LISTS
-            for policy in state._tenant[family]
-        }
+        state._tenant |= tenant
+        state._index = _by_family(state._tenant)
         return state
 
     @classmethod
@@ -136,18 +128,15 @@ class SandboxState:
         withheld = self.part("withheldPermissions")
         return (HIDDEN,) if withheld is None else tuple(withheld)
 
-    def policies(self, family: str) -> list[JsonObject]:
-        """All policies of `deviceCompliancePolicies` or `compliancePolicies`, without their assignments, to be read and not changed."""
+    def policy_ids(self, family: str) -> list[str]:
+        """The ids of all policies of `deviceCompliancePolicies` or `compliancePolicies`, in lower case."""
         with self.lock:
-            return [_without(policy, *_BESIDE_PROPERTIES) for policy in self._tenant[family]]
+            return list(self._index[family])
 
     def policy(self, family: str, policy_id: str) -> JsonObject | None:
-        """One policy without its assignments, or None."""
+        """One policy without its assignments, to be read and not changed, or None."""
         with self.lock:
-            wanted = policy_id.lower()
-            found = next(
-                (policy for policy in self._tenant[family] if policy["id"].lower() == wanted), None
-            )
+            found = self._index[family].get(policy_id.lower())
             return None if found is None else _without(found, *_BESIDE_PROPERTIES)
 
     def assignments_of(self, policy_id: str) -> list[JsonObject]:
@@ -166,15 +155,18 @@ class SandboxState:
             policy["assignments"] = changed["assignments"]
 
     def read_assignments(self, policy_id: str) -> list[JsonObject]:
-        """What Graph shows now: the set, or an older one as long as a fault makes readings stale."""
+        """What Graph shows now, to be read and not changed.
+
+        It is the set, or an older one as long as a fault makes readings stale.
+        """
         with self.lock:
             stale = self._stale.get(policy_id.lower())
             if stale is None:
-                return self.assignments_of(policy_id)
+                return list(self._known(policy_id)["assignments"])
             stale.reads_left -= 1
             if stale.reads_left <= 0:
                 del self._stale[policy_id.lower()]
-            return copy.deepcopy(stale.assignments)
+            return stale.assignments
 
     def assignments_before(self, policy_id: str, changes: int) -> list[JsonObject]:
         """The set as it was so many changes ago; empty before the first set that is known."""
@@ -247,10 +239,18 @@ class SandboxState:
         raise LookupError(f"there is no approval request {code}")
 
     def _known(self, policy_id: str) -> JsonObject:
-        found = self._index.get(policy_id.lower())
-        if found is None:
-            raise LookupError(f"there is no policy {policy_id}")
-        return found
+        for policies in self._index.values():
+            if policy_id.lower() in policies:
+                return policies[policy_id.lower()]
+        raise LookupError(f"there is no policy {policy_id}")
+
+
+def _by_family(tenant: JsonObject) -> dict[str, dict[str, JsonObject]]:
+    """Every policy by its list and its id in lower case."""
+    return {
+        family: {policy["id"].lower(): policy for policy in tenant[family]}
+        for family in POLICY_LISTS
+    }
 
 
 def _without(entity: JsonObject, *keys: str) -> JsonObject:

@@ -59,7 +59,7 @@ def test_a_tenant_survives_saving_and_loading(tmp_path):
 def test_only_the_organisation_must_be_there(tmp_path):
     state = SandboxState.load(written(tmp_path, {"organization": tenant()["organization"]}))
 
-    assert (state.groups, state.filters, state.policies("compliancePolicies")) == ([], [], [])
+    assert (state.groups, state.filters, state.policy_ids("compliancePolicies")) == ([], [], [])
     assert (state.approvals, state.approval_form) == ([], None)
 
 
@@ -259,8 +259,8 @@ def shipped():
 
 def assignments(state):
     families = ("deviceCompliancePolicies", "compliancePolicies")
-    policies = [policy for family in families for policy in state.policies(family)]
-    return [one for policy in policies for one in state.assignments_of(policy["id"])]
+    ids = [id for family in families for id in state.policy_ids(family)]
+    return [one for id in ids for one in state.assignments_of(id)]
 
 
 def test_the_shipped_tenant_is_the_one_of_the_example(shipped):
@@ -304,8 +304,8 @@ def test_the_shipped_tenant_has_figures_for_a_reviewer(shipped):
     }
     blocks = [
         action["gracePeriodHours"]
-        for policy in shipped.policies("deviceCompliancePolicies")
-        for rule in shipped.part_of_policy(policy["id"], "scheduledActionsForRule")
+        for id in shipped.policy_ids("deviceCompliancePolicies")
+        for rule in shipped.part_of_policy(id, "scheduledActionsForRule")
         for action in rule["scheduledActionConfigurations"]
         if action["actionType"] == "block"
     ]
@@ -313,5 +313,5 @@ def test_the_shipped_tenant_has_figures_for_a_reviewer(shipped):
     assert [name for name, counts in members.items() if None in counts] == ["Executives"]
     assert [name for name, counts in members.items() if counts == (0, 0)] == ["BYOD pilot users"]
     assert members["Sales laptops"] == (0, 334)
-    assert len(blocks) == len(shipped.policies("deviceCompliancePolicies"))
+    assert len(blocks) == len(shipped.policy_ids("deviceCompliancePolicies"))
     assert {0, 12, 72} <= set(blocks)
