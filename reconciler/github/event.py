@@ -113,9 +113,10 @@ def _from_workflow_run(event: Mapping[str, Any]) -> PullRequestEvent | None:
     run = event.get("workflow_run")
     if not isinstance(run, dict):
         return None
+    listed = run.get("pull_requests")
     pulls = [
         pull
-        for pull in run.get("pull_requests") or ()
+        for pull in (listed if isinstance(listed, list) else ())
         if isinstance(pull, dict) and _is_here(pull, event)
     ]
     numbers = sorted({number for pull in pulls if (number := _number(pull)) is not None})
@@ -125,9 +126,9 @@ def _from_workflow_run(event: Mapping[str, Any]) -> PullRequestEvent | None:
             "number on from the first workflow, and " + _GIVE_A_NUMBER
         )
     if len(numbers) > 1:
-        listed = ", ".join(f"#{number}" for number in numbers)
+        several = ", ".join(f"#{number}" for number in numbers)
         raise ConfigError(
-            f"the workflow run names several pull requests ({listed}); {_GIVE_A_NUMBER}"
+            f"the workflow run names several pull requests ({several}); {_GIVE_A_NUMBER}"
         )
     # The pull request may have moved on since: the run's own commit is the one that was planned.
     return PullRequestEvent(numbers[0], _commit(run.get("head_sha")))

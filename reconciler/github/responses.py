@@ -113,8 +113,8 @@ def wait_asked_for(response: GitHubResponse, now: datetime) -> float | None:
     if response.headers.get("x-ratelimit-remaining") != "0":
         return None
     try:
-        reset = int(response.headers.get("x-ratelimit-reset", ""))
-    except ValueError:
+        reset = float(int(response.headers.get("x-ratelimit-reset", "")))
+    except (ValueError, OverflowError):
         return None
     # One second more: the two clocks differ, and the reset is given in whole seconds.
     sent = http_date(response.headers.get("date", "")) or now

@@ -117,6 +117,6 @@ def http_date(value: str) -> datetime | None:
     """Read a date of HTTP, in UTC where it names no zone; None where it is none."""
     try:
         moment = email.utils.parsedate_to_datetime(value)
-    except (ValueError, IndexError):
+    except (ValueError, IndexError, OverflowError):
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

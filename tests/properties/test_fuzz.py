@@ -71,6 +71,7 @@ from reconciler.views.markdown_context import Context
 from reconciler.views.tenants_table import TenantRow
 from tests.support import build, example_plans
 from tests.support.clocks import FakeClock
+from tests.support.damage import DAMAGES, ODD, TEARS, damaged, torn
 from tests.support.in_process import Run, app_on, session
 from tests.support.property_rounds import examples
 from tests.support.strategies import (
@@ -92,6 +93,7 @@ from tests.support.tenants import (
     policy_id,
     target,
     tenant,
+    with_figures,
 )
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
@@ -111,76 +113,6 @@ FORMATS = ("text", "json", "markdown", "html", "github", "sarif")
 
 def tried(count):
     return settings(examples(count), suppress_health_check=list(HealthCheck))
-
-
-# Damage -------------------------------------------------------------------------------------------
-
-ODD = st.one_of(
-    json_values,
-    hostile_names,
-    st.sampled_from(
-        [0, -1, 2**70, 1e308, "", "0", [], {}, [[]], {"": None}, "plan", "9999-12-31", "\x1b[2J"]
-    ),
-)
-
-
-def places(value, path=()):
-    """Every place in a JSON value, the value itself among them."""
-    yield path
-    if isinstance(value, dict | list):
-        for key, child in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from places(child, (*path, key))
-
-
-def with_damage(value, path, how, odd):
-    """The same value, with what stands at ``path`` replaced, taken out or there twice."""
-    if not path:
-        return odd
-    key, *rest = path
-    if isinstance(value, list):
-        if not rest and how != "replace":
-            return (
-                value[:key]
-                + (value[key : key + 1] * 2 if how == "twice" else [])
-                + value[key + 1 :]
-            )
-        return [*value[:key], with_damage(value[key], rest, how, odd), *value[key + 1 :]]
-    if not rest and how == "remove":
-        return {name: child for name, child in value.items() if name != key}
-    if not rest and how == "twice":
-        return {**value, f"{key}2": value[key]}
-    return {**value, key: with_damage(value[key], rest, how, odd)}
-
-
-FRACTION = st.floats(0, 1, exclude_max=True)
-DAMAGES = st.lists(
-    st.tuples(FRACTION, st.sampled_from(["replace", "replace", "remove", "twice"]), ODD),
-    min_size=1,
-    max_size=3,
-)
-
-
-def damaged(value, damages):
-    """A JSON value, some places of which are not as they were."""
-    for fraction, how, odd in damages:
-        found = list(places(value))
-        value = with_damage(value, found[int(fraction * len(found))], how, odd)
-    return value
-
-
-PIECES = st.binary(max_size=6) | st.sampled_from(
-    [None, b"", b"\xef\xbb\xbf", b"\xc2\x85", b"\xff", b"\x00", b"&a ", b"*a", b"!!x ", b"<<: "]
-)
-TEARS = st.lists(st.tuples(FRACTION, st.integers(0, 20), PIECES), min_size=1, max_size=3)
-
-
-def torn(content, tears):
-    """Bytes with something cut out and put in; None puts in twice what was cut out."""
-    for fraction, length, piece in tears:
-        at = int(fraction * (len(content) + 1))
-        cut = content[at : at + length]
-        content = content[:at] + (cut * 2 if piece is None else piece) + content[at + length :]
-    return content
 
 
 # Documents and views ------------------------------------------------------------------------------
@@ -451,6 +383,7 @@ _header_values = st.sampled_from(
         "1e9",
         "99999999999999999999",
         "Fri, 31 Dec 9999 23:59:59 GMT",
+        "Fri, 31 Dec 2026 23:59:59 +99999999999999",
         "Thu, 99 X",
     ]
 ) | st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=20)
@@ -504,10 +437,10 @@ class Damaging:
 @given(RESPONSE_DAMAGES, st.sampled_from(["production", "documented"]))
 def test_damaged_responses_of_graph_end_in_an_error_of_our_own(damages, mode):
     clock = FakeClock()
-    app = Damaging(app_on(a_tenant(), clock, mode=mode), damages)
+    app = Damaging(app_on(with_figures(a_tenant()), clock, mode=mode), damages)
     with tempfile.TemporaryDirectory() as name, suppress(ReconcilerError):
         run = Run(app, a_root(Path(name)), clock=clock)
-        plan = run.plan()
+        plan = run.plan(impact=True)
         show_everywhere(SavedPlan(plan, NOW, "0.1.0"))
         if plan.complete:
             result = run.apply(plan)
@@ -690,5 +623,7 @@ def test_what_is_not_damaged_is_read(tmp_path):
         read_document(text, source="plan.json")
     assert plan_on(json.loads(a_snapshot()), tmp_path).complete
     assert load_files(FILES, tmp_path).diagnostics == ()
-    run = Run(Damaging(app_on(a_tenant(), FakeClock()), {}), tmp_path / "root")
-    assert run.plan().complete
+    run = Run(Damaging(app_on(with_figures(a_tenant()), FakeClock()), {}), tmp_path / "root")
+    plan = run.plan(impact=True)
+    assert plan.complete
+    assert not any(reach.unknown for reach in plan.impact.reach.values())

@@ -149,7 +149,7 @@ class Run:
         self.client = GraphClient(transport, parallelism=parallelism)
         self.tenant = GraphTenant(self.client, justification=justification)
 
-    def plan(self):
+    def plan(self, *, impact=False):
         loaded = planning.load(self.root)
         if loaded.state is None:
             raise ReconcilerError("; ".join(d.message for d in loaded.diagnostics))
@@ -160,6 +160,7 @@ class Run:
             connection=Connection(self.tenant, self.tokens, self.client),
             selection=Selection(),
             limits=Limits(),
+            impact=impact,
         )
 
     def apply(self, plan=None, *, codes=()):

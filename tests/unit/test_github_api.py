@@ -62,6 +62,10 @@ LIMITS = {
         Fault(429, headers={"x-ratelimit-remaining": "0", "x-ratelimit-reset": "soon"}),
         60.0,
     ),
+    "a reset that no number holds": (
+        Fault(429, headers={"x-ratelimit-remaining": "0", "x-ratelimit-reset": "9" * 400}),
+        60.0,
+    ),
     "a wait that is none": (Fault(429, headers={"Retry-After": "soon"}), 60.0),
 }
 

@@ -152,6 +152,7 @@ def test_a_comment_on_a_pull_request_leaves_the_head_open(tmp_path):
         ({"pull_request": None}, "has no pull request"),
         ({"workflow_run": {"pull_requests": []}}, "leaves it out for forks"),
         ({"workflow_run": {"pull_requests": None}}, "leaves it out for forks"),
+        ({"workflow_run": {"pull_requests": 5}}, "leaves it out for forks"),
         ({"workflow_run": {"pull_requests": [{"number": 2}, {"number": 1}]}}, r"several .*#1, #2"),
         ("not json", "is not JSON"),
         ("[" * 100_000, "is not JSON"),

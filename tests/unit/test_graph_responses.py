@@ -60,6 +60,8 @@ def refused(status, code="", message="", **more):
         ("nan", None),
         ("soon", None),
         ("Tue, 99 Nov 2026 06:00:09 GMT", None),
+        ("Tue, 24 Nov 2026 06:00:09 +99999999999999", None),
+        ("Tue, 24 Nov 99999999999999999999 06:00:09 GMT", None),
     ],
 )
 def test_retry_after_is_read_in_every_form(value, seconds):
