@@ -453,6 +453,7 @@ def test_damaged_responses_of_graph_end_in_an_error_of_our_own(damages, mode):
 _bodies = st.one_of(
     st.binary(max_size=60),
     json_values.map(lambda value: json.dumps(value).encode()),
+    ODD.map(lambda value: json.dumps({"error": value}).encode()),
     st.builds(
         lambda code, message, inner: json.dumps(
             {"error": {"code": code, "message": message, "innerError": inner}}

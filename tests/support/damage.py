@@ -79,7 +79,19 @@ def damaged(value, damages):
 
 
 PIECES = st.binary(max_size=6) | st.sampled_from(
-    [None, b"", b"\xef\xbb\xbf", b"\xc2\x85", b"\xff", b"\x00", b"&a ", b"*a", b"!!x ", b"<<: "]
+    [
+        None,
+        b"",
+        b"\xef\xbb\xbf",
+        b"\xc2\x85",
+        b"\xff",
+        b"\x00",
+        b"&a ",
+        b"*a",
+        b"!!x ",
+        b"<<: ",
+        b"9",
+    ]
 )
 TEARS = st.lists(st.tuples(FRACTION, st.integers(0, 20), PIECES), min_size=1, max_size=3)
 
