@@ -236,7 +236,7 @@ def documents():
     found = tuple(plans[-2].diagnostics) or tuple(plans[3].diagnostics)
     failure = Failure("apply", "prod", "desired-state", 1, "It failed", found, None, has_begun=True)
     return [
-        *(dumps(SavedPlan(plan, NOW, "0.1.0")) for plan in plans),
+        *(dumps(SavedPlan(plan, NOW, "0.1.0")) for plan in (*plans, example_plans.counted())),
         dumps_result(example_plans.mixed_outcomes()),
         dumps_failure(failure),
         dumps_validation(Validation((CheckedRoot("desired-state", "prod", found),))),
