@@ -30,7 +30,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from reconciler.model.diagnostics import Diagnostic, error, warning
-from reconciler.model.identifiers import is_guid, short_ids
+from reconciler.model.identifiers import is_guid
 from reconciler.model.plan import (
     Change,
     Create,
@@ -77,7 +77,7 @@ def diff(resolved: ResolvedState, directory: Directory) -> Difference:
 
     A policy with an error in it is left out of the result, and its error is in the diagnostics.
     """
-    names = Names(short_ids((p.live.policy.id, p.live.policy.name) for p in resolved.policies))
+    names = Names.of(each.live.policy for each in resolved.policies)
     policies: list[PolicyPlan] = []
     diagnostics: list[Diagnostic] = []
     namer = Namer(directory)

@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from reconciler.differ.risk import RiskCode, code_of_filter
 from reconciler.model.diagnostics import Diagnostic, Location, warning
-from reconciler.model.identifiers import short_ids
 from reconciler.model.plan import Create, Delete, PolicyPlan, Update
 from reconciler.model.ports import Directory
 from reconciler.model.state import GROUP_KINDS, VIRTUAL_GROUPS, Target, TargetKind
@@ -37,11 +36,8 @@ def cover(
     asked for every group that is assigned: one that it lacks is taken for deleted.
     """
     plans = tuple(policies)
-    names = Names(
-        short_ids((plan.policy.id, plan.policy.name) for plan in plans)
-        | short_ids((group.id, group.name) for group in directory.groups.by_id.values())
-        | short_ids((filter.id, filter.name) for filter in directory.filters.values())
-    )
+    groups, filters = directory.groups.by_id.values(), directory.filters.values()
+    names = Names.of((plan.policy for plan in plans), groups, filters)
     return tuple(
         diagnostic
         for plan in plans

@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 from reconciler.differ.guardrails import BROAD_TARGET, everybody, reaches_everybody
 from reconciler.model.diagnostics import ONE_SIDE, Diagnostic, Location, error, warning
-from reconciler.model.identifiers import short_ids
 from reconciler.model.plan import Create, Delete, PolicyPlan, Update
 from reconciler.model.policy_types import fits_platform, is_for_apps, is_linux, title_of
 from reconciler.model.ports import Directory
@@ -39,11 +38,8 @@ def lint(
 ) -> tuple[Diagnostic, ...]:
     """Check what each policy will have once the plan is applied, and on the way there."""
     plans = tuple(policies)
-    names = Names(
-        short_ids((plan.policy.id, plan.policy.name) for plan in plans)
-        | short_ids((group.id, group.name) for group in directory.groups.by_id.values())
-        | short_ids((filter.id, filter.name) for filter in directory.filters.values())
-    )
+    groups, filters = directory.groups.by_id.values(), directory.filters.values()
+    names = Names.of((plan.policy for plan in plans), groups, filters)
     return tuple(
         diagnostic
         for plan in plans

@@ -21,7 +21,6 @@ from reconciler.model.diagnostics import (
     contradicts_default,
     error,
 )
-from reconciler.model.identifiers import short_ids
 from reconciler.model.inheritance import join_inherited, nothing_to_override
 from reconciler.model.plan import key_of
 from reconciler.model.ports import Directory
@@ -169,10 +168,7 @@ class _Resolver:
         # Many policies have the same target and the same filter: each is kept once in memory.
         self._targets: dict[tuple[TargetKind, str], Target] = {}
         self._used_filters: dict[tuple[FilterMode, str], Filter] = {}
-        self._names = Names(
-            short_ids((each.id, each.name) for each in live.known())
-            | short_ids((each.id, each.name) for each in groups)
-        )
+        self._names = Names.of(live.known(), groups)
 
     def join_overrides(self, policies: Iterable[DesiredPolicy]) -> Iterator[DesiredPolicy]:
         """Carry out the overrides where only the tenant shows that a name and an id are one policy."""

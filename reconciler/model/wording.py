@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import assert_never
+from typing import Protocol, assert_never
 
 from reconciler.model.identifiers import short_ids
 from reconciler.model.plan import (
@@ -45,6 +45,13 @@ TARGET_KINDS = {
 NO_FILTER = "no filter"
 NO_LONGER_ASSIGNED = "no longer assigned"
 NO_LONGER_EXCLUDED = "no longer excluded: its members may then be reached"
+
+
+class _Nameable(Protocol):
+    @property
+    def id(self) -> str | None: ...
+    @property
+    def name(self) -> str | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +93,12 @@ class Names:
     @classmethod
     def of(
         cls,
-        policies: Iterable[Policy],
-        targets: Iterable[Target],
-        filters: Iterable[Filter | None],
+        policies: Iterable[_Nameable],
+        targets: Iterable[_Nameable] = (),
+        filters: Iterable[_Nameable | None] = (),
     ) -> Names:
-        """Look through everything that one text shows."""
-        return cls(
-            short_ids((policy.id, policy.name) for policy in policies)
-            | short_ids((target.id, target.name) for target in targets if target.id)
-            | short_ids((filter.id, filter.name) for filter in filters if filter)
-        )
+        """Look through everything that one text shows; groups may stand for targets."""
+        return cls(_short_ids(policies) | _short_ids(targets) | _short_ids(filters))
 
     def short_id(self, id: str | None) -> str:
         """The beginning of an id that must stand beside its name; "" where the name is enough."""
@@ -112,6 +115,10 @@ class Names:
     def _with_id(self, text: str, id: str | None) -> str:
         short = self.short_id(id)
         return f"{text} ({short})" if short else text
+
+
+def _short_ids(objects: Iterable[_Nameable | None]) -> dict[str, str]:
+    return short_ids((each.id, each.name) for each in objects if each is not None and each.id)
 
 
 NO_NAMES = Names()
