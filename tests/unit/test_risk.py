@@ -335,6 +335,13 @@ def test_a_name_that_two_groups_or_filters_share_has_its_id_beside_it_in_the_rea
     )
 
 
+def test_what_covers_nobody_any_more_names_the_one_of_two_policies_that_share_a_name():
+    one = plan_of(delete(), kept=()).policies[0]
+    other = replace(one, policy=replace(POLICY, id="10000002-0000-4000-8000-00000000000c"))
+    told = {each.policy for each in cover((one, other), NOWHERE, {})}
+    assert told == {f"{POLICY.name} ({POLICY.id[:8]})", f"{POLICY.name} (10000002)"}
+
+
 def test_each_change_that_is_dangerous_is_one_to_look_at():
     changes = (create(build.all_devices()), create(build.all_users()))
     assert [each.change for each in dangers_of(plan_of(*changes))] == list(changes)
