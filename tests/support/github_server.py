@@ -327,7 +327,11 @@ class GitHubServer:
         if "viewer" in body["query"]:
             # The viewer's own login, unlike an actor's, does hold [bot].
             return {"data": {"viewer": {**token.account.graphql, "login": token.account.login}}}
-        id = int(body["variables"]["id"].removeprefix("IC_"))
+        node_id = re.fullmatch(r"IC_(\d+)", body["variables"]["id"], re.ASCII)
+        if node_id is None:
+            error = {"type": "NOT_FOUND", "message": "Could not resolve to a node"}
+            return {"data": {"node": None}, "errors": [error]}
+        id = int(node_id[1])
         comment = self._find_comment(id)
         node: dict[str, Any] = {"createdAt": comment["created_at"]}
         if id not in self.editors:
