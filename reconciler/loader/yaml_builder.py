@@ -130,9 +130,7 @@ class TreeBuilder:
                 self._report("too-deep", event, f"nested deeper than {MAX_DEPTH} levels")
                 raise _Unreadable
         if event.anchor is None:
-            return (
-                self._scalar(event) if isinstance(event, ScalarEvent) else self._bare(event, depth)
-            )
+            return self._bare(event, depth)
         if isinstance(event, AliasEvent):
             return self._alias(event, depth)
         return self._anchored(event, depth)
