@@ -16,7 +16,7 @@ from reconciler.model.diagnostics import ONE_SIDE, Diagnostic, Location, error, 
 from reconciler.model.plan import Create, Delete, PolicyPlan, Update
 from reconciler.model.policy_types import fits_platform, is_for_apps, is_linux, title_of
 from reconciler.model.ports import Directory
-from reconciler.model.state import Filter, Target, TargetKind, Writes
+from reconciler.model.state import GROUP_KINDS, Filter, Target, TargetKind, Writes
 from reconciler.model.wording import Names
 
 _IN_THE_PORTAL = (
@@ -78,7 +78,7 @@ class _PolicyLint:
             return
         removed = {each.target.id for each in self.plan.changes if isinstance(each, Delete)}
         for change in self.plan.changes:
-            is_group = change.target.kind in (TargetKind.GROUP, TargetKind.EXCLUSION_GROUP)
+            is_group = change.target.kind in GROUP_KINDS
             if isinstance(change, Create) and is_group and change.target.id in removed:
                 yield self._warning(
                     "side-change-in-two-calls",

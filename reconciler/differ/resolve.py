@@ -25,6 +25,7 @@ from reconciler.model.inheritance import join_inherited, nothing_to_override
 from reconciler.model.plan import key_of
 from reconciler.model.ports import Directory
 from reconciler.model.state import (
+    GROUP_KINDS,
     AssignmentFilter,
     DesiredAssignment,
     DesiredPolicy,
@@ -84,6 +85,16 @@ def referenced_groups(desired: DesiredState) -> GroupReferences:
             if reference.uncut_name is not None:
                 uncut_names.add(reference.uncut_name)
     return GroupReferences(frozenset(names), frozenset(ids), frozenset(uncut_names - names))
+
+
+def assigned_groups(policies: Iterable[LivePolicy]) -> frozenset[str]:
+    """Collect the id of every group that the policies include or exclude now."""
+    return frozenset(
+        assignment.target.id
+        for live in policies
+        for assignment in live.assignments
+        if assignment.target.kind in GROUP_KINDS and assignment.target.id is not None
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from reconciler.model.plan import (
     Create,
     Delete,
     Inherited,
+    Keep,
     Plan,
     PlanTenant,
     PolicyPlan,
@@ -223,23 +224,26 @@ class _Unchanged:
     """The assignments that are as declared, which are most: a target that many have is written once."""
 
     def __init__(self, plan: Plan) -> None:
-        self._kept = [keep for policy in plan.policies for keep in policy.kept]
-        self._first: dict[tuple[object, ...], Assignment] = {}
-        for keep in self._kept:
-            self._first.setdefault(_all_but_id(keep.assignment), keep.assignment)
-        self._positions = {key: position for position, key in enumerate(self._first)}
+        self._targets: list[Assignment] = []
+        self._placed: list[tuple[Keep, int]] = []
+        positions: dict[tuple[object, ...], int] = {}
+        for keep in (keep for policy in plan.policies for keep in policy.kept):
+            position = positions.setdefault(_all_but_id(keep.assignment), len(self._targets))
+            if position == len(self._targets):
+                self._targets.append(keep.assignment)
+            self._placed.append((keep, position))
 
     def targets(self) -> Iterator[dict[str, Any]]:
         """Write each target once."""
-        return map(_live_target, self._first.values())
+        return map(_live_target, self._targets)
 
     def entries(self) -> Iterator[dict[str, Any]]:
         """Write each assignment with the position of its target."""
-        for keep in self._kept:
+        for keep, position in self._placed:
             yield {
                 "policy": {"id": keep.policy.id},
                 "assignment_id": keep.assignment.id,
-                "target": self._positions[_all_but_id(keep.assignment)],
+                "target": position,
                 "declared_at": location_json(keep.declared_at),
             }
 

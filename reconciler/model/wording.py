@@ -26,7 +26,15 @@ from reconciler.model.plan import (
     action_of,
     filter_after,
 )
-from reconciler.model.state import Assignment, Filter, Guardrails, Policy, Target, TargetKind
+from reconciler.model.state import (
+    GROUP_KINDS,
+    Assignment,
+    Filter,
+    Guardrails,
+    Policy,
+    Target,
+    TargetKind,
+)
 
 SIGNS = {Action.CREATE: "+", Action.UPDATE: "~", Action.DELETE: "-"}
 VERBS = {Action.CREATE: "add", Action.UPDATE: "change", Action.DELETE: "remove"}
@@ -156,7 +164,7 @@ def describe_target(target: Target, names: Names = NO_NAMES) -> str:
 
 def not_in_directory(target: Target) -> str:
     """Mark a group of a plan without a name: the plan looked it up in vain. "" for other targets."""
-    is_group = target.kind in (TargetKind.GROUP, TargetKind.EXCLUSION_GROUP)
+    is_group = target.kind in GROUP_KINDS
     return " (not in the directory)" if is_group and target.name is None else ""
 
 

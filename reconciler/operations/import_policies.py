@@ -19,7 +19,6 @@ from reconciler.model.identifiers import is_guid
 from reconciler.model.plan import Key, key_of
 from reconciler.model.ports import Directory
 from reconciler.model.state import (
-    GROUP_KINDS,
     KIND_ORDER,
     Assignment,
     LivePolicy,
@@ -294,13 +293,3 @@ def _is_writable(name: str) -> bool:
 
 def _controls(name: str) -> Iterator[str]:
     return (each for each in name if unicodedata.category(each) in _UNWRITABLE)
-
-
-def groups_to_look_up(chosen: Iterable[LivePolicy]) -> frozenset[str]:
-    """The ids of every group that the chosen policies are assigned to."""
-    return frozenset(
-        assignment.target.id
-        for live in chosen
-        for assignment in live.assignments
-        if assignment.target.kind in GROUP_KINDS and assignment.target.id is not None
-    )

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from reconciler.differ.compare import diff
 from reconciler.differ.lock import LOCK_MISMATCH, check_lock, make_lock, merge_locks
-from reconciler.differ.resolve import referenced_groups, resolve
+from reconciler.differ.resolve import assigned_groups, referenced_groups, resolve
 from reconciler.differ.schedule import lines_in_force
 from reconciler.loader import Loaded, load
 from reconciler.loader.lock_file import lock_text
@@ -37,7 +37,6 @@ from reconciler.operations.import_files import FileEdit, Layout, plan_files
 from reconciler.operations.import_policies import (
     Imported,
     LeftOut,
-    groups_to_look_up,
     import_policies,
 )
 from reconciler.operations.opening import InvalidFilesError, open_tenant
@@ -187,7 +186,7 @@ def _declared_ids(declared: Sequence[DesiredPolicy], live: LiveState) -> frozens
 
 def _directory(loaded: Loaded, chosen: Sequence[LivePolicy], tenant: Reader) -> Directory:
     """Look up every group that is assigned, and every other group of the same name."""
-    assigned = tenant.find_groups(names=(), ids=groups_to_look_up(chosen))
+    assigned = tenant.find_groups(names=(), ids=assigned_groups(chosen))
     names = {group.name for group in assigned.by_id.values() if group.name.strip()}
     ids = set(assigned.by_id)
     if loaded.state is not None:

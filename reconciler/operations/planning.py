@@ -16,7 +16,7 @@ from reconciler.differ.holds import expired_holds, hold_back
 from reconciler.differ.impact import impact_diagnostics, impact_of, questions_of
 from reconciler.differ.lint import lint
 from reconciler.differ.lock import check_lock
-from reconciler.differ.resolve import referenced_groups, resolve
+from reconciler.differ.resolve import assigned_groups, referenced_groups, resolve
 from reconciler.differ.schedule import lines_in_force
 from reconciler.graph.parallel import three_in_parallel
 from reconciler.graph.probes import multi_admin_approval_now
@@ -26,7 +26,6 @@ from reconciler.model.impact import Impact
 from reconciler.model.plan import Plan, PlanTenant, PolicyPlan
 from reconciler.model.ports import Directory, GroupSearch, Reader
 from reconciler.model.state import (
-    GROUP_KINDS,
     DesiredPolicy,
     DesiredState,
     LiveState,
@@ -254,12 +253,7 @@ def _find_groups(desired: DesiredState, tenant: Reader) -> GroupSearch:
 
 def _with_live_groups(resolved: ResolvedState, directory: Directory, tenant: Reader) -> Directory:
     """Look up the groups that are assigned and not declared, so that people read names."""
-    ids = {
-        assignment.target.id
-        for policy in resolved.policies
-        for assignment in policy.live.assignments
-        if assignment.target.kind in GROUP_KINDS and assignment.target.id is not None
-    }
+    ids = assigned_groups(policy.live for policy in resolved.policies)
     unknown = ids - directory.groups.by_id.keys()
     if not unknown:
         return directory

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from reconciler.differ.resolve import referenced_groups
+from reconciler.differ.resolve import assigned_groups, referenced_groups
 from reconciler.documents import snapshots
 from reconciler.loader import load
 from reconciler.model.errors import ReconcilerError
 from reconciler.model.ports import Directory, GroupSearch
-from reconciler.model.state import GROUP_KINDS, DesiredState, LiveState
+from reconciler.model.state import DesiredState, LiveState
 from reconciler.operations.connect import Session
 from reconciler.operations.opening import open_tenant, valid_state
 
@@ -77,10 +77,4 @@ def _groups_to_look_up(
     desired: DesiredState, live: LiveState
 ) -> tuple[frozenset[str], frozenset[str]]:
     declared = referenced_groups(desired)
-    assigned = {
-        assignment.target.id
-        for policy in live
-        for assignment in policy.assignments
-        if assignment.target.kind in GROUP_KINDS and assignment.target.id is not None
-    }
-    return declared.names, declared.ids | assigned
+    return declared.names, declared.ids | assigned_groups(live)

@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from reconciler.differ.resolve import referenced_groups, resolve
+from reconciler.differ.resolve import assigned_groups, referenced_groups, resolve
 from reconciler.differ.usage import find_usages
 from reconciler.loader import load
 from reconciler.model.errors import ReconcilerError
 from reconciler.model.identifiers import is_guid
 from reconciler.model.ports import Directory, GroupSearch, Reader
-from reconciler.model.state import GROUP_KINDS, DesiredState, LiveState
+from reconciler.model.state import DesiredState, LiveState
 from reconciler.model.usage import Usage
 from reconciler.operations.connect import Session
 from reconciler.operations.opening import open_tenant, valid_state
@@ -63,13 +63,7 @@ def run_who(name: str, root: Path, session: Session) -> WhoResult:
 def _directory(name: str, desired: DesiredState, live: LiveState, tenant: Reader) -> Directory:
     """Look up the name, what the files name, and what is assigned, for people to read names."""
     declared = referenced_groups(desired)
-    assigned = {
-        assignment.target.id
-        for policy in live
-        for assignment in policy.assignments
-        if assignment.target.kind in GROUP_KINDS and assignment.target.id is not None
-    }
-    names, ids = {*declared.names}, {*declared.ids, *assigned}
+    names, ids = {*declared.names}, {*declared.ids, *assigned_groups(live)}
     if is_guid(name):
         ids.add(name.lower())
     else:

@@ -14,6 +14,7 @@ import re
 import runpy
 import sys
 from typing import Any
+from unittest import mock
 
 import requests
 
@@ -27,9 +28,9 @@ def main(graph: str, folder: str) -> None:
     def redirected(self: requests.Session, method: str, url: str, **rest: Any) -> requests.Response:
         return _send(self, method, url.replace(_GRAPH, graph), **rest)
 
-    requests.Session.request = redirected  # type: ignore[assignment,method-assign]
     others = [each for each in _kinds() if each not in _WANTED]
-    _run(["-m", "1", "-p", folder, "-t", "any", "--exit-on-error", "--exclude", *others])
+    with mock.patch.object(requests.Session, "request", redirected):
+        _run(["-m", "1", "-p", folder, "-t", "any", "--exit-on-error", "--exclude", *others])
 
 
 def _kinds() -> list[str]:

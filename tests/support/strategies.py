@@ -283,7 +283,7 @@ _diagnostics = st.builds(
 _diagnostic_tuples = st.lists(_diagnostics, max_size=3).map(tuple)
 moments = st.datetimes(
     datetime(2020, 1, 1),  # noqa: DTZ001 - hypothesis puts the zone in
-    datetime(2100, 1, 1),  # noqa: DTZ001
+    datetime(2100, 1, 1),  # noqa: DTZ001 - as above
     timezones=st.just(UTC),
 ).map(lambda moment: moment.replace(fold=0))
 
