@@ -20,7 +20,6 @@ from reconciler.documents.models import Model, Time
 from reconciler.model.errors import PlanFileError
 from reconciler.model.ports import Directory
 from reconciler.model.state import (
-    HIDDEN_MEMBERSHIP,
     UNKNOWN_SOURCE,
     Assignment,
     AssignmentFilter,
@@ -215,7 +214,6 @@ def _group(group: Group) -> dict[str, Any]:
         "id": group.id,
         "displayName": group.name or None,
         "membershipRule": group.membership_rule,
-        "visibility": HIDDEN_MEMBERSHIP if group.hides_members else None,
     }
 
 

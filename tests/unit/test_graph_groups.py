@@ -90,6 +90,21 @@ def test_a_name_longer_than_eq_can_match_is_found_by_its_beginning(clock):
     assert ids(found.by_name["x" * 119]) == [group(3)]
 
 
+def test_a_group_that_hides_its_members_is_known_as_one(clock):
+    document = tenant({})
+    document["groups"] = [
+        {"id": group(1), "displayName": "Open"},
+        {"id": group(2), "displayName": "Hidden", "visibility": "HiddenMembership"},
+    ]
+
+    found = find_groups(client_on(app_on(document, clock), clock), ["Open"], [group(2)]).by_id
+
+    assert {one.name: one.hides_members for one in found.values()} == {
+        "Open": False,
+        "Hidden": True,
+    }
+
+
 def test_an_id_that_is_gone_is_left_out_and_no_error(clock):
     app = app_with(clock, ["Sales"])
 
